@@ -12,6 +12,7 @@
 import { assert } from './assert.ts';
 import type { F64, I32, U8, U16, U32 } from './types.ts';
 import { LINE_BYTES } from './types.ts';
+import { type SharedMemory, Wasm } from './wasm.ts';
 
 const ARENA_MAGIC = 0x6b72636c; // 'krcl'
 const ABI_VERSION = 1;
@@ -98,7 +99,7 @@ export class ArenaBuilder {
 
 /** An arena as one thread sees it: the memory (to hand to other threads) and the bound tables. */
 export interface Arena<T> {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: SharedMemory;
   readonly tables: T;
   readonly sizeBytes: number;
 }
@@ -122,7 +123,7 @@ export function createArena<T>(declare: Declare<T>): Arena<T> {
       `the arena needs ${pages} x 64 KiB of metadata, above the limit of ${WASM_PAGES_MAX}`,
     );
   }
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  const memory = new Wasm.Memory({ initial: pages, maximum: pages, shared: true });
   const arena = bind(memory, declare);
   const header = new Int32Array(memory.buffer, 0, 4);
   header[1] = ABI_VERSION;
@@ -136,7 +137,7 @@ export function createArena<T>(declare: Declare<T>): Arena<T> {
  * Binds to an arena that another thread made.
  * @throws BugError when the memory is not an arena, or holds other tables than `declare` names
  */
-export function attachArena<T>(memory: WebAssembly.Memory, declare: Declare<T>): Arena<T> {
+export function attachArena<T>(memory: SharedMemory, declare: Declare<T>): Arena<T> {
   const header = new Int32Array(memory.buffer, 0, 4);
   assert(Atomics.load(header, 0) === ARENA_MAGIC, 'not an arena: wrong magic');
   assert(header[1] === ABI_VERSION, 'arena of another ABI version');
@@ -145,8 +146,8 @@ export function attachArena<T>(memory: WebAssembly.Memory, declare: Declare<T>):
   return arena;
 }
 
-function bind<T>(memory: WebAssembly.Memory, declare: Declare<T>): Arena<T> & { hash: number } {
-  const builder = new ArenaBuilder(memory.buffer as unknown as SharedArrayBuffer);
+function bind<T>(memory: SharedMemory, declare: Declare<T>): Arena<T> & { hash: number } {
+  const builder = new ArenaBuilder(memory.buffer);
   const tables = declare(builder);
   return { memory, tables, sizeBytes: builder.sizeBytes, hash: builder.layoutHash };
 }
