@@ -50,6 +50,9 @@ export const NODE_COLUMNS = {
   kswapdOrder: 'i32', // @atomic largest order asked for since the last wake-up
   kswapdZone: 'i32', // @atomic highest zone index asked for, +1; 0 is none
   nrThrottled: 'i32', // @atomic tasks in reclaim_throttle
+  readaheadHits: 'i32', // @atomic swap readahead pages used since the last window was sized
+  readaheadPrev: 'i32', // @atomic slot of the last readahead: a lost update costs one window
+  readaheadWindow: 'i32', // @atomic pages of the last window
   walkCookie: 'i32', // @atomic where the next direct reclaimer joins the walk over groups
 } as const;
 

@@ -129,9 +129,11 @@ export function putCacheRefLocked(m: Mm, slot: number): void {
 function freeSlotLocked(m: Mm, slot: number): void {
   const { events } = m.task;
   m.slot.shadowTag[slot] = 0;
-  const cell = zeromapTestClear(m, slot) ? EV.kr_swap_zero_freed : EV.kr_swap_slot_freed;
-  events[cell] = (events[cell] as number) + 1;
-  zramFreeLocked(m, slot);
+  if (zeromapTestClear(m, slot)) {
+    events[EV.kr_swap_zero_freed] = (events[EV.kr_swap_zero_freed] as number) + 1;
+  } else if (zramFreeLocked(m, slot)) {
+    events[EV.kr_swap_slot_freed] = (events[EV.kr_swap_slot_freed] as number) + 1;
+  }
   Atomics.sub(m.memcg.swap, m.slot.memcg[slot] as number, 1);
   const cluster = clusterOf(slot);
   m.cluster.free[cluster] = (m.cluster.free[cluster] as number) + 1;

@@ -69,6 +69,7 @@ export const VM_EVENTS = [
   // Not the kernel's: the identities of check.ts need them.
   'kr_swap_slot_freed',
   'kr_swap_zero_freed',
+  'kr_swap_overwrite',
   'kr_zram_store',
   'kr_zram_same',
   'kr_zram_huge',

@@ -69,7 +69,10 @@ export function zramWrite(m: Mm, pfn: number, slot: number): boolean {
 
 function setSlot(m: Mm, slot: number, kind: number, handle: number, size: number): void {
   clusterLock(m, slot);
-  zramFreeLocked(m, slot);
+  if (zramFreeLocked(m, slot)) {
+    const { events } = m.task;
+    events[EV.kr_swap_overwrite] = (events[EV.kr_swap_overwrite] as number) + 1;
+  }
   m.zram.kind[slot] = kind;
   m.zram.handle[slot] = handle;
   m.zram.size[slot] = size;
@@ -95,12 +98,17 @@ export function zramRead(m: Mm, pfn: number, slot: number): void {
   else decompressPage(stored, pageBytes(m, pfn));
 }
 
-/** Drops what a slot holds (swap_slot_free_notify). @context swap_cluster held */
-export function zramFreeLocked(m: Mm, slot: number): void {
+/**
+ * Drops what a slot holds (swap_slot_free_notify).
+ * @returns whether it held a page
+ * @context swap_cluster held
+ */
+export function zramFreeLocked(m: Mm, slot: number): boolean {
   const kind = m.zram.kind[slot] as number;
-  if (kind === ZRAM_EMPTY) return;
+  if (kind === ZRAM_EMPTY) return false;
   if (kind === ZRAM_LZ || kind === ZRAM_RAW) zsFree(m, m.zram.handle[slot] as number);
   m.zram.kind[slot] = ZRAM_EMPTY;
   m.zram.handle[slot] = 0;
   m.zram.size[slot] = 0;
+  return true;
 }
