@@ -6,7 +6,6 @@
  */
 import {
   type ArenaBuilder,
-  type Columns,
   attachArena,
   createArena,
   measureArena,
@@ -18,7 +17,7 @@ import { RWSEM_WORDS } from '../../shared/rwsem.ts';
 import { type SyncDomain, declareSync } from '../../shared/sync_domain.ts';
 import { type F64, type I32, LINE_WORDS, type U32, type U8 } from '../../shared/types.ts';
 import type { SharedMemory } from '../../shared/wasm.ts';
-import { HISTOGRAM_CELLS } from '../../shared/histogram.ts';
+import { declareHistograms } from '../../shared/histogram.ts';
 import { declareBitWait } from '../../shared/bit_lock.ts';
 import { WAIT_QUEUE_WORDS } from '../../shared/wait_queue.ts';
 import type { MmConfig } from './config.ts';
@@ -169,7 +168,7 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     oom: words('oom', 1, LINE_WORDS),
     oomRecord: builder.columns('oom.record', { bytes: 'u8' }, 16 * 4096).bytes,
     events: builder.columns('vm_event', { cell: 'f64' }, THREADS_MAX * NR_VM_EVENTS).cell,
-    histogram: words('histogram', THREADS_MAX * NR_HISTOGRAMS, HISTOGRAM_CELLS),
+    histogram: declareHistograms(builder, 'histogram', THREADS_MAX * NR_HISTOGRAMS),
     control: words('control', 1, LINE_WORDS),
   };
 }

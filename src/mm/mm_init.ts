@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Filling a new machine's tables: zones, free lists, groups, address spaces (mm/mm_init.c). */
-import { listInit } from '../../shared/list.ts';
+import { listInit, listNodeInit } from '../../shared/list.ts';
 import { assert } from '../../shared/assert.ts';
 import { MAX_PAGE_ORDER } from './limits.ts';
 import type { Mm } from './mm.ts';
@@ -15,6 +15,7 @@ import { setupPcp, setupPerZoneWmarks } from './watermark.ts';
  * @context the main thread, once, before any worker starts: nothing is contended, nothing blocks
  */
 export function mmInit(m: Mm): void {
+  listNodeInit(m.link.next, m.link.prev, 0, m.sizes.heads);
   for (let head = m.sizes.heads; head < m.sizes.heads + m.sizes.nrHeads; head++) {
     listInit(m.link.next, m.link.prev, head);
   }

@@ -84,18 +84,26 @@ function setSlot(m: Mm, slot: number, kind: number, handle: number, size: number
  * @context the slot's folio is locked and in the swap cache, so that the slot neither changes nor goes
  */
 export function zramRead(m: Mm, pfn: number, slot: number): void {
+  if (m.config.contents) zramReadInto(m, slot, pageWords(m, pfn));
+}
+
+/**
+ * Unpacks a slot's page.
+ * @param page PAGE_WORDS words
+ * @context the slot may not change: its folio is locked in the swap cache, or swap_cluster is held
+ */
+export function zramReadInto(m: Mm, slot: number, page: Int32Array): void {
   const kind = m.zram.kind[slot] as number;
-  if (kind === ZRAM_VOID) return;
   if (kind === ZRAM_SAME) {
-    pageWords(m, pfn).fill(m.zram.handle[slot] as number);
+    page.fill(m.zram.handle[slot] as number);
     return;
   }
   assert(kind === ZRAM_LZ || kind === ZRAM_RAW, 'reading an empty zram slot');
-  const zram = m.zram8 as Uint8Array;
+  const bytes = new Uint8Array(page.buffer, page.byteOffset, page.byteLength);
   const at = zsOffset(m, m.zram.handle[slot] as number);
-  const stored = zram.subarray(at, at + (m.zram.size[slot] as number));
-  if (kind === ZRAM_RAW) pageBytes(m, pfn).set(stored);
-  else decompressPage(stored, pageBytes(m, pfn));
+  const stored = (m.zram8 as Uint8Array).subarray(at, at + (m.zram.size[slot] as number));
+  if (kind === ZRAM_RAW) bytes.set(stored);
+  else decompressPage(stored, bytes);
 }
 
 /**
