@@ -22,10 +22,11 @@ import { LINE_WORDS } from './types.ts';
 export const RCU_GP = 0; // @atomic number of the newest grace period that was started, never 0
 export const RCU_COMPLETED = LINE_WORDS; // @atomic newest grace period that ended
 export const RCU_DRIVER = 2 * LINE_WORDS; // @atomic thread that drives a grace period, 0 none
-export const RCU_PARKED = 2 * LINE_WORDS + 1; // @atomic 1 while the driver is parked on a row
-export const RCU_NR_ROWS = 2 * LINE_WORDS + 2; // @atomic highest id that ever registered, plus 1
-export const RCU_STALL_MS = 2 * LINE_WORDS + 3; // @atomic a grace period longer than this is a stall
-export const RCU_PASS_OWNER = 2 * LINE_WORDS + 4; // @atomic thread that runs callbacks, 0 none
+export const RCU_DRIVER_SEQ = 2 * LINE_WORDS + 1; // @atomic bumped when a driver lets go
+export const RCU_PARKED = 2 * LINE_WORDS + 2; // @atomic 1 while the driver is parked on a row
+export const RCU_NR_ROWS = 2 * LINE_WORDS + 3; // @atomic highest id that ever registered, plus 1
+export const RCU_STALL_MS = 2 * LINE_WORDS + 4; // @atomic a longer grace period is a stall, in ms
+export const RCU_PASS_OWNER = 2 * LINE_WORDS + 5; // @atomic thread that runs callbacks, 0 none
 export const RCU_WORDS = 3 * LINE_WORDS;
 
 /** What a thread tells the others about itself. Rows are LINE_WORDS apart: each has one writer. */
@@ -80,6 +81,14 @@ export function rcuReadHeld(): boolean {
   return nest > 0;
 }
 
+/**
+ * First line of a function that sleeps for anything but a spinlock.
+ * @throws BugError inside a read-side section: a sleeper there holds every grace period up
+ */
+export function rcuMightSleep(): void {
+  if (nest > 0) bug('a thread is about to sleep inside an RCU reader');
+}
+
 /** @returns true when this thread is registered and not in an extended quiescent state */
 export function rcuIsOnline(): boolean {
   return nest >= 0;
@@ -103,13 +112,13 @@ export function rcuQuiescent(): void {
 
 /**
  * Begins an extended quiescent state: the thread is about to sleep. Nests. No-op for a thread that
- * is not registered.
- * @context not inside a reader: sleeping in one is a bug, thrown here
+ * is not registered. Inside a reader the thread stays online, so that a spinlock may park there: the
+ * grace period then waits for it, as it must.
+ * @context any; followed by `rcuOnline`
  */
 export function rcuOffline(): void {
   if (rows === null) return;
-  if (nest > 0) bug('a thread sleeps inside an RCU reader');
-  if (offlineDepth++ > 0) return;
+  if (offlineDepth++ > 0 || nest > 0) return;
   nest = NEST_OUT;
   publish(0);
 }
@@ -118,7 +127,7 @@ export function rcuOffline(): void {
 export function rcuOnline(): void {
   if (rows === null) return;
   if (offlineDepth <= 0) bug('rcuOnline without rcuOffline');
-  if (--offlineDepth > 0) return;
+  if (--offlineDepth > 0 || nest >= 0) return;
   gpSeen = Atomics.load(rows.words, RCU_GP);
   // PAIRS(rcu-online): this store comes before any pointer that the thread then reads. A driver that
   // still saw 0 published its update before, so those reads see the update.
