@@ -15,7 +15,7 @@ import { STAGE_PROGRAMS, STAGES } from '../kthreads/engine.ts';
 import { allFrozen, FREEZER_MAIN, requestFreeze, thawAll } from '../kthreads/freezer.ts';
 import type { PanicRecord } from '../kthreads/panic.ts';
 import { ktimeNs } from '../shared/ktime.ts';
-import { MachineBootError, MachinePanicError, panicText } from './errors.ts';
+import { MachineBootError, MachinePanicError, panicText } from './machine_errors.ts';
 import { type MachineParts, Supervisor } from './supervisor.ts';
 import { readThreads, type ThreadInfo } from './thread_info.ts';
 

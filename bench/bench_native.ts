@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * C peers: one source file per bench group in bench/native, built by `cc` into bench/native/bin on
+ * first use. Where there is no compiler, or no source (an installed package), the peers are left out.
+ *
+ * A peer program is called as `bin/NAME MS CASE THREADS ARG...` and prints operations per second.
+ */
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const exec = promisify(execFile);
+const NATIVE_DIR = fileURLToPath(new URL('../../bench/native/', import.meta.url));
+
+/**
+ * Builds bench/native/NAME.c if its program is older.
+ * @param libs more arguments for cc, such as '-llz4'
+ * @returns the program's path, or null, after a notice, when it cannot be built
+ */
+export async function buildNative(
+  name: string,
+  notice: (line: string) => void,
+  libs: readonly string[] = [],
+): Promise<string | null> {
+  const source = join(NATIVE_DIR, `${name}.c`);
+  const program = join(NATIVE_DIR, 'bin', name);
+  if (!existsSync(source)) {
+    notice(`bench: ${name}.c is not here, no C peers`);
+    return null;
+  }
+  if (existsSync(program) && statSync(program).mtimeMs > statSync(source).mtimeMs) return program;
+  mkdirSync(dirname(program), { recursive: true });
+  try {
+    await exec('cc', ['-O2', '-std=gnu11', '-pthread', '-o', program, source, ...libs]);
+    return program;
+  } catch (error) {
+    const reason = (error as { code?: unknown }).code === 'ENOENT' ? 'no cc' : String(error);
+    notice(`bench: no C peers of ${name} (${reason})`);
+    return null;
+  }
+}
+
+/** Runs one case of a peer program. @returns operations per second */
+export async function runNative(
+  program: string,
+  ms: number,
+  name: string,
+  threads: number,
+  ...args: readonly (string | number)[]
+): Promise<number> {
+  const { stdout } = await exec(program, [String(ms), name, String(threads), ...args.map(String)]);
+  return Number(stdout.trim());
+}

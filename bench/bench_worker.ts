@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Body of a bench worker: imports a job module, then runs jobs on request. All threads of a job
+ * start at a barrier; the first whose time is up stops all. Messages travel between jobs only.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { ktimeNs } from '../shared/ktime.ts';
+import type { I32 } from '../shared/types.ts';
+import { ARRIVED, type BenchJobs, GO, type JobRequest, OPS_PER_CHUNK, STOP } from './bench_pool.ts';
+
+const { moduleUrl, setup } = workerData as { moduleUrl: string; setup: unknown };
+const module = (await import(moduleUrl)) as {
+  jobs: BenchJobs;
+  setupBench?: (arg: unknown) => void;
+};
+module.setupBench?.(setup);
+
+function arrive(control: I32, threads: number): void {
+  if (Atomics.add(control, ARRIVED, 1) === threads - 1) {
+    Atomics.store(control, GO, 1);
+    Atomics.notify(control, GO);
+  }
+  while (Atomics.load(control, GO) === 0) Atomics.wait(control, GO, 0, 1000);
+}
+
+function runJob(request: JobRequest): { ops: number; ns: number } {
+  const { control, threads, index } = request;
+  const prepare = module.jobs[request.job];
+  if (prepare === undefined) throw new Error(`no bench job ${request.job} in ${moduleUrl}`);
+  const run = prepare(request.data, index, threads);
+  const stopped = () => Atomics.load(control, STOP) !== 0;
+  arrive(control, threads);
+  const start = ktimeNs();
+  const deadline = start + request.ms * 1e6;
+  let ops = 0;
+  while (!stopped()) {
+    ops += run(OPS_PER_CHUNK, stopped);
+    if (ktimeNs() >= deadline) Atomics.store(control, STOP, 1);
+  }
+  return { ops, ns: ktimeNs() - start };
+}
+
+parentPort?.on('message', (request: JobRequest) => {
+  parentPort?.postMessage(runJob(request));
+});
