@@ -11,7 +11,7 @@ import { LINE_WORDS } from '../shared/types.ts';
 import { WAKE_ALL, wakeUp } from '../shared/wait_queue.ts';
 import { drainOwnBatches } from '../src/mm/drain.ts';
 import { exitMm } from '../src/mm/exit_mm.ts';
-import { CPU_NOTE_BYTES, type Mm } from '../src/mm/mm.ts';
+import { CPU_NOTE_BYTES, GATE_ALL_ENDED, GATE_OPEN, GATE_RUNNING, type Mm } from '../src/mm/mm.ts';
 import { RUN_KILLED } from '../src/mm/user.ts';
 import { verifyPages } from '../src/mm/verify.ts';
 import type { LoadedProgram } from './engine.ts';
@@ -26,11 +26,6 @@ export const CPU_MISMATCHES = 3;
 export const CPU_RUNNING = 1;
 export const CPU_VERIFYING = 2;
 export const CPU_ENDED = 3;
-
-/** Words of `gate`. */
-export const GATE_RUNNING = 0;
-export const GATE_ALL_ENDED = 1;
-export const GATE_OPEN = 2;
 
 /** How often a CPU that waits at the gate shows that it lives, in ms. */
 const GATE_HEARTBEAT_MS = 100;
@@ -52,6 +47,7 @@ export function runCpu(m: Mm, mm: number, programs: readonly LoadedProgram[]): v
   process.mapAll();
   const result = (program.fn as unknown as Program)(process, program.args) ?? 0;
   Atomics.store(m.cpuState, row + CPU_RESULT, result);
+  joinProcess(m, mm);
   Atomics.store(m.cpuState, row + CPU_STATUS, CPU_VERIFYING);
   verify(m, process, result === RUN_KILLED);
   Atomics.store(m.cpuState, row + CPU_STATUS, CPU_ENDED);
@@ -80,6 +76,20 @@ function verify(m: Mm, process: Process, killed: boolean): void {
   }
 }
 
+/** Waits, showing that this CPU lives, until others have made `condition` true and woken the gate. */
+function waitAtGate(m: Mm, condition: () => boolean): void {
+  while (!condition()) {
+    condResched();
+    waitEventBlocked(m.gateWait, 0, condition, GATE_HEARTBEAT_MS);
+  }
+}
+
+/** Waits until every CPU of the process has ended its program: only then has every page been touched. */
+function joinProcess(m: Mm, mm: number): void {
+  if (Atomics.sub(m.mm.running, mm, 1) === 1) wakeUp(m.gateWait, 0, WAKE_ALL);
+  else waitAtGate(m, () => Atomics.load(m.mm.running, mm) === 0);
+}
+
 /** The last CPU of all to end closes the run; it, and those of its process, wait for the main thread. */
 function passGate(m: Mm): void {
   const others = Atomics.sub(m.gate, GATE_RUNNING, 1) - 1;
@@ -88,11 +98,7 @@ function passGate(m: Mm): void {
     Atomics.store(m.gate, GATE_ALL_ENDED, 1);
     wakeUp(m.gateWait, 0, WAKE_ALL);
   }
-  const open = (): boolean => Atomics.load(m.gate, GATE_OPEN) !== 0;
-  while (!open()) {
-    condResched();
-    waitEventBlocked(m.gateWait, 0, open, GATE_HEARTBEAT_MS);
-  }
+  waitAtGate(m, () => Atomics.load(m.gate, GATE_OPEN) !== 0);
 }
 
 /** Is this CPU's process the only one left? Then its pages are what the run leaves behind. */

@@ -70,6 +70,13 @@ export interface MmSizes {
   readonly nrHeads: number;
 }
 
+/** Words of `gate`: CPUs whose program has not ended. */
+export const GATE_RUNNING = 0;
+/** 1 once every program has ended; written by the last CPU. */
+export const GATE_ALL_ENDED = 1;
+/** 1 once the main thread has looked at the machine, and the last processes may exit. */
+export const GATE_OPEN = 2;
+
 /** Histograms kept per thread. */
 export const HIST_FAULT = 0;
 export const HIST_MAJOR_FAULT = 1;
@@ -173,7 +180,7 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     oomRecord: builder.columns('oom.record', { bytes: 'u8' }, 16 * 4096).bytes,
     events: builder.columns('vm_event', { cell: 'f64' }, THREADS_MAX * NR_VM_EVENTS).cell,
     histogram: declareHistograms(builder, 'histogram', THREADS_MAX * NR_HISTOGRAMS),
-    /** Programs: word 0 running, 1 all ended, 2 processes may exit. */
+    /** GATE_* words. @atomic */
     gate: words('gate', 1, LINE_WORDS),
     gateWait: words('gate.wait', 1, WAIT_QUEUE_WORDS),
     cpuNote: builder.columns('cpu.note', { bytes: 'u8' }, config.cpus * CPU_NOTE_BYTES).bytes,

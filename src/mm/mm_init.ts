@@ -3,7 +3,7 @@
 import { listInit, listNodeInit } from '../../shared/list.ts';
 import { assert } from '../../shared/assert.ts';
 import { MAX_PAGE_ORDER } from './limits.ts';
-import type { Mm } from './mm.ts';
+import { GATE_RUNNING, type Mm } from './mm.ts';
 import { PG_RESERVED } from './mm_types.ts';
 import { freeOnePageLocked } from './page_alloc.ts';
 import { allocTable } from './pgtable.ts';
@@ -72,6 +72,8 @@ function initProcesses(m: Mm): void {
     const mm = index + 1;
     m.mm.memcg[mm] = process.memcg;
     m.mm.users[mm] = process.cpus.length;
+    m.mm.running[mm] = process.cpus.length;
+    m.gate[GATE_RUNNING] = (m.gate[GATE_RUNNING] as number) + process.cpus.length;
     m.mm.pgd[mm] = allocTable(m, mm, 0);
   });
 }

@@ -85,6 +85,7 @@ export const MM_COLUMNS = {
   vmaHead: 'i32', // @guardedBy mmap_lock  lowest VMA
   memcg: 'i32', // @frozen group that its pages are charged to
   users: 'i32', // @atomic threads that run in it; the last one out frees it
+  running: 'i32', // @atomic CPUs whose program has not ended
   flags: 'i32', // @atomic MMF_* bits
   rssAnon: 'i32', // @atomic pages mapped
   swapEnts: 'i32', // @atomic page-table entries that are swap entries
