@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { kthreadUnpark, requestPark, threadParked } from '../../../dist/kthreads/kthread.js';
 import { Machine } from '../../../dist/src/machine.js';
-import { leftTids, rcuGp, toyProgram, toyThread, until, watchdog } from '../../fixtures/toy.mjs';
+import { noThreadLeft, rcuGp, toyProgram, toyThread, until, watchdog } from '../../fixtures/toy.mjs';
 import { toyParts } from '../../fixtures/toy_engine.mjs';
 
 const LIMIT_MS = 60_000;
@@ -23,7 +23,7 @@ async function withToy(
     expect(state.threads.map((thread) => thread.state)).toEqual(
       parts.specs.map(() => 'exited'),
     );
-    expect(leftTids(engine)).toEqual([]);
+    await noThreadLeft(engine);
   }
 }
 
