@@ -3,6 +3,7 @@
  * The end of an address space (mm/mmap.c exit_mmap, mm/memory.c zap_pte_range): every page, swap slot
  * and page table goes back.
  */
+import { condResched } from '../../shared/sched.ts';
 import { folioPut } from './swap.ts';
 import { folioTest, folioTryLock, folioUnlock } from './folio.ts';
 import { PTRS_PER_TABLE } from './limits.ts';
@@ -21,7 +22,6 @@ import { freeTable, ptlLock, ptlUnlock } from './pgtable.ts';
 import { folioRemoveRmap } from './rmap.ts';
 import { folioFreeSwap, swapCacheGet } from './swap_state.ts';
 import { swapFree } from './swapfile.ts';
-import { resched } from './vmscan.ts';
 
 /**
  * A thread leaves its address space; the last one frees it.
@@ -59,7 +59,7 @@ function freePgdRange(m: Mm, mm: number, table: number, level: number): void {
       freeTable(m, mm, below);
     }
   }
-  resched.hook();
+  condResched();
 }
 
 /** Unmaps every page of a leaf table. Nobody runs this mm, so no shootdown is needed. */

@@ -14,6 +14,7 @@ import { assert } from '../../shared/assert.ts';
 import { THREADS_MAX } from '../../shared/limits.ts';
 import { type RcuTable, declareRcu } from '../../shared/rcu.ts';
 import { RWSEM_WORDS } from '../../shared/rwsem.ts';
+import { type TaskTable, declareTasks } from '../../shared/task.ts';
 import { type SyncDomain, declareSync } from '../../shared/sync_domain.ts';
 import { type F64, type I32, LINE_WORDS, type U32, type U8 } from '../../shared/types.ts';
 import type { SharedMemory } from '../../shared/wasm.ts';
@@ -38,6 +39,8 @@ import { ZS_CLASSES, ZS_PAGES_PER_BLOCK } from './zsmalloc_sizes.ts';
 /** Frames of one frame buffer: 1 GiB. */
 export const FRAME_BUFFER_PAGES = 1 << 18;
 
+/** Bytes of what a CPU has to say about its first mismatch. */
+export const CPU_NOTE_BYTES = 256;
 /** Hash buckets on which folio lock and writeback waiters sleep. */
 const FOLIO_WAIT_BUCKETS = 64;
 
@@ -164,12 +167,18 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     stock: words('memcg.stock', THREADS_MAX, LINE_WORDS),
     /** Word 0: odd while the CPU is in a section. Word 1: somebody waits for it to leave. */
     section: words('cpu.section', config.cpus, LINE_WORDS),
+    /** Per CPU: how its program ended and what its integrity checks found (CPU_* words of user.ts). */
     cpuState: words('cpu.state', config.cpus, LINE_WORDS),
     oom: words('oom', 1, LINE_WORDS),
     oomRecord: builder.columns('oom.record', { bytes: 'u8' }, 16 * 4096).bytes,
     events: builder.columns('vm_event', { cell: 'f64' }, THREADS_MAX * NR_VM_EVENTS).cell,
     histogram: declareHistograms(builder, 'histogram', THREADS_MAX * NR_HISTOGRAMS),
-    control: words('control', 1, LINE_WORDS),
+    /** Programs: word 0 running, 1 all ended, 2 processes may exit. */
+    gate: words('gate', 1, LINE_WORDS),
+    gateWait: words('gate.wait', 1, WAIT_QUEUE_WORDS),
+    cpuNote: builder.columns('cpu.note', { bytes: 'u8' }, config.cpus * CPU_NOTE_BYTES).bytes,
+    cpuEvents: builder.columns('cpu.events', { done: 'f64' }, config.cpus * LINE_WORDS).done,
+    tasks: declareTasks(builder),
   };
 }
 
@@ -182,6 +191,7 @@ export interface Mm extends MmTables {
   readonly sizes: MmSizes;
   readonly sync: SyncDomain;
   readonly rcu: RcuTable;
+  readonly tasks: TaskTable;
   readonly arenaBytes: number;
   /** Views of the frame buffers, by pfn / FRAME_BUFFER_PAGES. */
   readonly frame8: readonly U8[];

@@ -10,6 +10,7 @@
  *
  * Sections (tlb.ts) bracket accesses: left at every fault, and every SECTION_EVENTS_MAX events.
  */
+import { condResched } from '../../shared/sched.ts';
 import { assert } from '../../shared/assert.ts';
 import { ktimeNs } from '../../shared/ktime.ts';
 import { slotTag } from './content.ts';
@@ -34,7 +35,6 @@ import {
 } from './mm_types.ts';
 import { PTE_NONE, markNonLeafYoung, pteAlloc, pteOffset } from './pgtable.ts';
 import { sectionEnter, sectionLeave } from './tlb.ts';
-import { resched } from './vmscan.ts';
 
 /** Event kinds: the low two bits of an event word. */
 export const KIND_READ = 0;
@@ -137,7 +137,7 @@ export class UserContext {
       }
       sectionLeave(m);
       progress(this.eventsDone);
-      resched.hook();
+      condResched();
       if (at >= to) return RUN_DONE;
       if (fatalSignalPending(m)) return RUN_KILLED;
       if (this.shouldStop()) return RUN_STOPPED;

@@ -6,6 +6,7 @@
  * It neither faults nor changes a counter. A resident page is copied inside a section, which keeps
  * reclaim from giving its frame away; a swapped one is unpacked from zram under its cluster lock.
  */
+import { condResched } from '../../shared/sched.ts';
 import { pageWords, verifyFill } from './content.ts';
 import { folioLock, folioUnlock } from './folio.ts';
 import { PAGE_WORDS, PTRS_PER_TABLE } from './limits.ts';
@@ -19,7 +20,6 @@ import { sectionEnter, sectionLeave } from './tlb.ts';
 import type { UserContext } from './user.ts';
 import { zeromapTest } from './zeromap.ts';
 import { zramReadInto } from './zram.ts';
-import { resched } from './vmscan.ts';
 
 const copy = new Int32Array(PAGE_WORDS);
 
@@ -84,7 +84,7 @@ export function verifyPages(m: Mm, user: UserContext, fill: boolean): Verificati
   for (let slot = 0; slot < user.slots; slot++) {
     if (slot % PTRS_PER_TABLE === 0) {
       table = pteOffset(m, user.mm, user.vpnOf(slot));
-      resched.hook();
+      condResched();
     }
     if (table === PTE_NONE || !readPage(m, table + (slot % PTRS_PER_TABLE))) continue;
     result.pages++;

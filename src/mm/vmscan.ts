@@ -7,6 +7,7 @@
  * (pageouts, refaults, rotations), times swappiness. A list is scanned by its size >> priority; the
  * priority falls from DEF_PRIORITY until enough is reclaimed.
  */
+import { condResched } from '../../shared/sched.ts';
 import { MAX_SWAPPINESS, SWAP_CLUSTER_MAX } from './limits.ts';
 import { hierarchyLruSize, lruLock, lruSize, lruUnlock, lruvecRow, memcgWithin } from './lruvec.ts';
 import type { Mm } from './mm.ts';
@@ -138,9 +139,6 @@ function shrinkList(m: Mm, lru: number, nrToScan: number, lruvec: number, sc: Sc
   return shrinkInactiveList(m, nrToScan, lruvec, sc, lru);
 }
 
-/** Lets the thread answer a stop, a freeze or a panic between turns. Set by the thread runtime. */
-export const resched: { hook: () => void } = { hook: () => undefined };
-
 function scanTargets(base: number): number {
   return (targets[base] as number) + (targets[base + 1] as number);
 }
@@ -183,7 +181,7 @@ function shrinkLruvec(m: Mm, lruvec: number, sc: ScanControl): void {
       nr[lru] = left - turn;
       reclaimed += shrinkList(m, lru, turn, lruvec, sc);
     }
-    resched.hook();
+    condResched();
     if (reclaimed < sc.nrToReclaim || finishTargets) continue;
     const nrFile = (nr[LRU_INACTIVE_FILE] as number) + (nr[LRU_ACTIVE_FILE] as number);
     const nrAnon = (nr[LRU_INACTIVE_ANON] as number) + (nr[LRU_ACTIVE_ANON] as number);

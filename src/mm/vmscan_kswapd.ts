@@ -47,10 +47,10 @@ export function wakeAllKswapds(m: Mm, zones: readonly number[], order: number): 
 }
 
 export function wakeupKswapd(m: Mm, nid: number, zone: number, order: number): void {
-  // PAIRS(kswapd-wake): the request is stored before the queue is looked at.
-  if (Atomics.load(m.node.kswapdZone, nid) < zone + 1) Atomics.store(m.node.kswapdZone, nid, zone + 1);
-  if (Atomics.load(m.node.kswapdOrder, nid) < order) Atomics.store(m.node.kswapdOrder, nid, order);
   if (nodeHopeless(m, nid) || pgdatBalanced(m, nid, order)) return;
+  // PAIRS(kswapd-wake): the request is stored before the queue is looked at.
+  if (Atomics.load(m.node.kswapdOrder, nid) < order) Atomics.store(m.node.kswapdOrder, nid, order);
+  if (Atomics.load(m.node.kswapdZone, nid) < zone + 1) Atomics.store(m.node.kswapdZone, nid, zone + 1);
   wakeUp(m.kswapdWait, nid * WAIT_QUEUE_WORDS, WAKE_ALL);
 }
 

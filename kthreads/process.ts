@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * What a program sees: its address space, and accesses to it.
+ *
+ * A program is a synchronous function `(process, args) => result | undefined`. Bulk replay goes
+ * through `replay`, which is a plain loop over event words; `load` and `store` are for programs that
+ * decide as they go.
+ */
+import { assert } from '../shared/assert.ts';
+import { LINE_WORDS } from '../shared/types.ts';
+import { mmapAnon } from '../src/mm/mmap.ts';
+import type { Mm } from '../src/mm/mm.ts';
+import { KIND_READ, KIND_WRITE, RUN_DONE, RUN_STOPPED, UserContext } from '../src/mm/user.ts';
+
+export class Process {
+  /** Accesses made so far, one context per set of regions: verified when the program has ended. */
+  readonly contexts: UserContext[] = [];
+
+  readonly #m: Mm;
+  readonly #mm: number;
+  readonly #shouldStop: () => boolean;
+  readonly #one = new Uint32Array(1);
+  #own: UserContext | null = null;
+  readonly #regionOf = new Map<number, number>();
+
+  constructor(m: Mm, mm: number, shouldStop: () => boolean) {
+    this.#m = m;
+    this.#mm = mm;
+    this.#shouldStop = shouldStop;
+  }
+
+  get comm(): string {
+    return this.#config.comm;
+  }
+
+  /** Position of this CPU among those that run the process, 0 first. */
+  get cpuIndex(): number {
+    return this.#config.cpus.indexOf(this.#m.task.cpu);
+  }
+
+  get isFirstCpu(): boolean {
+    return this.cpuIndex === 0;
+  }
+
+  /** CPUs that run this process. */
+  get cpus(): number {
+    return this.#config.cpus.length;
+  }
+
+  get #config() {
+    return this.#m.config.processes[this.#mm - 1] as Mm['config']['processes'][number];
+  }
+
+  /** Maps the VMAs of the configuration; with several CPUs, whoever comes first maps each. */
+  mapAll(): void {
+    for (const vma of this.#config.vmas) mmapAnon(this.#m, this.#mm, vma.start, vma.end);
+  }
+
+  /**
+   * Maps anonymous memory.
+   * @param start first virtual page number @param pages length, at least 1
+   * @returns false when it overlaps a mapping
+   */
+  mmap(start: number, pages: number): boolean {
+    return mmapAnon(this.#m, this.#mm, start, start + pages) !== 0;
+  }
+
+  /**
+   * Replays events `from`, `from + stride`, ... of a decoded trace.
+   * @param events words of (slot << 2 | kind) @param regions first vpn of each region
+   * @returns RUN_*: done, killed by the OOM killer, touched unmapped memory, or stopped
+   */
+  replay(events: Uint32Array, regions: Float64Array, from = 0, stride = 1): number {
+    const user = this.#context(regions);
+    return user.run(events, from, events.length, stride, (done) => this.#report(done));
+  }
+
+  /** Reads one page: checks that it holds what this CPU stored last. @param vpn a mapped page @returns RUN_* */
+  load(vpn: number): number {
+    return this.#access(vpn, KIND_READ);
+  }
+
+  /** Stores to one page. @param vpn a mapped page @returns RUN_* */
+  store(vpn: number): number {
+    return this.#access(vpn, KIND_WRITE);
+  }
+
+  #access(vpn: number, kind: number): number {
+    this.#own ??= this.#context(this.#vmaRegions());
+    const region = this.#regionOf.get(Math.floor(vpn / 512));
+    assert(region !== undefined, 'access outside the VMAs of the configuration');
+    this.#one[0] = ((region * 512 + (vpn % 512)) << 2) | kind;
+    const result = this.#own.run(this.#one, 0, 1, 1, (done) => this.#report(done));
+    return result === RUN_DONE && this.#shouldStop() ? RUN_STOPPED : result;
+  }
+
+  #vmaRegions(): Float64Array {
+    const regions: number[] = [];
+    for (const vma of this.#config.vmas) {
+      for (let region = Math.floor(vma.start / 512); region * 512 < vma.end; region++) {
+        if (this.#regionOf.has(region)) continue;
+        this.#regionOf.set(region, regions.length);
+        regions.push(region * 512);
+      }
+    }
+    return Float64Array.from(regions);
+  }
+
+  #context(regions: Float64Array): UserContext {
+    const user = new UserContext(this.#m, this.#mm, regions);
+    user.shouldStop = this.#shouldStop;
+    this.contexts.push(user);
+    return user;
+  }
+
+  #report(done: number): void {
+    this.#m.cpuEvents[this.#m.task.cpu * LINE_WORDS] = done;
+  }
+}
