@@ -14,12 +14,7 @@
  * Nothing here is module state, so that two machines of one process know nothing of each other.
  */
 import { Worker } from 'node:worker_threads';
-import {
-  type Engine,
-  type EngineRef,
-  type ThreadSpec,
-  type WorkerData,
-} from '../kthreads/engine.ts';
+import type { Engine, EngineRef, ThreadSpec, WorkerData } from '../kthreads/engine.ts';
 import { describeHeldLocks } from '../kthreads/held_report.ts';
 import { requestStop, threadEnded, threadNew } from '../kthreads/kthread.ts';
 import {

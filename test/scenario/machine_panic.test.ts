@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** A machine that breaks says who, what and which locks, and leaves no worker behind. */
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { Machine } from '../../dist/src/machine.js';
 import { MachineBootError, MachinePanicError } from '../../dist/src/machine_errors.js';
 import { noThreadLeft, rcuGp, toyProgram, toyThread, until, watchdog } from '../fixtures/toy.mjs';
@@ -30,12 +30,17 @@ async function panics(specs: unknown[], config = {}, poke = async (_m: Machine, 
   return { record, error: error as MachinePanicError, state };
 }
 
+interface Parts {
+  ref: object;
+}
+
 interface Toy {
   cells: Int32Array;
 }
 
-describe('panic', () => {
-  test('a thread that throws is named with its stack and its lock', async () => {
+test(
+  'panic: a thread that throws is named with its stack and its lock',
+  async () => {
     const { record, error, state } = await panics([
       toyThread('counter', 'counter', [9]),
       toyThread('sleeper', 'sleeper', [10]),
@@ -48,15 +53,23 @@ describe('panic', () => {
     expect(record.heldLocks).toEqual(['toy_lock [1]']);
     expect(error.message).toContain('thrower/3');
     expect(state.threads.map((t) => t.state)).toEqual(['exited', 'exited', 'dead', 'exited']);
-  }, LIMIT_MS);
+  },
+  LIMIT_MS,
+);
 
-  test('with lock-order checking on, the held stack names the lock', async () => {
+test(
+  'panic: with lock-order checking on, the held stack names the lock',
+  async () => {
     const { record } = await panics([toyProgram('thrower', 'thrower')], { lockdep: true });
     expect(record.heldLocks).toHaveLength(1);
     expect(record.heldLocks[0]).toMatch(/^toy_lock at 0x/);
-  }, LIMIT_MS);
+  },
+  LIMIT_MS,
+);
 
-  test('a thread that spins with a lock held is named within the watchdog time', async () => {
+test(
+  'panic: a thread that spins with a lock held is named within the watchdog time',
+  async () => {
     const start = performance.now();
     const { record } = await panics(
       [
@@ -71,9 +84,13 @@ describe('panic', () => {
     expect(record).toMatchObject({ who: 2, comm: 'spinner', reason: 'hung' });
     expect(record.message).toContain('task spinner/2 running for more than 0.4 s');
     expect(record.heldLocks).toEqual(['toy_lock [0]']);
-  }, LIMIT_MS);
+  },
+  LIMIT_MS,
+);
 
-  test('a task blocked on a lock is named with the holder', async () => {
+test(
+  'panic: a task blocked on a lock is named with the holder',
+  async () => {
     const { record } = await panics(
       [toyThread('blocker', 'blocker'), toyProgram('spinner', 'beatingSpinner'), watchdog],
       { hungTaskMs: 400 },
@@ -82,14 +99,22 @@ describe('panic', () => {
     expect(record.message).toBe(
       'task blocker/1 blocked for more than 0.4 s on lock toy_lock, held by spinner/2',
     );
-  }, LIMIT_MS);
+  },
+  LIMIT_MS,
+);
 
-  test('the main thread is the last watchdog: without khungtaskd the spinner is named', async () => {
+test(
+  'panic: the main thread is the last watchdog: without khungtaskd the spinner is named',
+  async () => {
     const { record } = await panics([toyProgram('spinner', 'spinner')], { hungTaskMs: 300 });
     expect(record).toMatchObject({ comm: 'spinner', reason: 'hung' });
-  }, LIMIT_MS);
+  },
+  LIMIT_MS,
+);
 
-  test('a worker terminated from outside is named with its lock', async () => {
+test(
+  'panic: a worker terminated from outside is named with its lock',
+  async () => {
     const { record } = await panics(
       [toyThread('holder', 'holder'), toyProgram('sleeper', 'sleeper', [10]), watchdog],
       {},
@@ -100,30 +125,48 @@ describe('panic', () => {
     );
     expect(record).toMatchObject({ who: 1, comm: 'holder', reason: 'terminated' });
     expect(record.heldLocks).toEqual(['toy_lock [2]']);
-  }, LIMIT_MS);
+  },
+  LIMIT_MS,
+);
 
-  test('a worker that ends behind the back of the runtime is named', async () => {
+test(
+  'panic: a worker that ends behind the back of the runtime is named',
+  async () => {
     const { record } = await panics([toyProgram('quitter', 'quitter'), watchdog]);
     expect(record).toMatchObject({ comm: 'quitter', reason: 'terminated' });
     expect(record.message).toContain('exit code 7');
     expect(record.heldLocks).toEqual(['toy_lock [2]']);
-  }, LIMIT_MS);
+  },
+  LIMIT_MS,
+);
 
-  test('an asynchronous thread function is refused', async () => {
+test(
+  'panic: an asynchronous thread function is refused',
+  async () => {
     const { record } = await panics([toyProgram('async', 'asynchronous')]);
     expect(record.message).toContain('is async');
-  }, LIMIT_MS);
+  },
+  LIMIT_MS,
+);
 
-  test('a thread that does not stop at shutdown is named and ended', async () => {
-    const { parts, engine } = toyParts([toyThread('deaf', 'deaf'), watchdog], { hungTaskMs: 200 });
+test(
+  'panic: a thread that does not stop at shutdown is named and ended',
+  async () => {
+    const { parts, engine } = toyParts([toyThread('deaf', 'deaf'), watchdog], {
+      hungTaskMs: 200,
+    });
     const machine = await Machine.start(parts);
     await machine.run();
     const state = await machine.shutdown();
     expect(state.panic).toMatchObject({ comm: 'deaf', reason: 'hung' });
     await noThreadLeft(engine);
-  }, LIMIT_MS);
+  },
+  LIMIT_MS,
+);
 
-  test('of two machines at once one panics and the other finishes', async () => {
+test(
+  'panic: of two machines at once one panics and the other finishes',
+  async () => {
     const good = toyParts([
       toyThread('counter', 'counter', [9]),
       toyProgram('ping', 'ping', [0, 2000]),
@@ -143,47 +186,65 @@ describe('panic', () => {
     expect((await ill.shutdown()).panic).toMatchObject({ comm: 'teller' });
     await noThreadLeft(good.engine);
     await noThreadLeft(bad.engine);
-  }, LIMIT_MS);
-});
+  },
+  LIMIT_MS,
+);
 
-describe('boot failure', () => {
-  async function bootFails(specs: unknown[], change = (parts: object) => parts) {
-    const { parts, engine } = toyParts(specs);
-    const error = await Machine.start(change(parts) as never).then(
-      () => null,
-      (reason: unknown) => reason,
-    );
-    expect(error).toBeInstanceOf(MachineBootError);
-    await noThreadLeft(engine);
-    return error as MachineBootError;
-  }
+async function bootFails(specs: unknown[], change = (parts: Parts): Parts => parts) {
+  const { parts, engine } = toyParts(specs);
+  const error = await Machine.start(change(parts) as never).then(
+    () => null,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(MachineBootError);
+  await noThreadLeft(engine);
+  return error as MachineBootError;
+}
 
-  test('a module that throws while it loads is named', async () => {
+test(
+  'boot failure: a module that throws while it loads is named',
+  async () => {
     const module = new URL('../fixtures/broken_module.mjs', import.meta.url).href;
-    const broken = { ...toyProgram('cpu0', 'cpu', [0]), programs: [{ module, export: 'x', args: null }] };
+    const broken = {
+      ...toyProgram('cpu0', 'cpu', [0]),
+      programs: [{ module, export: 'x', args: null }],
+    };
     const error = await bootFails([toyThread('counter', 'counter', [9]), broken, watchdog]);
     expect(error.record).toMatchObject({ comm: 'cpu0', reason: 'boot' });
     expect(error.message).toContain('this module does not load');
-  }, LIMIT_MS);
+  },
+  LIMIT_MS,
+);
 
-  test('a missing export is named', async () => {
+test(
+  'boot failure: a missing export is named',
+  async () => {
     const error = await bootFails([toyThread('lost', 'noSuchFunction')]);
     expect(error.message).toContain('exports no function noSuchFunction');
-  }, LIMIT_MS);
+  },
+  LIMIT_MS,
+);
 
-  test('a worker that cannot bind to the engine is named', async () => {
-    const error = await bootFails([toyThread('counter', 'counter', [9])], (parts: any) => ({
+test(
+  'boot failure: a worker that cannot bind to the engine is named',
+  async () => {
+    const error = await bootFails([toyThread('counter', 'counter', [9])], (parts) => ({
       ...parts,
       ref: { ...parts.ref, buffers: {} },
     }));
     expect(error.record).toMatchObject({ comm: 'counter', reason: 'boot' });
-  }, LIMIT_MS);
+  },
+  LIMIT_MS,
+);
 
-  test('arguments that cannot be cloned are reported', async () => {
+test(
+  'boot failure: arguments that cannot be cloned are reported',
+  async () => {
     const error = await bootFails([
       toyThread('counter', 'counter', [9]),
       toyThread('unclonable', 'counter', [() => 0]),
     ]);
     expect(error.record).toMatchObject({ comm: 'unclonable', reason: 'boot' });
-  }, LIMIT_MS);
-});
+  },
+  LIMIT_MS,
+);
