@@ -118,7 +118,7 @@ export class Xarray {
    */
   store(index: number, value: number): boolean {
     assert(value !== 0, 'xarray cannot hold 0; erase instead');
-    const { slots, meta } = this.#pool;
+    const { slots } = this.#pool;
     if (!this.#grow(index)) return false;
     const head = this.#heads[this.#at] as number;
     let node = head & NODE_MASK;
