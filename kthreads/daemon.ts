@@ -3,7 +3,7 @@
  * The loop that every daemon shares: park and freeze at the top, work while there is some, drain
  * before a stop, sleep otherwise. A daemon brings its queue, its test for work and one step.
  */
-import { condResched, kthreadSafePoint, waitEventTimeout, EVENT_TIMEOUT } from '../shared/sched.ts';
+import { condResched, EVENT_TIMEOUT, kthreadSafePoint, waitEventTimeout } from '../shared/sched.ts';
 import type { I32 } from '../shared/types.ts';
 
 export interface Daemon {
@@ -33,7 +33,9 @@ export function runDaemon(daemon: Daemon): void {
       condResched();
     } else if (stopping) {
       return;
-    } else if (waitEventTimeout(daemon.words, daemon.base, hasWork, daemon.maxSleepMs) === EVENT_TIMEOUT) {
+    } else if (
+      waitEventTimeout(daemon.words, daemon.base, hasWork, daemon.maxSleepMs) === EVENT_TIMEOUT
+    ) {
       daemon.onTimeout?.();
     }
   }

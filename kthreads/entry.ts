@@ -20,8 +20,8 @@ import {
   MachineStopped,
   waitEvent,
 } from '../shared/sched.ts';
-import { signalTaskChange, START_KTHREADS, START_PROGRAMS } from '../shared/task.ts';
 import { enterSync } from '../shared/sync_domain.ts';
+import { START_KTHREADS, START_PROGRAMS, signalTaskChange } from '../shared/task.ts';
 import { THREAD_DEAD, THREAD_EXITED, THREAD_NEW, THREAD_RUNNING } from '../shared/thread.ts';
 import {
   type AttachEngine,
@@ -89,7 +89,8 @@ async function run(engine: Engine, data: WorkerData): Promise<void> {
   }
   if (!passBarrier(engine, spec.stage)) return;
   Atomics.store(state, threadId, THREAD_RUNNING);
-  if (kthreadSafePoint() && spec.stage === STAGE_PROGRAMS) return;
+  // A stop that came with the start is for the function to see: programs start together or not at all.
+  kthreadSafePoint();
   const result = fn(engine.target, ...args);
   if (result instanceof Promise) bug(`thread function ${spec.export} is async: it must not be`);
 }

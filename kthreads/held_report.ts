@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Which locks a thread holds and who holds what a thread waits for, as text for reports. */
+import { heldOf } from '../shared/held_locks.ts';
 import { scanLockRegions } from '../shared/lock_region.ts';
-import { heldLocks } from '../shared/lock_report.ts';
 import { getComm, WAIT_FOLIO, WAIT_LOCK } from '../shared/thread.ts';
 import type { Engine } from './engine.ts';
 
@@ -28,7 +28,7 @@ export function taskLabel(engine: Engine, id: number): string {
 export function describeHeldLocks(engine: Engine, id: number): string[] {
   const lines: string[] = [];
   const seen = new Set<number>();
-  for (const held of heldLocks(engine.sync, id)) {
+  for (const held of heldOf(engine.sync.held, id)) {
     seen.add(held.address);
     const side = held.read ? ' (read)' : '';
     lines.push(`${className(engine, held.cls)}${side} at 0x${(held.address >>> 0).toString(16)}`);
@@ -63,7 +63,7 @@ function holdersOf(engine: Engine, cls: number, waiter: number): string[] {
   }
   const threads = engine.sync.threads.state.length;
   for (let id = 1; id < threads; id++) {
-    if (heldLocks(engine.sync, id).some((held) => held.cls === cls)) ids.add(id);
+    if (heldOf(engine.sync.held, id).some((held) => held.cls === cls)) ids.add(id);
   }
   ids.delete(waiter);
   return [...ids].map((id) => taskLabel(engine, id));

@@ -17,12 +17,7 @@
 import { assert } from '../shared/assert.ts';
 import { THREADS_MAX } from '../shared/limits.ts';
 import { waitSequence } from '../shared/sched.ts';
-import {
-  clearRequest,
-  postRequest,
-  REQUEST_PARK,
-  REQUEST_STOP,
-} from '../shared/task.ts';
+import { clearRequest, postRequest, REQUEST_PARK, REQUEST_STOP } from '../shared/task.ts';
 import {
   getComm,
   self,

@@ -35,12 +35,7 @@ import {
   signalTaskChange,
   type TaskTable,
 } from './task.ts';
-import {
-  THREAD_PARKED,
-  type ThreadTable,
-  WAIT_COMPLETION,
-  WAIT_EVENT,
-} from './thread.ts';
+import { THREAD_PARKED, type ThreadTable, WAIT_COMPLETION, WAIT_EVENT } from './thread.ts';
 import type { I32 } from './types.ts';
 import { waitAgain, waitFinish, waitPrepare } from './wait_queue.ts';
 

@@ -111,7 +111,14 @@ export function declareTasks(builder: ArenaBuilder): TaskTable {
   const { stack } = builder.columns('panic.stack', { stack: 'u8' }, PANIC_STACK_BYTES);
   const { locks } = builder.columns('panic.locks', { locks: 'u8' }, PANIC_LOCKS_BYTES);
   const words = new Int32Array(rows.waitWord.buffer);
-  return { ...rows, ...exit, machine, startWait, panic: { ...panic, message, stack, locks }, words };
+  return {
+    ...rows,
+    ...exit,
+    machine,
+    startWait,
+    panic: { ...panic, message, stack, locks },
+    words,
+  };
 }
 
 /**
@@ -138,7 +145,12 @@ export function signalTaskChange(tasks: TaskTable): void {
  * Sets request bits of a thread and makes it look.
  * @context any thread, the main thread included; does not block
  */
-export function postRequest(threads: ThreadTable, tasks: TaskTable, id: number, bits: number): void {
+export function postRequest(
+  threads: ThreadTable,
+  tasks: TaskTable,
+  id: number,
+  bits: number,
+): void {
   Atomics.or(threads.request, id, bits);
   kick(tasks, id);
 }

@@ -133,7 +133,7 @@ export class Machine {
 
   async #runPrograms(): Promise<RunResult> {
     const startNs = ktimeNs();
-    this.#supervisor.startPrograms();
+    if (!this.#interrupted) this.#supervisor.startPrograms();
     await this.#supervisor.until(() => this.#supervisor.stageEnded(STAGE_PROGRAMS));
     const record = this.#supervisor.panic;
     if (record !== null) {

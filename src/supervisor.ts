@@ -14,12 +14,7 @@
  * Nothing here is module state, so that two machines of one process know nothing of each other.
  */
 import { Worker } from 'node:worker_threads';
-import {
-  type Engine,
-  type EngineRef,
-  type ThreadSpec,
-  type WorkerData,
-} from '../kthreads/engine.ts';
+import type { Engine, EngineRef, ThreadSpec, WorkerData } from '../kthreads/engine.ts';
 import { describeHeldLocks } from '../kthreads/held_report.ts';
 import { requestStop, threadEnded, threadNew } from '../kthreads/kthread.ts';
 import {
@@ -119,9 +114,8 @@ export class Supervisor {
     await this.until(() => ready() || cancelled() || nowMs() > deadline);
     if (!this.panicked && !cancelled() && !ready()) this.#panicSlowBoot();
     if (this.panicked || cancelled()) {
-      await (this.#collapse ?? this.#terminateAll());
-      this.#tick();
-      await this.#collapse;
+      if (!this.panicked) await this.#terminateAll();
+      await this.#collapseIfPanicked();
       return false;
     }
     this.#release(START_KTHREADS);
@@ -160,7 +154,7 @@ export class Supervisor {
   /** Resolves once `test()` holds, or the machine has panicked and no worker is left. */
   async until(test: () => boolean): Promise<void> {
     await this.#poll(() => this.panicked || test());
-    await this.#collapse;
+    await this.#collapseIfPanicked();
   }
 
   /** @returns true once every thread of the stage has ended and its worker is gone */
@@ -271,8 +265,8 @@ export class Supervisor {
   }
 
   #tick(): void {
-    if (this.panicked) this.#collapse ??= this.#runCollapse();
-    else if (this.#timer !== null) this.#checkHung();
+    if (!this.panicked && this.#timer !== null) this.#checkHung();
+    this.#collapseIfPanicked();
     for (const waiter of this.#waiters) {
       if (!waiter.test()) continue;
       this.#waiters.delete(waiter);
@@ -286,6 +280,12 @@ export class Supervisor {
     this.#watchAtMs = nowMs() + checkIntervalMs(engine.hungTaskMs);
     const hung = this.#watch.check(nowMs());
     if (hung.length > 0) panicHung(engine, hung, engine.hungTaskMs * PATIENCE);
+  }
+
+  /** @returns what ends when no worker is left, once the machine has panicked; null before */
+  #collapseIfPanicked(): Promise<void> | null {
+    if (this.panicked) this.#collapse ??= this.#runCollapse();
+    return this.#collapse;
   }
 
   async #runCollapse(): Promise<void> {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The threads of a machine as a report shows them: comm, state, CPU time, wake-ups. */
 import { readFileSync } from 'node:fs';
-import { describeWait } from '../kthreads/held_report.ts';
 import type { Engine } from '../kthreads/engine.ts';
+import { describeWait } from '../kthreads/held_report.ts';
 import { threadEnded } from '../kthreads/kthread.ts';
 import { getComm, THREAD_BLOCKED, THREAD_SLEEPING } from '../shared/thread.ts';
 

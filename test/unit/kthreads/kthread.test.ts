@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The requests of a thread, on a toy engine and real workers: stop, park, freeze, wait. */
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { kthreadUnpark, requestPark, threadParked } from '../../../dist/kthreads/kthread.js';
 import { Machine } from '../../../dist/src/machine.js';
-import { leftTids, rcuGp, toyProgram, toyThread, until, watchdog } from '../../fixtures/toy.mjs';
+import {
+  noThreadLeft,
+  rcuGp,
+  toyProgram,
+  toyThread,
+  until,
+  watchdog,
+} from '../../fixtures/toy.mjs';
 import { toyParts } from '../../fixtures/toy_engine.mjs';
 
 const LIMIT_MS = 60_000;
@@ -20,15 +27,14 @@ async function withToy(
   } finally {
     const state = await machine.shutdown();
     expect(state.panic).toBeNull();
-    expect(state.threads.map((thread) => thread.state)).toEqual(
-      parts.specs.map(() => 'exited'),
-    );
-    expect(leftTids(engine)).toEqual([]);
+    expect(state.threads.map((thread) => thread.state)).toEqual(parts.specs.map(() => 'exited'));
+    await noThreadLeft(engine);
   }
 }
 
-describe('kthread', () => {
-  test('runs from boot to stop, and reports comm, CPU time and wake-ups', async () => {
+test(
+  'kthread: runs from boot to stop, and reports comm, CPU time and wake-ups',
+  async () => {
     await withToy([toyThread('counter', 'counter', [9])], async (machine, toy) => {
       await until('the counter counts', () => Atomics.load(toy.cells, 9) > 1000);
       const [counter] = machine.threads();
@@ -37,17 +43,28 @@ describe('kthread', () => {
       const state = await machine.shutdown();
       expect(state.threads[0]?.cpuMs).toBeGreaterThan(0);
     });
-  }, LIMIT_MS);
+  },
+  LIMIT_MS,
+);
 
-  test('kthreadStop waits for the end of the thread', async () => {
-    const specs = [toyThread('victim', 'sleeper', [9]), toyProgram('stopper', 'stopper', ['victim'])];
+test(
+  'kthread: kthreadStop waits for the end of the thread',
+  async () => {
+    const specs = [
+      toyThread('victim', 'sleeper', [9]),
+      toyProgram('stopper', 'stopper', ['victim']),
+    ];
     await withToy(specs, async (machine, toy) => {
       await machine.run();
       expect(Atomics.load(toy.cells, 1)).toBe(1);
     });
-  }, LIMIT_MS);
+  },
+  LIMIT_MS,
+);
 
-  test('kthreadPark returns only when the thread rests and holds no lock', async () => {
+test(
+  'kthread: kthreadPark returns only when the thread rests and holds no lock',
+  async () => {
     const specs = [
       toyThread('counter', 'counter', [9]),
       toyProgram('parker', 'parker', ['counter', 9, 500]),
@@ -59,9 +76,13 @@ describe('kthread', () => {
       const before = Atomics.load(toy.cells, 9);
       await until('the counter goes on', () => Atomics.load(toy.cells, 9) > before);
     });
-  }, LIMIT_MS);
+  },
+  LIMIT_MS,
+);
 
-  test('a sleeping thread hears a park request, and an unpark', async () => {
+test(
+  'kthread: a sleeping thread hears a park request, and an unpark',
+  async () => {
     await withToy([toyThread('sleeper', 'sleeper', [9])], async (_machine, _toy, engine) => {
       for (let i = 0; i < 50; i++) {
         requestPark(engine, 1);
@@ -70,9 +91,13 @@ describe('kthread', () => {
         await until('it leaves', () => !threadParked(engine, 1));
       }
     });
-  }, LIMIT_MS);
+  },
+  LIMIT_MS,
+);
 
-  test('freezeAll finds every thread at rest and no lock held', async () => {
+test(
+  'kthread: freezeAll finds every thread at rest and no lock held',
+  async () => {
     const specs = [
       toyThread('counter/0', 'counter', [9]),
       toyThread('counter/1', 'counter', [10]),
@@ -84,9 +109,13 @@ describe('kthread', () => {
       expect(Atomics.load(toy.cells, 2)).toBe(200);
       expect(Atomics.load(toy.cells, 1)).toBe(0);
     });
-  }, LIMIT_MS);
+  },
+  LIMIT_MS,
+);
 
-  test('two freezers take turns', async () => {
+test(
+  'kthread: two freezers take turns',
+  async () => {
     const specs = [
       toyThread('counter', 'counter', [9]),
       toyProgram('freezer/0', 'freezer', [[9], 50]),
@@ -97,9 +126,13 @@ describe('kthread', () => {
       expect(Atomics.load(toy.cells, 2)).toBe(100);
       expect(Atomics.load(toy.cells, 1)).toBe(0);
     });
-  }, LIMIT_MS);
+  },
+  LIMIT_MS,
+);
 
-  test('the main thread freezes and thaws without blocking', async () => {
+test(
+  'kthread: the main thread freezes and thaws without blocking',
+  async () => {
     await withToy([toyThread('counter', 'counter', [9])], async (machine, toy) => {
       expect(await machine.freeze()).toBe(true);
       const before = Atomics.load(toy.cells, 9);
@@ -108,20 +141,31 @@ describe('kthread', () => {
       machine.thaw();
       await until('it goes on', () => Atomics.load(toy.cells, 9) > before);
     });
-  }, LIMIT_MS);
+  },
+  LIMIT_MS,
+);
 
-  test('waitEvent loses no wake-up in 10,000 rounds, nor does a stop get lost', async () => {
+test(
+  'kthread: waitEvent loses no wake-up in 10,000 rounds, nor does a stop get lost',
+  async () => {
     const rounds = 10_000;
-    const specs = [toyProgram('ping', 'ping', [0, rounds]), toyProgram('pong', 'ping', [1, rounds])];
+    const specs = [
+      toyProgram('ping', 'ping', [0, rounds]),
+      toyProgram('pong', 'ping', [1, rounds]),
+    ];
     await withToy(specs, async (machine, toy) => {
       const done = machine.run();
       await until('all rounds are played', () => Atomics.load(toy.cells, 0) === 2 * rounds, 40_000);
       await done;
       expect(machine.threads()[0]?.wakeups).toBeGreaterThan(0);
     });
-  }, LIMIT_MS);
+  },
+  LIMIT_MS,
+);
 
-  test('programs are loaded by their CPU and get their arguments', async () => {
+test(
+  'kthread: programs are loaded by their CPU and get their arguments',
+  async () => {
     const module = new URL('../../fixtures/toy_threads.mjs', import.meta.url).href;
     const programs = [{ module, export: 'cpuProgram', args: { count: 100 } }];
     const cpu = { ...toyProgram('cpu1', 'cpu', [1]), cpu: 1, programs };
@@ -130,9 +174,13 @@ describe('kthread', () => {
       expect(result.interrupted).toBe(false);
       expect(Atomics.load(toy.cells, 9)).toBe(100);
     });
-  }, LIMIT_MS);
+  },
+  LIMIT_MS,
+);
 
-  test('shutdown drains daemons, then RCU callbacks', async () => {
+test(
+  'kthread: shutdown drains daemons, then RCU callbacks',
+  async () => {
     const specs = [
       toyThread('drainer', 'drainer'),
       rcuGp,
@@ -144,5 +192,6 @@ describe('kthread', () => {
       expect(Atomics.load(toy.cells, 7)).toBe(5000);
       expect(Atomics.load(toy.cells, 12)).toBe(5000);
     });
-  }, LIMIT_MS);
-});
+  },
+  LIMIT_MS,
+);
