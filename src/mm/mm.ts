@@ -72,10 +72,12 @@ export interface MmSizes {
 
 /** Words of `gate`: CPUs whose program has not ended. */
 export const GATE_RUNNING = 0;
-/** 1 once every program has ended; written by the last CPU. */
+/** 1 once every program has ended and nobody is freeing memory; written by the last CPU to rest. */
 export const GATE_ALL_ENDED = 1;
 /** 1 once the main thread has looked at the machine, and the last processes may exit. */
 export const GATE_OPEN = 2;
+/** CPUs between the end of their program and rest: at the gate, or gone. */
+export const GATE_EXITING = 3;
 
 /** Histograms kept per thread. */
 export const HIST_FAULT = 0;
