@@ -80,7 +80,7 @@ export function mutexTryLock(words: I32, index: number, cls: number): boolean {
 
 /** @throws BugError naming class and owner when this thread does not own it @context never parks */
 export function mutexUnlock(words: I32, index: number, cls: number): void {
-  if (lockTrace.on) traceRelease(words, index, cls);
+  if (lockTrace.on) traceRelease(words, index, cls, 0);
   const seen = Atomics.compareExchange(words, index, self.id, 0);
   if (seen !== self.id) unlockWordSlow(words, index, cls, seen);
 }

@@ -35,7 +35,7 @@ import { ktimeNs } from './ktime.ts';
 import { PARK_CHECK_MS, SPIN_LIMIT } from './limits.ts';
 import { deadHolderBug, lockClassName, selfDeadlock } from './lock_class.ts';
 import { parkBegin, parkEnd } from './lock_park.ts';
-import { lockTrace, traceAcquire, traceAcquired, traceRelease } from './lock_trace.ts';
+import { lockTrace, traceAcquire, traceAcquired, traceDisown, traceRelease } from './lock_trace.ts';
 import { WAIT_FOLIO } from './thread.ts';
 import type { I32 } from './types.ts';
 import { LINE_WORDS } from './types.ts';
@@ -168,7 +168,7 @@ export function bitUnlock(
   table: BitWaitTable,
   cls: number,
 ): void {
-  if (lockTrace.on) traceRelease(flags, index, cls);
+  if (lockTrace.on) traceRelease(flags, index, cls, 0);
   else heldPop(lockAddress(flags, index));
   const seen = Atomics.and(flags, index, ~(mask | table.waitersMask));
   if ((seen & mask) === 0) bug(`unlock of ${lockClassName(cls)} ${index}: its bit is clear`);
@@ -185,8 +185,8 @@ export function bitClearWake(flags: I32, index: number, mask: number, table: Bit
 }
 
 /** Takes the lock out of this thread's stack: another thread is going to unlock it. */
-export function bitLockDisown(flags: I32, index: number): void {
-  heldPop(lockAddress(flags, index));
+export function bitLockDisown(flags: I32, index: number, cls: number): void {
+  traceDisown(flags, index, cls);
 }
 
 /** Wakes every waiter of the bucket. @context after the bit they wait for was cleared */

@@ -17,3 +17,5 @@ export const SPIN_LIMIT = 120;
 export const PARK_CHECK_MS = 100;
 
 assert(THREADS_MAX <= OWNER_MASK, 'thread ids fit in the owner field of a lock word');
+/** Acquisitions that may pass the sleeping head of a FIFO lock before it is handed over. */
+export const PASS_LIMIT = 128;

@@ -4,20 +4,26 @@
  * is waited for, so that a watchdog or a report can name it. Published only when a thread really
  * parks: a lock that is won by spinning leaves no trace.
  *
- *   parkBegin(kind, arg);  try { ... Atomics.wait ... }  finally { parkEnd(woken); }
+ *   parkBegin(kind, arg);  try { ... Atomics.wait ... }  finally { parkEnd(); }
+ *
+ * A waiter for a spinlock kind may be inside an RCU reader, as in the kernel: it then stays online,
+ * and a grace period waits for it. Any other sleep inside a reader is a bug, thrown by rcuOffline.
  */
-import { rcuOffline, rcuOnline } from './rcu_state.ts';
+import { rcuOffline, rcuOnline, rcuReadHeld } from './rcu_state.ts';
 import { self, THREAD_BLOCKED, THREAD_SLEEPING, WAIT_EVENT, WAIT_NONE } from './thread.ts';
 
 let stateBefore = 0;
+let offline = false;
 
 /**
  * Announces that this thread is about to sleep.
  * @param kind WAIT_* @param arg what it waits on, by kind
- * @context not inside an RCU read section; must be followed by `parkEnd`; does not nest
+ * @param spinning true for spinlock kinds, whose waiters may be RCU readers
+ * @context must be followed by `parkEnd`; does not nest
  */
-export function parkBegin(kind: number, arg: number): void {
-  rcuOffline();
+export function parkBegin(kind: number, arg: number, spinning = false): void {
+  offline = !(spinning && rcuReadHeld());
+  if (offline) rcuOffline();
   const table = self.table;
   if (table === null) return;
   stateBefore = Atomics.load(table.state, self.id);
@@ -35,5 +41,5 @@ export function parkEnd(): void {
     Atomics.add(table.heartbeat, self.id, 1);
     Atomics.add(table.wakeups, self.id, 1);
   }
-  rcuOnline();
+  if (offline) rcuOnline();
 }

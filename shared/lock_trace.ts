@@ -4,7 +4,16 @@
  * asked for statistics or lock-order checking; every lock tests it once per operation and goes the
  * traced way only when it is set. Nothing else of this file runs when it is off.
  */
-import { heldPop, heldPush, lockAddress } from './held_locks.ts';
+import { HELD_READ, heldPop, heldPush, lockAddress } from './held_locks.ts';
+import { ktimeNs } from './ktime.ts';
+import {
+  statAcquired,
+  statHoldDrop,
+  statHoldEnd,
+  statHoldRuns,
+  statHoldStart,
+} from './lock_stat.ts';
+import { lockdepAcquire, lockdepMightSleep } from './lockdep.ts';
 import type { I32 } from './types.ts';
 
 /** Switches of this worker, set by `enterSync`. */
@@ -15,23 +24,51 @@ export const lockTrace = { on: false, stat: false, order: false };
  * @param bits HELD_* of the acquisition
  * @throws BugError naming both chains of an inversion
  */
-export function traceAcquire(_words: I32, _index: number, _cls: number, _bits: number): void {}
+export function traceAcquire(words: I32, index: number, cls: number, bits: number): void {
+  if (lockTrace.order) lockdepAcquire(lockAddress(words, index), cls, bits);
+}
 
-/** After an acquisition. @param waitNs time from contention to ownership, or -1 if uncontended */
+/**
+ * After an acquisition.
+ * @param bits HELD_* of the acquisition
+ * @param waitNs time from contention to ownership, or -1 if it was not contended
+ */
 export function traceAcquired(
   words: I32,
   index: number,
   cls: number,
   bits: number,
-  _waitNs: number,
+  waitNs: number,
 ): void {
-  heldPush(lockAddress(words, index), cls | bits);
+  const at = lockAddress(words, index);
+  heldPush(at, cls | bits);
+  if (!lockTrace.stat) return;
+  const side = (bits & HELD_READ) === 0 ? 0 : 1;
+  if (statAcquired(cls, side, waitNs)) statHoldStart(cls, side, at, ktimeNs());
 }
 
-/** Before a release. */
-export function traceRelease(words: I32, index: number, _cls: number): void {
-  heldPop(lockAddress(words, index));
+/** Before a release. @param bits HELD_READ for a read side, else 0 */
+export function traceRelease(words: I32, index: number, cls: number, bits: number): void {
+  const at = lockAddress(words, index);
+  heldPop(at);
+  if (!lockTrace.stat) return;
+  const side = (bits & HELD_READ) === 0 ? 0 : 1;
+  if (statHoldRuns(cls, side, at)) statHoldEnd(cls, side, ktimeNs());
+}
+
+/** Before another thread is made responsible for the release. */
+export function traceDisown(words: I32, index: number, cls: number): void {
+  const at = lockAddress(words, index);
+  heldPop(at);
+  if (lockTrace.stat) statHoldDrop(cls, 0, at);
+}
+
+/** After a wait for something that is not held afterwards (a permit). @param waitNs as above */
+export function traceWaited(cls: number, waitNs: number): void {
+  if (lockTrace.stat) statAcquired(cls, 0, waitNs);
 }
 
 /** Before a sleep that is not a lock. @throws BugError in atomic context */
-export function traceMightSleep(_what: string): void {}
+export function traceMightSleep(what: string): void {
+  if (lockTrace.order) lockdepMightSleep(what);
+}

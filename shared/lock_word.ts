@@ -44,7 +44,7 @@ export function lockWordSlow(
     else if (adaptive && (spins & 15) === 15 && !running(seen & OWNER_MASK)) break;
     cpuRelax();
   }
-  parkBegin(WAIT_LOCK, cls);
+  parkBegin(WAIT_LOCK, cls, !adaptive);
   try {
     return lockWordParked(words, index, cls, timeoutMs);
   } finally {

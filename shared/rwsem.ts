@@ -153,7 +153,7 @@ export function rwsemTryRead(words: I32, base: number, cls: number): boolean {
 
 /** @throws BugError when nobody holds the read side @context never parks */
 export function rwsemUpRead(words: I32, base: number, cls: number): void {
-  if (lockTrace.on) traceRelease(words, base, cls);
+  if (lockTrace.on) traceRelease(words, base, cls, HELD_READ);
   else heldPop(lockAddress(words, base));
   const seen = Atomics.sub(words, base + STATE, 1);
   if ((seen & WRITER) !== 0 || (seen & OWNER_MASK) === 0) {
@@ -235,7 +235,7 @@ export function rwsemTryWrite(words: I32, base: number, cls: number): boolean {
  * @context never parks
  */
 export function rwsemUpWrite(words: I32, base: number, cls: number): void {
-  if (lockTrace.on) traceRelease(words, base, cls);
+  if (lockTrace.on) traceRelease(words, base, cls, 0);
   const guess = ((words[base + STATE] as number) & PHASE) | WRITER | self.id; // @racy as in downWrite
   if (Atomics.compareExchange(words, base + STATE, guess, guess & PHASE) !== guess) {
     upWriteSlow(words, base, cls);
@@ -279,8 +279,10 @@ export function rwsemDowngrade(words: I32, base: number, cls: number): void {
       Atomics.add(words, base + READ_SEQ, 1);
       Atomics.notify(words, base + READ_SEQ);
     }
-    if (lockTrace.on) heldPop(lockAddress(words, base));
-    heldPush(lockAddress(words, base), cls | HELD_READ);
+    if (lockTrace.on) {
+      traceRelease(words, base, cls, 0);
+      traceAcquired(words, base, cls, HELD_READ, -1);
+    } else heldPush(lockAddress(words, base), cls | HELD_READ);
     return;
   }
 }

@@ -82,7 +82,7 @@ export function spinTryLock(words: I32, index: number, cls: number): boolean {
  * @context never parks
  */
 export function spinUnlock(words: I32, index: number, cls: number): void {
-  if (lockTrace.on) traceRelease(words, index, cls);
+  if (lockTrace.on) traceRelease(words, index, cls, 0);
   const seen = Atomics.compareExchange(words, index, self.id, 0);
   if (seen !== self.id) unlockWordSlow(words, index, cls, seen);
 }

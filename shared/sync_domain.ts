@@ -8,11 +8,15 @@
  */
 import type { ArenaBuilder } from './arena.ts';
 import { assert } from './assert.ts';
-import { declareHeld, enterHeld, type HeldLock, type HeldTable, heldOf } from './held_locks.ts';
+import { declareHeld, enterHeld, type HeldTable } from './held_locks.ts';
 import { LOCK_CLASSES_MAX, THREADS_MAX } from './limits.ts';
 import { setLockClasses } from './lock_class.ts';
+import { declareLockStat, enterLockStat, type LockStatTable } from './lock_stat.ts';
 import { lockTrace } from './lock_trace.ts';
+import { declareLockdep, enterLockdep, type LockdepTable } from './lockdep.ts';
+import { declareMcsNodes } from './mcs_lock.ts';
 import { declareThreads, enterThread, self, type ThreadTable } from './thread.ts';
+import type { I32 } from './types.ts';
 
 /** What a domain is made with; the same in every thread. */
 export interface SyncOptions {
@@ -27,6 +31,10 @@ export interface SyncOptions {
 export interface SyncDomain {
   readonly threads: ThreadTable;
   readonly held: HeldTable;
+  readonly lockStat: LockStatTable;
+  readonly lockdep: LockdepTable;
+  /** Node table for the domain's MCS locks. */
+  readonly mcsNodes: I32;
   readonly options: SyncOptions;
 }
 
@@ -36,7 +44,11 @@ export function declareSync(builder: ArenaBuilder, options: SyncOptions): SyncDo
   assert(options.lockClasses[0] === 'unclassed', "lock class 0 must be named 'unclassed'");
   const threads = declareThreads(builder);
   const held = declareHeld(builder);
-  return { threads, held, options };
+  const mcsNodes = declareMcsNodes(builder);
+  const classes = options.lockClasses.length;
+  const lockStat = declareLockStat(builder, options.lockStat ? classes : 0);
+  const lockdep = declareLockdep(builder, options.lockdep ? classes : 0);
+  return { threads, held, lockStat, lockdep, mcsNodes, options };
 }
 
 /**
@@ -48,6 +60,8 @@ export function enterSync(domain: SyncDomain, id: number): void {
   assert(id > 0 && id < THREADS_MAX, 'thread id out of range');
   enterThread(domain.threads, id);
   enterHeld(domain.held);
+  enterLockStat(domain.options.lockStat ? domain.lockStat : null, id);
+  enterLockdep(domain.options.lockdep ? domain.lockdep : null);
   setLockClasses(domain.options.lockClasses);
   lockTrace.stat = domain.options.lockStat;
   lockTrace.order = domain.options.lockdep;
@@ -59,13 +73,10 @@ export function resetSync(id = self.id): void {
   self.id = id;
   self.table = null;
   enterHeld(null);
+  enterLockStat(null, 0);
+  enterLockdep(null);
   setLockClasses(null);
   lockTrace.stat = false;
   lockTrace.order = false;
   lockTrace.on = false;
-}
-
-/** Locks that a thread of the domain holds, oldest first: for panic and hung-task reports. */
-export function heldLocks(domain: SyncDomain, id: number): HeldLock[] {
-  return heldOf(domain.held, id);
 }
