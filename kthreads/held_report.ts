@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Which locks a thread holds and who holds what a thread waits for, as text for reports. */
 import { scanLockRegions } from '../shared/lock_region.ts';
-import { heldLocks } from '../shared/sync_domain.ts';
+import { heldLocks } from '../shared/lock_report.ts';
 import { getComm, WAIT_FOLIO, WAIT_LOCK } from '../shared/thread.ts';
 import type { Engine } from './engine.ts';
 

@@ -28,6 +28,7 @@ import type { ArenaBuilder, Columns } from './arena.ts';
 import { THREADS_MAX } from './limits.ts';
 import type { ThreadTable } from './thread.ts';
 import type { I32, U8 } from './types.ts';
+import { WAIT_QUEUE_WORDS } from './wait_queue.ts';
 
 export const REQUEST_STOP = 1;
 export const REQUEST_PARK = 2;
@@ -69,7 +70,6 @@ export const TASK_EXIT_COLUMNS = {
 /** One row: the machine. */
 export const MACHINE_COLUMNS = {
   startLevel: 'i32', // @atomic START_*; written by the main thread
-  startSeq: 'i32', // @atomic sequence word of the start barrier
   ready: 'i32', // @atomic threads that have loaded their modules and wait at the barrier
   freezer: 'i32', // @atomic id + 1 of the thread that freezes the machine, 0 nobody
   taskSeq: 'i32', // @atomic sequence word, bumped when a thread parks, freezes or ends
@@ -86,6 +86,8 @@ export const PANIC_COLUMNS = {
 export interface TaskTable extends Columns<typeof TASK_COLUMNS> {
   readonly cpuUs: Float64Array<SharedArrayBuffer>;
   readonly machine: Columns<typeof MACHINE_COLUMNS>;
+  /** Wait queue of the start barrier. */
+  readonly startWait: I32;
   readonly panic: Columns<typeof PANIC_COLUMNS> & {
     readonly message: U8;
     readonly stack: U8;
@@ -99,12 +101,17 @@ export function declareTasks(builder: ArenaBuilder): TaskTable {
   const rows = builder.columns('task', TASK_COLUMNS, THREADS_MAX);
   const exit = builder.columns('task.exit', TASK_EXIT_COLUMNS, THREADS_MAX);
   const machine = builder.columns('machine', MACHINE_COLUMNS, 1);
+  const { startWait } = builder.columns(
+    'machine.start',
+    { startWait: 'i32' /* @atomic wait queue */ },
+    WAIT_QUEUE_WORDS,
+  );
   const panic = builder.columns('panic', PANIC_COLUMNS, 1);
   const { message } = builder.columns('panic.message', { message: 'u8' }, PANIC_MESSAGE_BYTES);
   const { stack } = builder.columns('panic.stack', { stack: 'u8' }, PANIC_STACK_BYTES);
   const { locks } = builder.columns('panic.locks', { locks: 'u8' }, PANIC_LOCKS_BYTES);
   const words = new Int32Array(rows.waitWord.buffer);
-  return { ...rows, ...exit, machine, panic: { ...panic, message, stack, locks }, words };
+  return { ...rows, ...exit, machine, startWait, panic: { ...panic, message, stack, locks }, words };
 }
 
 /**

@@ -14,7 +14,7 @@ import { decodeFtrc, encodeFtrc, FTRC_MAGIC } from './ftrc.ts';
 import { decodeLackey, isLackey } from './lackey.ts';
 import { decodeOracleGeneral, isOracleGeneral } from './oracle_general.ts';
 import type { Trace } from './trace_builder.ts';
-import { readTraceBytes, writeTraceBytes } from './trace_bytes.ts';
+import { readFileBytes, writeFileAtomic } from './trace_bytes.ts';
 
 export type { Trace, TraceCounts, TraceFormat, TraceVma } from './trace_builder.ts';
 export { eventVpn, KIND_IFETCH, KIND_READ, KIND_WRITE, REGION_PAGES } from './trace_builder.ts';
@@ -69,7 +69,7 @@ function notATrace(file: string, bytes: Buffer): UsageError {
  * @context main thread or a worker; suspends
  */
 export async function readTrace(path: string, options: ReadTraceOptions = {}): Promise<Trace> {
-  const bytes = await readTraceBytes(path);
+  const bytes = await readFileBytes(path);
   const trace = decode(path, bytes, options.limit ?? Infinity);
   if (trace.events.length === 0) {
     throw inputError({ file: path, reason: 'holds no events', hint: 'capture a longer run' });
@@ -85,8 +85,8 @@ export async function readTrace(path: string, options: ReadTraceOptions = {}): P
  */
 export async function writeTrace(path: string, trace: Trace): Promise<number> {
   const extension = traceExtension(path);
-  if (extension === 'ftrc') return writeTraceBytes(path, encodeFtrc(trace));
-  if (extension === 'csv') return writeTraceBytes(path, encodeCsv(trace));
+  if (extension === 'ftrc') return writeFileAtomic(path, encodeFtrc(trace));
+  if (extension === 'csv') return writeFileAtomic(path, encodeCsv(trace));
   const hint = 'name it .ftrc, .ftrc.gz, .csv or .csv.gz';
   throw inputError({ file: path, reason: 'no format that can be written', hint });
 }

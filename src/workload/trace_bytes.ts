@@ -94,7 +94,7 @@ async function unzip(file: string, packed: Buffer): Promise<Buffer> {
  * @returns at least one byte; throws UsageError for what cannot be read
  * @context main thread or a worker; suspends
  */
-export async function readTraceBytes(path: string): Promise<Buffer> {
+export async function readFileBytes(path: string): Promise<Buffer> {
   let bytes: Buffer;
   try {
     bytes = await readWhole(path);
@@ -117,7 +117,7 @@ export async function readTraceBytes(path: string): Promise<Buffer> {
  * @returns bytes written; throws UsageError, and leaves nothing behind, where it cannot be written
  * @context main thread or a worker; suspends
  */
-export async function writeTraceBytes(path: string, bytes: Buffer): Promise<number> {
+export async function writeFileAtomic(path: string, bytes: Buffer): Promise<number> {
   const packed = /\.gz$/i.test(path) ? await promisify(gzip)(bytes, { level: 9 }) : bytes;
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
   let created = false;
