@@ -37,6 +37,8 @@ export function fixtureConfig(options: FixtureOptions = {}): MmConfig {
     watermarkScaleFactor: 10,
     tlbEntries: 0,
     tlbFlushEvents: 0,
+    accessKernel: 'wasm',
+    regionsMax: 16,
     pageTables: 64,
     vmasMax: 8,
     lockStat: false,
@@ -45,7 +47,7 @@ export function fixtureConfig(options: FixtureOptions = {}): MmConfig {
     hungTaskMs: 10_000,
     seed: 1,
     ...rest,
-  } as MmConfig;
+  };
 }
 
 /** Boots an Mm on this thread as CPU 0 of process 1, its VMAs mapped. */
