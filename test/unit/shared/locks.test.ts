@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /** What every lock kind owes, over one table of adapters: exclusion, trylock, misuse, death. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { enterSync, resetSync } from '../../../dist/shared/sync_domain.js';
+import { setComm } from '../../../dist/shared/thread.js';
 import { KINDS } from '../../fixtures/lock_kinds.mjs';
 import { CLS, COUNT, LOCK, LOG, STEP } from '../../fixtures/sync_tables.mjs';
 import { SyncThreads } from '../../fixtures/sync_threads.mjs';
-import { enterSync, resetSync } from '../../../dist/shared/sync_domain.js';
-import { setComm } from '../../../dist/shared/thread.js';
 
 const ROUNDS = 6_000;
 const THREADS = [1, 2, 3, 4];
@@ -77,8 +77,12 @@ describe.each(kinds)('%s', (kind) => {
     expect(() => lock(run.tables, LOCK, CLS)).toThrow(/test\/9 locks test_lock.*already holds/);
     unlock(run.tables, LOCK, CLS);
   });
+});
 
-  it('names a holder that died, to every waiter', async () => {
+describe.each(kinds)('%s waiters', (kind) => {
+  const { owned } = KINDS[kind];
+
+  it('are told of a holder that died', async () => {
     run = new SyncThreads();
     run.start(1, 'holdForEver', { kind }, 'victim');
     await run.until(() => run.word(STEP) === 1, 'the lock to be held');
@@ -93,7 +97,7 @@ describe.each(kinds)('%s', (kind) => {
     expect(run.word(LOG), 'nobody got in').toBe(0);
   });
 
-  it('parks its waiters, who say what they wait for, and wakes them', async () => {
+  it('park, say what they wait for, and are woken', async () => {
     run = new SyncThreads();
     run.start(1, 'hold', { kind });
     await run.until(() => run.word(STEP) === 1, 'the lock to be held');
@@ -106,7 +110,7 @@ describe.each(kinds)('%s', (kind) => {
     expect(run.word(LOG)).toBe(3);
   });
 
-  it('counts acquisitions and contentions exactly', async () => {
+  it('are counted exactly', async () => {
     run = new SyncThreads({ lockStat: true });
     run.start(1, 'hold', { kind });
     await run.until(() => run.word(STEP) === 1, 'the lock to be held');
