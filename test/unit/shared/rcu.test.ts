@@ -17,13 +17,8 @@ import {
   setRcuStallMs,
   synchronizeRcu,
 } from '../../../dist/shared/rcu.js';
+import { formatRcuStall, RCU_DEAD, RCU_STALL, rcuStalls } from '../../../dist/shared/rcu_stall.js';
 import { RCU_COMPLETED, RCU_DRIVER, RCU_GP } from '../../../dist/shared/rcu_state.js';
-import {
-  formatRcuStall,
-  RCU_DEAD,
-  RCU_STALL,
-  rcuStalls,
-} from '../../../dist/shared/rcu_stall.js';
 import {
   enterThread,
   self,
