@@ -59,7 +59,8 @@ export class BenchPool {
         .slice(0, threads)
         .map((worker, index) => request(worker, { job, data, index, threads, ms, control })),
     );
-    return results.reduce((sum, { ops, ns }) => sum + (ops / ns) * 1e9, 0);
+    const ops = results.reduce((sum, result) => sum + result.ops, 0);
+    return (ops / Math.max(...results.map(({ ns }) => ns))) * 1e9;
   }
 
   /** Ends the workers. */

@@ -60,6 +60,8 @@ export interface BenchOptions {
   readonly rounds?: number;
   /** Run the C peers; default true. Without a compiler they are left out with a notice. */
   readonly native?: boolean;
+  /** Only groups whose name contains this. */
+  readonly only?: string;
   /** Smoke run: short samples and one round. */
   readonly quick?: boolean;
   /** Where progress and notices go; default nowhere. */

@@ -21,7 +21,13 @@ import { HELD_TRY } from './held_locks.ts';
 import { ktimeNs } from './ktime.ts';
 import { OWNER_MASK } from './limits.ts';
 import { lockClassName, threadLabel } from './lock_class.ts';
-import { lockTrace, traceAcquire, traceAcquired, traceRelease } from './lock_trace.ts';
+import {
+  lockTrace,
+  traceAcquire,
+  traceAcquired,
+  traceContended,
+  traceRelease,
+} from './lock_trace.ts';
 import { lockWordSlow, unlockWordSlow } from './lock_word.ts';
 import type { Lockable } from './spinlock.ts';
 import { self } from './thread.ts';
@@ -33,24 +39,17 @@ import type { I32 } from './types.ts';
  * @context may park: not under a spinlock, not inside an RCU reader
  */
 export function mutexLock(words: I32, index: number, cls: number): void {
-  if (lockTrace.on) {
-    mutexLockTraced(words, index, cls, Infinity);
-    return;
-  }
+  if (lockTrace.order) traceAcquire(words, index, cls, 0);
   if (Atomics.compareExchange(words, index, 0, self.id) !== 0) {
-    lockWordSlow(words, index, cls, true, Infinity);
+    mutexWait(words, index, cls, Infinity);
   }
+  if (lockTrace.on) traceAcquired(words, index, cls, 0);
 }
 
-function mutexLockTraced(words: I32, index: number, cls: number, timeoutMs: number): boolean {
-  traceAcquire(words, index, cls, 0);
-  let waitNs = -1;
-  if (Atomics.compareExchange(words, index, 0, self.id) !== 0) {
-    const since = ktimeNs();
-    if (!lockWordSlow(words, index, cls, true, timeoutMs)) return false;
-    waitNs = ktimeNs() - since;
-  }
-  traceAcquired(words, index, cls, 0, waitNs);
+function mutexWait(words: I32, index: number, cls: number, timeoutMs: number): boolean {
+  const since = lockTrace.on ? ktimeNs() : 0;
+  if (!lockWordSlow(words, index, cls, true, timeoutMs)) return false;
+  if (lockTrace.on) traceContended(cls, 0, since);
   return true;
 }
 
@@ -66,23 +65,27 @@ export function mutexLockTimeout(
   cls: number,
   timeoutMs: number,
 ): boolean {
-  if (lockTrace.on) return mutexLockTraced(words, index, cls, timeoutMs);
-  if (Atomics.compareExchange(words, index, 0, self.id) === 0) return true;
-  return lockWordSlow(words, index, cls, true, timeoutMs);
+  if (lockTrace.order) traceAcquire(words, index, cls, 0);
+  if (Atomics.compareExchange(words, index, 0, self.id) !== 0) {
+    if (!mutexWait(words, index, cls, timeoutMs)) return false;
+  }
+  if (lockTrace.on) traceAcquired(words, index, cls, 0);
+  return true;
 }
 
 /** @returns false when somebody holds it, this thread included @context never parks */
 export function mutexTryLock(words: I32, index: number, cls: number): boolean {
   if (Atomics.compareExchange(words, index, 0, self.id) !== 0) return false;
-  if (lockTrace.on) traceAcquired(words, index, cls, HELD_TRY, -1);
+  if (lockTrace.on) traceAcquired(words, index, cls, HELD_TRY);
   return true;
 }
 
 /** @throws BugError naming class and owner when this thread does not own it @context never parks */
 export function mutexUnlock(words: I32, index: number, cls: number): void {
   if (lockTrace.on) traceRelease(words, index, cls, 0);
-  const seen = Atomics.compareExchange(words, index, self.id, 0);
-  if (seen !== self.id) unlockWordSlow(words, index, cls, seen);
+  const me = self.id;
+  const seen = Atomics.compareExchange(words, index, me, 0);
+  if (seen !== me) unlockWordSlow(words, index, cls, seen);
 }
 
 /** @returns true when this thread holds the mutex @context any */

@@ -35,7 +35,14 @@ import { ktimeNs } from './ktime.ts';
 import { PARK_CHECK_MS, SPIN_LIMIT } from './limits.ts';
 import { deadHolderBug, lockClassName, selfDeadlock } from './lock_class.ts';
 import { parkBegin, parkEnd } from './lock_park.ts';
-import { lockTrace, traceAcquire, traceAcquired, traceDisown, traceRelease } from './lock_trace.ts';
+import {
+  lockTrace,
+  traceAcquire,
+  traceAcquired,
+  traceContended,
+  traceDisown,
+  traceRelease,
+} from './lock_trace.ts';
 import { WAIT_FOLIO } from './thread.ts';
 import type { I32 } from './types.ts';
 import { LINE_WORDS } from './types.ts';
@@ -81,29 +88,14 @@ export function bitLock(
   table: BitWaitTable,
   cls: number,
 ): void {
-  if (lockTrace.on) {
-    bitLockTraced(flags, index, mask, table, cls);
-    return;
-  }
-  if ((Atomics.or(flags, index, mask) & mask) !== 0) bitLockSlow(flags, index, mask, table, cls);
-  heldPush(lockAddress(flags, index), cls);
-}
-
-function bitLockTraced(
-  flags: I32,
-  index: number,
-  mask: number,
-  table: BitWaitTable,
-  cls: number,
-): void {
-  traceAcquire(flags, index, cls, 0);
-  let waitNs = -1;
+  if (lockTrace.order) traceAcquire(flags, index, cls, 0);
   if ((Atomics.or(flags, index, mask) & mask) !== 0) {
-    const since = ktimeNs();
+    const since = lockTrace.on ? ktimeNs() : 0;
     bitLockSlow(flags, index, mask, table, cls);
-    waitNs = ktimeNs() - since;
+    if (lockTrace.on) traceContended(cls, 0, since);
   }
-  traceAcquired(flags, index, cls, 0, waitNs);
+  if (lockTrace.on) traceAcquired(flags, index, cls, 0);
+  else heldPush(lockAddress(flags, index), cls);
 }
 
 function bitLockSlow(
@@ -151,7 +143,7 @@ function parkOnBit(
 /** Takes the lock bit if it is clear. @returns false when it is set @context never parks */
 export function bitTryLock(flags: I32, index: number, mask: number, cls: number): boolean {
   if ((Atomics.or(flags, index, mask) & mask) !== 0) return false;
-  if (lockTrace.on) traceAcquired(flags, index, cls, HELD_TRY, -1);
+  if (lockTrace.on) traceAcquired(flags, index, cls, HELD_TRY);
   else heldPush(lockAddress(flags, index), cls);
   return true;
 }

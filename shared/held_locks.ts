@@ -9,12 +9,12 @@
  * when the row's thread is dead, or to print it, where a torn picture does no harm.
  *
  * Guarantee: after `heldPop` the entry is gone, whatever the order of release. A stack that is full
- * drops further entries (counted by depth), it never fails.
+ * drops further entries but counts them, it never fails.
  */
 import type { ArenaBuilder, Columns } from './arena.ts';
 import { HELD_LOCKS_MAX, THREADS_MAX } from './limits.ts';
 import { self, THREAD_DEAD, THREAD_EXITED, WAIT_LOCK } from './thread.ts';
-import type { I32 } from './types.ts';
+import { type I32, LINE_WORDS } from './types.ts';
 
 /** How a lock is held; kept beside the class in one word: class | HELD_* bits. */
 export const HELD_CLASS_MASK = 0xffff;
@@ -26,12 +26,17 @@ export const HELD_SPIN = 1 << 17;
 export const HELD_READ = 1 << 18;
 
 const HELD_COLUMNS = {
-  address: 'i32', // @owner the row's thread  @racy dead-holder check: reads rows of dead threads
-  what: 'i32', // @owner the row's thread  @racy as address
+  // a row: DEPTH, then (address, class | bits) pairs, oldest first
+  row: 'i32', // @owner the row's thread  @racy dead-holder check and reports: see above
 } as const;
-const DEPTH_STRIDE = 32;
 
-export type HeldTable = Columns<typeof HELD_COLUMNS> & { readonly depth: I32 };
+/** Offset in a row: words of pairs in use; above PAIRS_MAX when entries were dropped. */
+const DEPTH = 0;
+const PAIRS = 1;
+const PAIRS_MAX = HELD_LOCKS_MAX * 2;
+const ROW_WORDS = Math.ceil((PAIRS + PAIRS_MAX) / LINE_WORDS) * LINE_WORDS;
+
+export type HeldTable = Columns<typeof HELD_COLUMNS>;
 
 /** One held lock of a thread. */
 export interface HeldLock {
@@ -42,112 +47,98 @@ export interface HeldLock {
 }
 
 export function declareHeld(builder: ArenaBuilder): HeldTable {
-  const rows = builder.columns('held', HELD_COLUMNS, THREADS_MAX * HELD_LOCKS_MAX);
-  const depth = builder.columns(
-    'held.depth',
-    { depth: 'i32' /* @owner the row's thread  @racy as held.address */ },
-    THREADS_MAX * DEPTH_STRIDE,
-  );
-  return { ...rows, depth: depth.depth };
+  return builder.columns('held', HELD_COLUMNS, THREADS_MAX * ROW_WORDS);
 }
 
-/** This thread's row. Outside a machine the stack is private memory: depth checks still work. */
-let address: Int32Array = new Int32Array(HELD_LOCKS_MAX);
-let what: Int32Array = new Int32Array(HELD_LOCKS_MAX);
-let published: Int32Array = new Int32Array(1);
-let depth = 0;
-let spinsHeld = 0;
+/** This thread's row. Outside a domain it is private memory. */
+let row: Int32Array = new Int32Array(ROW_WORDS);
 let shared: HeldTable | null = null;
 
 /** @context once per worker, before its first lock */
 export function enterHeld(table: HeldTable | null): void {
-  depth = 0;
-  spinsHeld = 0;
   shared = table;
-  if (table === null) {
-    address = new Int32Array(HELD_LOCKS_MAX);
-    what = new Int32Array(HELD_LOCKS_MAX);
-    published = new Int32Array(1);
-    return;
-  }
-  const first = self.id * HELD_LOCKS_MAX;
-  address = table.address.subarray(first, first + HELD_LOCKS_MAX);
-  what = table.what.subarray(first, first + HELD_LOCKS_MAX);
-  published = table.depth.subarray(self.id * DEPTH_STRIDE, self.id * DEPTH_STRIDE + 1);
-  published[0] = 0;
+  const first = self.id * ROW_WORDS;
+  row = table === null ? new Int32Array(ROW_WORDS) : table.row.subarray(first, first + ROW_WORDS);
+  row[DEPTH] = 0;
 }
+
+/** `byteOffset` costs more than the whole bookkeeping: remember the last view's. */
+let lastWords: I32 | null = null;
+let lastOffset = 0;
 
 /** Byte offset of a lock word, as an i32: its identity among the locks of one arena. */
 export function lockAddress(words: I32, index: number): number {
-  return (words.byteOffset + index * 4) | 0;
+  if (words !== lastWords) {
+    lastWords = words;
+    lastOffset = words.byteOffset;
+  }
+  return (lastOffset + index * 4) | 0;
 }
 
 /** @context the thread that just took the lock; a few nanoseconds, no atomics */
 export function heldPush(at: number, classAndBits: number): void {
-  if (depth < HELD_LOCKS_MAX) {
-    address[depth] = at;
-    what[depth] = classAndBits;
+  const depth = row[DEPTH] as number;
+  if (depth < PAIRS_MAX) {
+    row[PAIRS + depth] = at;
+    row[PAIRS + depth + 1] = classAndBits;
   }
-  depth++;
-  published[0] = depth;
-  if ((classAndBits & HELD_SPIN) !== 0) spinsHeld++;
+  row[DEPTH] = depth + 2;
 }
 
-/** Removes the newest entry of that lock. @returns false when this thread has no such entry */
-export function heldPop(at: number): boolean {
-  let at_ = Math.min(depth, HELD_LOCKS_MAX) - 1;
-  while (at_ >= 0 && address[at_] !== at) at_--;
-  if (at_ < 0) {
-    if (depth > HELD_LOCKS_MAX) published[0] = --depth;
-    return false;
-  }
-  if (((what[at_] as number) & HELD_SPIN) !== 0) spinsHeld--;
-  const top = Math.min(depth, HELD_LOCKS_MAX) - 1;
-  for (; at_ < top; at_++) {
-    address[at_] = address[at_ + 1] as number;
-    what[at_] = what[at_ + 1] as number;
-  }
-  published[0] = --depth;
-  return true;
+/** Removes the newest entry of that lock; none when another thread took it. */
+export function heldPop(at: number): void {
+  const depth = (row[DEPTH] as number) - 2;
+  if (depth >= 0 && row[PAIRS + depth] === at) row[DEPTH] = depth;
+  else popDeeper(at);
+}
+
+function popDeeper(at: number): void {
+  const used = Math.min(row[DEPTH] as number, PAIRS_MAX);
+  let pair = used - 2;
+  while (pair >= 0 && row[PAIRS + pair] !== at) pair -= 2;
+  if (pair >= 0) row.copyWithin(PAIRS + pair, PAIRS + pair + 2, PAIRS + used);
+  if (pair >= 0 || (row[DEPTH] as number) > PAIRS_MAX) row[DEPTH] = (row[DEPTH] as number) - 2;
 }
 
 /** @returns entries of this thread, capped at HELD_LOCKS_MAX */
 export function heldDepth(): number {
-  return Math.min(depth, HELD_LOCKS_MAX);
-}
-
-/** Spinlocks that this thread holds: above 0 it must not sleep. Known while tracing is on. */
-export function heldSpins(): number {
-  return spinsHeld;
+  return Math.min(row[DEPTH] as number, PAIRS_MAX) >> 1;
 }
 
 /** @param i 0 .. heldDepth()-1, oldest first @returns class | HELD_* bits */
 export function heldWhat(i: number): number {
-  return what[i] as number;
+  return row[PAIRS + i * 2 + 1] as number;
 }
 
 /** @param i 0 .. heldDepth()-1 */
 export function heldAddress(i: number): number {
-  return address[i] as number;
+  return row[PAIRS + i * 2] as number;
 }
 
 /** @returns true when this thread's stack has that lock under that class */
 export function heldHas(at: number, cls: number): boolean {
   for (let i = heldDepth() - 1; i >= 0; i--) {
-    if (address[i] === at && ((what[i] as number) & HELD_CLASS_MASK) === cls) return true;
+    if (heldAddress(i) === at && (heldWhat(i) & HELD_CLASS_MASK) === cls) return true;
   }
+  return false;
+}
+
+/** @returns true when this thread holds a spinlock, as far as its locks are recorded */
+export function heldAnySpin(): boolean {
+  for (let i = heldDepth() - 1; i >= 0; i--) if ((heldWhat(i) & HELD_SPIN) !== 0) return true;
   return false;
 }
 
 /** The stack of any thread, oldest first. A live thread's answer may be a moment old. */
 export function heldOf(table: HeldTable, id: number): HeldLock[] {
-  const nr = Math.min(table.depth[id * DEPTH_STRIDE] as number, HELD_LOCKS_MAX);
+  const first = id * ROW_WORDS;
+  const used = Math.min(table.row[first + DEPTH] as number, PAIRS_MAX);
   const held: HeldLock[] = [];
-  for (let i = id * HELD_LOCKS_MAX; held.length < nr; i++) {
-    const bits = table.what[i] as number;
+  for (let pair = 0; pair < used; pair += 2) {
+    const bits = table.row[first + PAIRS + pair + 1] as number;
     held.push({
       cls: bits & HELD_CLASS_MASK,
-      address: table.address[i] as number,
+      address: table.row[first + PAIRS + pair] as number,
       read: (bits & HELD_READ) !== 0,
       tried: (bits & HELD_TRY) !== 0,
     });

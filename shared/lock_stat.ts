@@ -5,13 +5,14 @@
  *
  * Acquisitions and contentions are exact. Wait time is taken on contended acquisitions only: from
  * the first failed attempt to ownership. Hold time is sampled: the first acquisition of a cell and
- * every HOLD_SAMPLE_EVERY-th after it. A sample whose lock is handed to another thread is dropped.
+ * every HOLD_SAMPLE_EVERY-th after it, unless a sample of another lock still runs in the thread. A sample whose lock is handed to another thread is dropped.
  *
  * In the text of `/proc/lock_stat` (version 0.4) the bounce columns and holdtime-min are printed as
  * 0: they are not measured. holdtime-total is the sampled mean times the acquisitions.
  */
 import type { ArenaBuilder, Columns } from './arena.ts';
-import { THREADS_MAX } from './limits.ts';
+import { ktimeNs } from './ktime.ts';
+import { LOCK_CLASSES_MAX, THREADS_MAX } from './limits.ts';
 
 const STAT_COLUMNS = {
   cell: 'f64', // @owner the row's thread  @racy readers: a total in a live display may be one behind
@@ -44,69 +45,72 @@ export function declareLockStat(builder: ArenaBuilder, classes: number): LockSta
   return { ...builder.columns('lockstat', STAT_COLUMNS, cells), classes };
 }
 
-let mine: Float64Array = new Float64Array(0);
-/** Per cell of this thread: address of the lock whose hold time is being taken, and since when. */
-let holdAddress = new Int32Array(0);
-let holdSince = new Float64Array(0);
+/** This thread's cells. Private ones, that nobody reads, while statistics are off. */
+let mine: Float64Array = new Float64Array(LOCK_CLASSES_MAX * SIDES * CELL);
+/** The running hold sample: its cell number plus 1, or 0; one at a time per thread. */
+let sampled = 0;
+let sampledAddress = 0;
+let sampledSince = 0;
 
 /** @context once per worker, before its first lock; `null` ends it */
 export function enterLockStat(table: LockStatTable | null, id: number): void {
-  const cells = table === null ? 0 : table.classes * SIDES;
-  const first = id * cells * CELL;
-  mine = table === null ? new Float64Array(0) : table.cell.subarray(first, first + cells * CELL);
-  holdAddress = new Int32Array(cells);
-  holdSince = new Float64Array(cells);
+  const cells = (table === null ? LOCK_CLASSES_MAX : table.classes) * SIDES * CELL;
+  mine =
+    table === null ? new Float64Array(cells) : table.cell.subarray(id * cells, (id + 1) * cells);
+  sampled = 0;
 }
 
 /**
- * Counts an acquisition.
- * @param side 0 write or only side, 1 read side @param waitNs -1 when it was not contended
- * @returns true when its hold time is to be taken: call `statHoldStart`
+ * Counts an acquisition, and starts a hold sample when one is due and none runs.
+ * @param side 0 write or only side, 1 read side @param at the lock's address
  */
-export function statAcquired(cls: number, side: number, waitNs: number): boolean {
+export function statAcquired(cls: number, side: number, at: number): void {
   const cell = (cls * SIDES + side) * CELL;
   const nr = mine[cell] as number;
   mine[cell] = nr + 1;
-  if (waitNs >= 0) statContended(cell, waitNs);
-  return (nr & (HOLD_SAMPLE_EVERY - 1)) === 0;
+  if ((nr & (HOLD_SAMPLE_EVERY - 1)) === 0 && sampled === 0) startSample(cls, side, at);
 }
 
-function statContended(cell: number, waitNs: number): void {
+function startSample(cls: number, side: number, at: number): void {
+  sampled = cls * SIDES + side + 1;
+  sampledAddress = at;
+  sampledSince = ktimeNs();
+}
+
+/** Ends the hold sample of that lock if it is the one that runs. */
+export function statReleased(cls: number, side: number, at: number): void {
+  if (sampled === cls * SIDES + side + 1 && sampledAddress === at) endSample();
+}
+
+function endSample(): void {
+  const cell = (sampled - 1) * CELL;
+  const heldNs = ktimeNs() - sampledSince;
+  sampled = 0;
+  mine[cell + HOLD_SAMPLES] = (mine[cell + HOLD_SAMPLES] as number) + 1;
+  mine[cell + HOLD_TOTAL] = (mine[cell + HOLD_TOTAL] as number) + heldNs;
+  if (heldNs > (mine[cell + HOLD_MAX] as number)) mine[cell + HOLD_MAX] = heldNs;
+}
+
+/** Counts an acquisition of something that is not held afterwards (a permit). */
+export function statTaken(cls: number): void {
+  const cell = cls * SIDES * CELL;
+  mine[cell] = (mine[cell] as number) + 1;
+}
+
+/** Drops the running hold sample if it is that lock's: another thread will release it. */
+export function statHoldDrop(cls: number, side: number, at: number): void {
+  if (sampled === cls * SIDES + side + 1 && sampledAddress === at) sampled = 0;
+}
+
+/** Counts a contended acquisition. @param waitNs from the first failed attempt to ownership */
+export function statContended(cls: number, side: number, waitNs: number): void {
+  const cell = (cls * SIDES + side) * CELL;
   const min = mine[cell + WAIT_MIN] as number;
   const nr = mine[cell + CONTENTIONS] as number;
   mine[cell + CONTENTIONS] = nr + 1;
   mine[cell + WAIT_TOTAL] = (mine[cell + WAIT_TOTAL] as number) + waitNs;
   if (waitNs > (mine[cell + WAIT_MAX] as number)) mine[cell + WAIT_MAX] = waitNs;
   if (nr === 0 || waitNs < min) mine[cell + WAIT_MIN] = waitNs;
-}
-
-/** Starts a hold sample. @param at the lock's address @param nowNs the clock, above 0 */
-export function statHoldStart(cls: number, side: number, at: number, nowNs: number): void {
-  const sample = cls * SIDES + side;
-  holdAddress[sample] = at;
-  holdSince[sample] = nowNs;
-}
-
-/** @returns true when the hold time of that lock is being taken: call `statHoldEnd` */
-export function statHoldRuns(cls: number, side: number, at: number): boolean {
-  const sample = cls * SIDES + side;
-  return holdAddress[sample] === at && (holdSince[sample] as number) > 0;
-}
-
-/** Drops a running hold sample of that lock: another thread will release it. */
-export function statHoldDrop(cls: number, side: number, at: number): void {
-  if (statHoldRuns(cls, side, at)) holdSince[cls * SIDES + side] = 0;
-}
-
-/** Ends a hold sample. */
-export function statHoldEnd(cls: number, side: number, nowNs: number): void {
-  const sample = cls * SIDES + side;
-  const cell = sample * CELL;
-  const heldNs = nowNs - (holdSince[sample] as number);
-  holdSince[sample] = 0;
-  mine[cell + HOLD_SAMPLES] = (mine[cell + HOLD_SAMPLES] as number) + 1;
-  mine[cell + HOLD_TOTAL] = (mine[cell + HOLD_TOTAL] as number) + heldNs;
-  if (heldNs > (mine[cell + HOLD_MAX] as number)) mine[cell + HOLD_MAX] = heldNs;
 }
 
 /** Sums of one class and side over all threads. Times in ns. */

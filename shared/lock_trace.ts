@@ -6,18 +6,12 @@
  */
 import { HELD_READ, heldPop, heldPush, lockAddress } from './held_locks.ts';
 import { ktimeNs } from './ktime.ts';
-import {
-  statAcquired,
-  statHoldDrop,
-  statHoldEnd,
-  statHoldRuns,
-  statHoldStart,
-} from './lock_stat.ts';
+import { statAcquired, statContended, statHoldDrop, statReleased, statTaken } from './lock_stat.ts';
 import { lockdepAcquire, lockdepMightSleep } from './lockdep.ts';
 import type { I32 } from './types.ts';
 
 /** Switches of this worker, set by `enterSync`. */
-export const lockTrace = { on: false, stat: false, order: false };
+export const lockTrace = { on: false, order: false };
 
 /**
  * Before a blocking acquisition: lock-order check.
@@ -31,41 +25,35 @@ export function traceAcquire(words: I32, index: number, cls: number, bits: numbe
 /**
  * After an acquisition.
  * @param bits HELD_* of the acquisition
- * @param waitNs time from contention to ownership, or -1 if it was not contended
  */
-export function traceAcquired(
-  words: I32,
-  index: number,
-  cls: number,
-  bits: number,
-  waitNs: number,
-): void {
+export function traceAcquired(words: I32, index: number, cls: number, bits: number): void {
   const at = lockAddress(words, index);
   heldPush(at, cls | bits);
-  if (!lockTrace.stat) return;
-  const side = (bits & HELD_READ) === 0 ? 0 : 1;
-  if (statAcquired(cls, side, waitNs)) statHoldStart(cls, side, at, ktimeNs());
+  statAcquired(cls, (bits & HELD_READ) === 0 ? 0 : 1, at);
+}
+
+/** After an acquisition that was contended. @param sinceNs the clock at the first failed attempt */
+export function traceContended(cls: number, bits: number, sinceNs: number): void {
+  statContended(cls, (bits & HELD_READ) === 0 ? 0 : 1, ktimeNs() - sinceNs);
 }
 
 /** Before a release. @param bits HELD_READ for a read side, else 0 */
 export function traceRelease(words: I32, index: number, cls: number, bits: number): void {
   const at = lockAddress(words, index);
   heldPop(at);
-  if (!lockTrace.stat) return;
-  const side = (bits & HELD_READ) === 0 ? 0 : 1;
-  if (statHoldRuns(cls, side, at)) statHoldEnd(cls, side, ktimeNs());
+  statReleased(cls, (bits & HELD_READ) === 0 ? 0 : 1, at);
 }
 
 /** Before another thread is made responsible for the release. */
 export function traceDisown(words: I32, index: number, cls: number): void {
   const at = lockAddress(words, index);
   heldPop(at);
-  if (lockTrace.stat) statHoldDrop(cls, 0, at);
+  statHoldDrop(cls, 0, at);
 }
 
-/** After a wait for something that is not held afterwards (a permit). @param waitNs as above */
-export function traceWaited(cls: number, waitNs: number): void {
-  if (lockTrace.stat) statAcquired(cls, 0, waitNs);
+/** After taking something that is not held afterwards (a permit). */
+export function traceTaken(cls: number): void {
+  statTaken(cls);
 }
 
 /** Before a sleep that is not a lock. @throws BugError in atomic context */

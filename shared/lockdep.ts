@@ -23,9 +23,9 @@ import {
   HELD_CLASS_MASK,
   HELD_SPIN,
   heldAddress,
+  heldAnySpin,
   heldDepth,
   heldHas,
-  heldSpins,
   heldWhat,
 } from './held_locks.ts';
 import { lockClassName, threadLabel } from './lock_class.ts';
@@ -100,7 +100,7 @@ export function lockdepAcquire(at: number, cls: number, bits: number): void {
  * @throws BugError under a spinlock or inside an RCU reader
  */
 export function lockdepMightSleep(what: string): void {
-  if (heldSpins() > 0) {
+  if (heldAnySpin()) {
     bug(`${threadLabel(self.id)} may sleep (${what}) under a spinlock, holding ${ownChain()}`);
   }
   if (rcuReadHeld()) bug(`${threadLabel(self.id)} may sleep (${what}) inside an RCU reader`);

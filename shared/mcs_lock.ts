@@ -38,7 +38,13 @@ import { HELD_SPIN, HELD_TRY } from './held_locks.ts';
 import { ktimeNs } from './ktime.ts';
 import { OWNER_MASK, PARK_CHECK_MS, SPIN_LIMIT, THREADS_MAX } from './limits.ts';
 import { parkBegin, parkEnd } from './lock_park.ts';
-import { lockTrace, traceAcquire, traceAcquired, traceRelease } from './lock_trace.ts';
+import {
+  lockTrace,
+  traceAcquire,
+  traceAcquired,
+  traceContended,
+  traceRelease,
+} from './lock_trace.ts';
 import type { Lockable } from './spinlock.ts';
 import { self, WAIT_LOCK } from './thread.ts';
 import { type I32, LINE_WORDS } from './types.ts';
@@ -79,24 +85,17 @@ export function declareMcsNodes(builder: ArenaBuilder): I32 {
  * @context may park; the caller must not sleep until it unlocks
  */
 export function mcsLock(words: I32, base: number, nodes: I32, cls: number): void {
-  if (lockTrace.on) {
-    mcsLockTraced(words, base, nodes, cls);
-    return;
-  }
+  if (lockTrace.order) traceAcquire(words, base, cls, HELD_SPIN);
   if (Atomics.compareExchange(words, base + FIFO_WORD, 0, self.id) !== 0) {
-    mcsLockSlow(words, base, nodes, cls);
+    mcsWait(words, base, nodes, cls);
   }
+  if (lockTrace.on) traceAcquired(words, base, cls, HELD_SPIN);
 }
 
-function mcsLockTraced(words: I32, base: number, nodes: I32, cls: number): void {
-  traceAcquire(words, base, cls, HELD_SPIN);
-  let waitNs = -1;
-  if (Atomics.compareExchange(words, base + FIFO_WORD, 0, self.id) !== 0) {
-    const since = ktimeNs();
-    mcsLockSlow(words, base, nodes, cls);
-    waitNs = ktimeNs() - since;
-  }
-  traceAcquired(words, base, cls, HELD_SPIN, waitNs);
+function mcsWait(words: I32, base: number, nodes: I32, cls: number): void {
+  const since = lockTrace.on ? ktimeNs() : 0;
+  mcsLockSlow(words, base, nodes, cls);
+  if (lockTrace.on) traceContended(cls, HELD_SPIN, since);
 }
 
 function mcsLockSlow(words: I32, base: number, nodes: I32, cls: number): void {
@@ -194,15 +193,16 @@ function wakeNode(nodes: I32, id: number): void {
 /** @returns false when it is held or its queue's head is awake @context never parks */
 export function mcsTryLock(words: I32, base: number, cls: number): boolean {
   if (!fifoTryTake(words, base)) return false;
-  if (lockTrace.on) traceAcquired(words, base, cls, HELD_SPIN | HELD_TRY, -1);
+  if (lockTrace.on) traceAcquired(words, base, cls, HELD_SPIN | HELD_TRY);
   return true;
 }
 
 /** @throws BugError naming class and owner when this thread does not own it @context never parks */
 export function mcsUnlock(words: I32, base: number, nodes: I32, cls: number): void {
   if (lockTrace.on) traceRelease(words, base, cls, 0);
-  const seen = Atomics.compareExchange(words, base + FIFO_WORD, self.id, 0);
-  if (seen !== self.id && fifoUnlockSlow(words, base, cls, seen)) {
+  const me = self.id;
+  const seen = Atomics.compareExchange(words, base + FIFO_WORD, me, 0);
+  if (seen !== me && fifoUnlockSlow(words, base, cls, seen)) {
     wakeNode(nodes, Atomics.load(words, base + HEAD_ID));
   }
 }

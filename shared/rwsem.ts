@@ -41,7 +41,13 @@ import {
   unlockMisuse,
 } from './lock_class.ts';
 import { parkBegin, parkEnd } from './lock_park.ts';
-import { lockTrace, traceAcquire, traceAcquired, traceRelease } from './lock_trace.ts';
+import {
+  lockTrace,
+  traceAcquire,
+  traceAcquired,
+  traceContended,
+  traceRelease,
+} from './lock_trace.ts';
 import { self, WAIT_LOCK } from './thread.ts';
 import type { I32 } from './types.ts';
 
@@ -77,8 +83,7 @@ const OCCUPIED = WRITER | OWNER_MASK;
  * @context may park: not under a spinlock, not inside an RCU reader
  */
 export function rwsemDownRead(words: I32, base: number, cls: number): void {
-  let waitNs = -1;
-  if (lockTrace.on) traceAcquire(words, base, cls, HELD_READ);
+  if (lockTrace.order) traceAcquire(words, base, cls, HELD_READ);
   const seen = words[base + STATE] as number; // @racy a guess; the compare-and-swap decides
   if (
     (seen & CLOSED_TO_READERS) !== 0 ||
@@ -86,9 +91,9 @@ export function rwsemDownRead(words: I32, base: number, cls: number): void {
   ) {
     const since = lockTrace.on ? ktimeNs() : 0;
     downReadSlow(words, base, cls);
-    if (lockTrace.on) waitNs = ktimeNs() - since;
+    if (lockTrace.on) traceContended(cls, HELD_READ, since);
   }
-  if (lockTrace.on) traceAcquired(words, base, cls, HELD_READ, waitNs);
+  if (lockTrace.on) traceAcquired(words, base, cls, HELD_READ);
   else heldPush(lockAddress(words, base), cls | HELD_READ);
 }
 
@@ -146,7 +151,7 @@ export function rwsemTryRead(words: I32, base: number, cls: number): boolean {
     if (was === seen) break;
     seen = was;
   }
-  if (lockTrace.on) traceAcquired(words, base, cls, HELD_READ | HELD_TRY, -1);
+  if (lockTrace.on) traceAcquired(words, base, cls, HELD_READ | HELD_TRY);
   else heldPush(lockAddress(words, base), cls | HELD_READ);
   return true;
 }
@@ -172,8 +177,7 @@ export function rwsemUpRead(words: I32, base: number, cls: number): void {
  * @context may park: not under a spinlock, not inside an RCU reader
  */
 export function rwsemDownWrite(words: I32, base: number, cls: number): void {
-  let waitNs = -1;
-  if (lockTrace.on) traceAcquire(words, base, cls, 0);
+  if (lockTrace.order) traceAcquire(words, base, cls, 0);
   const seen = words[base + STATE] as number; // @racy a guess; the compare-and-swap decides
   if (
     (seen & ~PHASE) !== 0 ||
@@ -181,9 +185,9 @@ export function rwsemDownWrite(words: I32, base: number, cls: number): void {
   ) {
     const since = lockTrace.on ? ktimeNs() : 0;
     downWriteSlow(words, base, cls);
-    if (lockTrace.on) waitNs = ktimeNs() - since;
+    if (lockTrace.on) traceContended(cls, 0, since);
   }
-  if (lockTrace.on) traceAcquired(words, base, cls, 0, waitNs);
+  if (lockTrace.on) traceAcquired(words, base, cls, 0);
 }
 
 function downWriteSlow(words: I32, base: number, cls: number): void {
@@ -225,7 +229,7 @@ export function rwsemTryWrite(words: I32, base: number, cls: number): boolean {
     if (was === seen) break;
     seen = was;
   }
-  if (lockTrace.on) traceAcquired(words, base, cls, HELD_TRY, -1);
+  if (lockTrace.on) traceAcquired(words, base, cls, HELD_TRY);
   return true;
 }
 
@@ -281,7 +285,7 @@ export function rwsemDowngrade(words: I32, base: number, cls: number): void {
     }
     if (lockTrace.on) {
       traceRelease(words, base, cls, 0);
-      traceAcquired(words, base, cls, HELD_READ, -1);
+      traceAcquired(words, base, cls, HELD_READ);
     } else heldPush(lockAddress(words, base), cls | HELD_READ);
     return;
   }

@@ -17,7 +17,7 @@ import { cpuRelax } from './cpu_relax.ts';
 import { ktimeNs } from './ktime.ts';
 import { SPIN_LIMIT } from './limits.ts';
 import { parkBegin, parkEnd } from './lock_park.ts';
-import { lockTrace, traceMightSleep, traceWaited } from './lock_trace.ts';
+import { lockTrace, traceContended, traceMightSleep, traceTaken } from './lock_trace.ts';
 import { WAIT_LOCK } from './thread.ts';
 import type { I32 } from './types.ts';
 
@@ -65,12 +65,15 @@ export function semaphoreDownTimeout(
 ): boolean {
   if (lockTrace.on) traceMightSleep('semaphore');
   if (semaphoreTryDown(words, base)) {
-    if (lockTrace.on) traceWaited(cls, -1);
+    if (lockTrace.on) traceTaken(cls);
     return true;
   }
   const since = lockTrace.on ? ktimeNs() : 0;
   if (!downSlow(words, base, cls, timeoutMs)) return false;
-  if (lockTrace.on) traceWaited(cls, ktimeNs() - since);
+  if (lockTrace.on) {
+    traceContended(cls, 0, since);
+    traceTaken(cls);
+  }
   return true;
 }
 

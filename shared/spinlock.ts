@@ -21,7 +21,13 @@ import { HELD_SPIN, HELD_TRY } from './held_locks.ts';
 import { ktimeNs } from './ktime.ts';
 import { OWNER_MASK } from './limits.ts';
 import { lockClassName, threadLabel } from './lock_class.ts';
-import { lockTrace, traceAcquire, traceAcquired, traceRelease } from './lock_trace.ts';
+import {
+  lockTrace,
+  traceAcquire,
+  traceAcquired,
+  traceContended,
+  traceRelease,
+} from './lock_trace.ts';
 import { lockWordSlow, unlockWordSlow } from './lock_word.ts';
 import { self } from './thread.ts';
 import type { I32 } from './types.ts';
@@ -45,24 +51,15 @@ export interface Lockable {
  * @context may park; the caller must not sleep until it unlocks
  */
 export function spinLock(words: I32, index: number, cls: number): void {
-  if (lockTrace.on) {
-    spinLockTraced(words, index, cls);
-    return;
-  }
-  if (Atomics.compareExchange(words, index, 0, self.id) !== 0) {
-    lockWordSlow(words, index, cls, false, Infinity);
-  }
+  if (lockTrace.order) traceAcquire(words, index, cls, HELD_SPIN);
+  if (Atomics.compareExchange(words, index, 0, self.id) !== 0) spinWait(words, index, cls);
+  if (lockTrace.on) traceAcquired(words, index, cls, HELD_SPIN);
 }
 
-function spinLockTraced(words: I32, index: number, cls: number): void {
-  traceAcquire(words, index, cls, HELD_SPIN);
-  let waitNs = -1;
-  if (Atomics.compareExchange(words, index, 0, self.id) !== 0) {
-    const since = ktimeNs();
-    lockWordSlow(words, index, cls, false, Infinity);
-    waitNs = ktimeNs() - since;
-  }
-  traceAcquired(words, index, cls, HELD_SPIN, waitNs);
+function spinWait(words: I32, index: number, cls: number): void {
+  const since = lockTrace.on ? ktimeNs() : 0;
+  lockWordSlow(words, index, cls, false, Infinity);
+  if (lockTrace.on) traceContended(cls, HELD_SPIN, since);
 }
 
 /**
@@ -72,7 +69,7 @@ function spinLockTraced(words: I32, index: number, cls: number): void {
  */
 export function spinTryLock(words: I32, index: number, cls: number): boolean {
   if (Atomics.compareExchange(words, index, 0, self.id) !== 0) return false;
-  if (lockTrace.on) traceAcquired(words, index, cls, HELD_SPIN | HELD_TRY, -1);
+  if (lockTrace.on) traceAcquired(words, index, cls, HELD_SPIN | HELD_TRY);
   return true;
 }
 
@@ -83,8 +80,9 @@ export function spinTryLock(words: I32, index: number, cls: number): boolean {
  */
 export function spinUnlock(words: I32, index: number, cls: number): void {
   if (lockTrace.on) traceRelease(words, index, cls, 0);
-  const seen = Atomics.compareExchange(words, index, self.id, 0);
-  if (seen !== self.id) unlockWordSlow(words, index, cls, seen);
+  const me = self.id;
+  const seen = Atomics.compareExchange(words, index, me, 0);
+  if (seen !== me) unlockWordSlow(words, index, cls, seen);
 }
 
 /** @returns true when this thread holds the lock @context any */

@@ -63,9 +63,8 @@ export function enterSync(domain: SyncDomain, id: number): void {
   enterLockStat(domain.options.lockStat ? domain.lockStat : null, id);
   enterLockdep(domain.options.lockdep ? domain.lockdep : null);
   setLockClasses(domain.options.lockClasses);
-  lockTrace.stat = domain.options.lockStat;
   lockTrace.order = domain.options.lockdep;
-  lockTrace.on = lockTrace.stat || lockTrace.order;
+  lockTrace.on = domain.options.lockStat || domain.options.lockdep;
 }
 
 /** Leaves the domain: for tests and benchmarks, while this thread holds no lock. */
@@ -76,7 +75,6 @@ export function resetSync(id = self.id): void {
   enterLockStat(null, 0);
   enterLockdep(null);
   setLockClasses(null);
-  lockTrace.stat = false;
   lockTrace.order = false;
   lockTrace.on = false;
 }

@@ -32,7 +32,13 @@ import { HELD_SPIN, HELD_TRY } from './held_locks.ts';
 import { ktimeNs } from './ktime.ts';
 import { OWNER_MASK, PARK_CHECK_MS, SPIN_LIMIT } from './limits.ts';
 import { parkBegin, parkEnd } from './lock_park.ts';
-import { lockTrace, traceAcquire, traceAcquired, traceRelease } from './lock_trace.ts';
+import {
+  lockTrace,
+  traceAcquire,
+  traceAcquired,
+  traceContended,
+  traceRelease,
+} from './lock_trace.ts';
 import type { Lockable } from './spinlock.ts';
 import { self, WAIT_LOCK } from './thread.ts';
 import type { I32 } from './types.ts';
@@ -62,24 +68,17 @@ function slotOf(base: number, ticket: number): number {
  * @context may park; the caller must not sleep until it unlocks
  */
 export function ticketLock(words: I32, base: number, cls: number): void {
-  if (lockTrace.on) {
-    ticketLockTraced(words, base, cls);
-    return;
-  }
+  if (lockTrace.order) traceAcquire(words, base, cls, HELD_SPIN);
   if (Atomics.compareExchange(words, base + FIFO_WORD, 0, self.id) !== 0) {
-    ticketLockSlow(words, base, cls);
+    ticketWait(words, base, cls);
   }
+  if (lockTrace.on) traceAcquired(words, base, cls, HELD_SPIN);
 }
 
-function ticketLockTraced(words: I32, base: number, cls: number): void {
-  traceAcquire(words, base, cls, HELD_SPIN);
-  let waitNs = -1;
-  if (Atomics.compareExchange(words, base + FIFO_WORD, 0, self.id) !== 0) {
-    const since = ktimeNs();
-    ticketLockSlow(words, base, cls);
-    waitNs = ktimeNs() - since;
-  }
-  traceAcquired(words, base, cls, HELD_SPIN, waitNs);
+function ticketWait(words: I32, base: number, cls: number): void {
+  const since = lockTrace.on ? ktimeNs() : 0;
+  ticketLockSlow(words, base, cls);
+  if (lockTrace.on) traceContended(cls, HELD_SPIN, since);
 }
 
 function ticketLockSlow(words: I32, base: number, cls: number): void {
@@ -145,15 +144,16 @@ function wakeSlot(words: I32, slot: number): void {
 /** @returns false when it is held or its queue's head is awake @context never parks */
 export function ticketTryLock(words: I32, base: number, cls: number): boolean {
   if (!fifoTryTake(words, base)) return false;
-  if (lockTrace.on) traceAcquired(words, base, cls, HELD_SPIN | HELD_TRY, -1);
+  if (lockTrace.on) traceAcquired(words, base, cls, HELD_SPIN | HELD_TRY);
   return true;
 }
 
 /** @throws BugError naming class and owner when this thread does not own it @context never parks */
 export function ticketUnlock(words: I32, base: number, cls: number): void {
   if (lockTrace.on) traceRelease(words, base, cls, 0);
-  const seen = Atomics.compareExchange(words, base + FIFO_WORD, self.id, 0);
-  if (seen !== self.id && fifoUnlockSlow(words, base, cls, seen)) {
+  const me = self.id;
+  const seen = Atomics.compareExchange(words, base + FIFO_WORD, me, 0);
+  if (seen !== me && fifoUnlockSlow(words, base, cls, seen)) {
     wakeSlot(words, slotOf(base, Atomics.load(words, base + SERVING)));
   }
 }
