@@ -31,6 +31,8 @@ const MEMCG_PAGES_MIN = 64;
 const SWAP_PAGES_MIN = 256;
 /** Page tables that lose a race and are in use for a moment, for each CPU. */
 const SPARE_TABLES = 4;
+/** Programs of more regions than this run the TypeScript twin of the access kernel. */
+const KERNEL_REGIONS_MAX = 1 << 18;
 const ARENA_BYTES_MAX = 2 ** 32;
 /** VMAs that programs may make beyond those of the configuration, for each process. */
 const SPARE_VMAS = 64;
@@ -137,6 +139,11 @@ function kthread(file: string, name: string, comm: string, args: readonly unknow
   return kthreadSpec(comm, { module, export: name }, args);
 }
 
+/** Regions of 512 pages that a process's VMAs lie in, neighbours that share one counted twice. */
+function vmaRegions(spec: ProcessSpec): number {
+  return spec.vmas.reduce((sum, vma) => sum + Math.ceil(vma.end / 512) - Math.floor(vma.start / 512), 0);
+}
+
 /** One thread for each CPU, kswapd for each node, rcu_gp, khungtaskd. */
 function threadSpecs(processes: readonly ProcessSpec[], nodes: number): ThreadSpec[] {
   const specs: ThreadSpec[] = [];
@@ -213,6 +220,8 @@ export function resolveMachine(
     watermarkScaleFactor: full.watermarkScaleFactor,
     tlbEntries: full.tlb,
     tlbFlushEvents: full.tlbFlush,
+    accessKernel: 'wasm',
+    regionsMax: Math.min(KERNEL_REGIONS_MAX, Math.max(...processes.map(vmaRegions))),
     pageTables: tables + cpus * SPARE_TABLES,
     vmasMax: vmas,
     lockStat: full.lockStat,

@@ -13,15 +13,36 @@
  */
 import { STAGE_PROGRAMS, STAGES } from '../kthreads/engine.ts';
 import { allFrozen, FREEZER_MAIN, requestFreeze, thawAll } from '../kthreads/freezer.ts';
+import { engineOf } from '../kthreads/mm_engine.ts';
 import type { PanicRecord } from '../kthreads/panic.ts';
 import { ktimeNs } from '../shared/ktime.ts';
+import { WAKE_ALL, wakeUp } from '../shared/wait_queue.ts';
 import { MachineBootError, MachinePanicError, panicText } from './machine_errors.ts';
+import { engineRef, machineThreads } from './machine_threads.ts';
+import type { MmConfig } from './mm/config.ts';
+import { createMm, GATE_ALL_ENDED, GATE_OPEN, type Mm } from './mm/mm.ts';
+import { mmInit } from './mm/mm_init.ts';
 import { type MachineParts, Supervisor } from './supervisor.ts';
 import { readThreads, type ThreadInfo } from './thread_info.ts';
 
 export interface MachineOptions {
   /** Aborting it cancels a boot, and interrupts a run, which then drains and reports. */
   readonly signal?: AbortSignal;
+  /** `execArgv` of every worker: preloads. */
+  readonly execArgv?: readonly string[];
+}
+
+/** Where programs that have ended wait, so that the machine can be looked at as they left it. */
+export interface ProgramGate {
+  /** Every program has ended. */
+  ended(): boolean;
+  /** Lets them give their memory back and go. */
+  open(): void;
+}
+
+/** A machine's parts, and what its engine has of a gate. */
+export interface GatedParts extends MachineParts {
+  readonly gate?: ProgramGate;
 }
 
 export interface RunResult {
@@ -37,16 +58,20 @@ export interface MachineState {
   readonly threads: readonly ThreadInfo[];
 }
 
-export class Machine {
-  readonly #parts: MachineParts;
+export class Machine<T = unknown> {
+  /** The engine's tables, as the main thread sees them: read only, while the machine runs. */
+  readonly mm: T;
+  readonly #parts: GatedParts;
   readonly #supervisor: Supervisor;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = (): void => this.interrupt();
   #interrupted = false;
+  #ended = false;
   #run: Promise<RunResult> | null = null;
   #shutdown: Promise<MachineState> | null = null;
 
-  private constructor(parts: MachineParts, supervisor: Supervisor, signal?: AbortSignal) {
+  private constructor(parts: GatedParts, supervisor: Supervisor, signal?: AbortSignal) {
+    this.mm = parts.engine.target as T;
     this.#parts = parts;
     this.#supervisor = supervisor;
     this.#signal = signal;
@@ -55,16 +80,36 @@ export class Machine {
   }
 
   /**
+   * Makes a machine and boots it: all its threads exist, kthreads run, programs wait for `run`.
+   * @param config plain data, resolved
+   * @throws RangeError when the machine does not fit in the host's memory; else as `start`
+   */
+  static async boot(config: MmConfig, options: MachineOptions = {}): Promise<Machine<Mm>> {
+    options.signal?.throwIfAborted();
+    const m = createMm(config);
+    mmInit(m);
+    const gate: ProgramGate = {
+      ended: () => Atomics.load(m.gate, GATE_ALL_ENDED) !== 0,
+      open: () => {
+        Atomics.store(m.gate, GATE_OPEN, 1);
+        wakeUp(m.gateWait, 0, WAKE_ALL);
+      },
+    };
+    const parts = { engine: engineOf(m), ref: engineRef(m), specs: machineThreads(config), gate };
+    return Machine.start<Mm>(parts, options);
+  }
+
+  /**
    * Boots a machine from its parts.
    * @throws MachineBootError when a thread did not come up; the signal's reason when it was aborted.
    * Either way no worker is left
    */
-  static async start(parts: MachineParts, options: MachineOptions = {}): Promise<Machine> {
-    const { signal } = options;
+  static async start<T>(parts: GatedParts, options: MachineOptions = {}): Promise<Machine<T>> {
+    const { signal, execArgv } = options;
     signal?.throwIfAborted();
-    const supervisor = new Supervisor(parts);
+    const supervisor = new Supervisor(parts, execArgv);
     const up = await supervisor.boot(() => signal?.aborted === true);
-    if (up) return new Machine(parts, supervisor, signal);
+    if (up) return new Machine<T>(parts, supervisor, signal);
     supervisor.close();
     const record = supervisor.panic;
     if (record === null) signal?.throwIfAborted();
@@ -73,7 +118,8 @@ export class Machine {
   }
 
   /**
-   * Starts the programs; resolves when all have ended. Later calls return the same promise.
+   * Starts the programs; resolves when all have ended. The last to end keep their memory until
+   * `shutdown`, so that the machine can be looked at. Later calls return the same promise.
    * @throws MachinePanicError when the machine panicked or hung; no worker is left then
    */
   run(): Promise<RunResult> {
@@ -83,7 +129,7 @@ export class Machine {
 
   /** Asks the programs to stop where they are; `run` resolves when they have. Does not wait. */
   interrupt(): void {
-    if (this.#shutdown !== null || this.#supervisor.stageEnded(STAGE_PROGRAMS)) return;
+    if (this.#shutdown !== null || this.#programsEnded()) return;
     this.#interrupted = true;
     this.#supervisor.requestStop(STAGE_PROGRAMS);
   }
@@ -134,7 +180,7 @@ export class Machine {
   async #runPrograms(): Promise<RunResult> {
     const startNs = ktimeNs();
     if (!this.#interrupted) this.#supervisor.startPrograms();
-    await this.#supervisor.until(() => this.#supervisor.stageEnded(STAGE_PROGRAMS));
+    await this.#supervisor.until(() => this.#programsEnded());
     const record = this.#supervisor.panic;
     if (record !== null) {
       this.#detach();
@@ -143,10 +189,15 @@ export class Machine {
     return { interrupted: this.#interrupted, wallMs: (ktimeNs() - startNs) / 1e6 };
   }
 
+  #programsEnded(): boolean {
+    const { gate } = this.#parts;
+    this.#ended ||= this.#supervisor.stageEnded(STAGE_PROGRAMS) || gate?.ended() === true;
+    return this.#ended;
+  }
+
   async #stopAll(): Promise<MachineState> {
-    if (!this.#supervisor.stageEnded(STAGE_PROGRAMS) && !this.#supervisor.panicked) {
-      this.#interrupted = true;
-    }
+    if (!this.#programsEnded() && !this.#supervisor.panicked) this.#interrupted = true;
+    this.#parts.gate?.open();
     for (let stage = STAGE_PROGRAMS; stage < STAGES; stage++) {
       await this.#supervisor.stopStage(stage);
     }

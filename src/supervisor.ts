@@ -72,12 +72,11 @@ export interface MachineParts {
   readonly ref: EngineRef;
   /** Threads; the first gets id 1. */
   readonly specs: readonly ThreadSpec[];
-  /** `execArgv` of every worker: preloads. */
-  readonly execArgv?: readonly string[];
 }
 
 export class Supervisor {
   readonly #parts: MachineParts;
+  readonly #execArgv: readonly string[] | undefined;
   readonly #members: Member[] = [];
   readonly #waiters = new Set<Waiter>();
   readonly #watch: HungTaskWatch;
@@ -87,9 +86,11 @@ export class Supervisor {
   /** The main thread is ending workers itself: their exits are no news. */
   #terminating = false;
 
-  constructor(parts: MachineParts) {
+  /** @param execArgv of every worker: preloads */
+  constructor(parts: MachineParts, execArgv?: readonly string[]) {
     assert(parts.specs.length < THREADS_MAX, 'more threads than THREADS_MAX');
     this.#parts = parts;
+    this.#execArgv = execArgv;
     const patience = parts.engine.hungTaskMs * PATIENCE;
     this.#watch = new HungTaskWatch(parts.engine, patience, nowMs());
   }
@@ -209,7 +210,7 @@ export class Supervisor {
 
   #spawn(id: number, spec: ThreadSpec): void {
     const workerData: WorkerData = { engine: this.#parts.ref, threadId: id, spec };
-    const execArgv = this.#parts.execArgv;
+    const execArgv = this.#execArgv;
     const worker = new Worker(new URL('../kthreads/entry.js', import.meta.url), {
       workerData,
       name: spec.comm,
