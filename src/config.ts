@@ -106,7 +106,8 @@ function checkProcess(spec: ProcessSpec, index: number): void {
       continue;
     }
     const range = `${start}..${end}`;
-    throw new UsageError(`${name}: VMA ${range} will not do; give ascending page numbers below 2^36`);
+    const hint = 'give ascending page numbers below 2^36';
+    throw new UsageError(`${name}: VMA ${range} will not do; ${hint}`);
   }
   if (spec.cpus.length === 0) throw new UsageError(`${name}: has no CPU; give at least one`);
   if (spec.comm === '') throw new UsageError(`${name}: has no name; give a comm`);

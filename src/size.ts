@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Amounts of memory as users write them: `64M`, `50%`, plain bytes. Units are K, M, G and T of 1024,
- * with or without `iB` or `B`, in either case; a percentage is of the footprint.
+ * Amounts of memory as users write them: `64M`, `50%`, plain bytes. Units are K, M, G and T of
+ * 1024, with or without `iB` or `B`, in either case; a percentage is of the footprint.
  */
 import { oneLine, UsageError } from './errors.ts';
 import { PAGE_SIZE } from './mm/limits.ts';

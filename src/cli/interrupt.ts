@@ -4,6 +4,7 @@
  * that have nothing to report end at the first.
  */
 import process from 'node:process';
+import { ktimeNs } from '../../shared/ktime.ts';
 
 /** Exit code of an interrupted command. */
 export const EXIT_INTERRUPTED = 130;
@@ -11,8 +12,14 @@ export const EXIT_INTERRUPTED = 130;
 /** Commands that drain and report. */
 const REPORTING: readonly (string | undefined)[] = ['run', 'demo'];
 
+/**
+ * One Ctrl-C may arrive twice: from the terminal, and passed on by npm or a shell's job control. The
+ * second counts from here on, in ms.
+ */
+const SECOND_MS = 300;
+
 const controller = new AbortController();
-let interrupts = 0;
+let firstNs = Number.NaN;
 
 /** Aborted by the first interrupt. */
 export const interruptSignal: AbortSignal = controller.signal;
@@ -21,8 +28,11 @@ export const interruptSignal: AbortSignal = controller.signal;
 export function takeSignals(command: string | undefined): void {
   const reports = REPORTING.includes(command);
   process.on('SIGINT', () => {
-    interrupts++;
-    if (!reports || interrupts > 1) process.exit(EXIT_INTERRUPTED);
+    const first = Number.isNaN(firstNs);
+    if (!reports) process.exit(EXIT_INTERRUPTED);
+    if (!first && ktimeNs() - firstNs > SECOND_MS * 1e6) process.exit(EXIT_INTERRUPTED);
+    if (!first) return;
+    firstNs = ktimeNs();
     if (process.stderr.isTTY) process.stderr.write('\nkreclaim: draining; Ctrl-C again ends now\n');
     controller.abort(new Error('interrupted'));
   });

@@ -45,8 +45,10 @@ function sumMarks(m: Mm): Marks {
 /** Free pages on a scale that ends at twice the high watermark, with the marks on it. */
 function freeBar(free: number, marks: Marks): string {
   const scale = Math.max(2 * marks.high, 1);
-  const column = (pages: number) => Math.min(BAR_WIDTH - 1, Math.floor((pages * BAR_WIDTH) / scale));
-  const cells: string[] = Array.from({ length: BAR_WIDTH }, (_, at) => (at < column(free) ? "=" : " "));
+  const column = (pages: number): number =>
+    Math.min(BAR_WIDTH - 1, Math.floor((pages * BAR_WIDTH) / scale));
+  const filled = column(free);
+  const cells: string[] = [...'='.repeat(filled), ...' '.repeat(BAR_WIDTH - filled)];
   cells[column(marks.min)] = 'm';
   cells[column(marks.low)] = 'l';
   cells[column(marks.high)] = 'h';
@@ -84,7 +86,7 @@ export class Progress {
       this.#previous ??= sample;
       return;
     }
-    this.#lineAtMs = time + LINE_MS / 2;
+    this.#lineAtMs += LINE_MS;
     this.#target.stream.write(`${this.#line(sample, before ?? sample)}\n`);
     this.#previous = sample;
   }
@@ -108,7 +110,8 @@ export class Progress {
 
   /** Per second, since the sample before. */
   #rates(sample: Sample, before: Sample): (...names: string[]) => string {
-    const seconds = Math.max(((sample.time_ms as number) - (before.time_ms as number)) / 1000, 0.001);
+    const elapsedMs = (sample.time_ms as number) - (before.time_ms as number);
+    const seconds = Math.max(elapsedMs, 1) / 1000;
     return (...names) => {
       const delta = names.reduce((sum, name) => {
         return sum + (sample[name] as number) - (before[name] as number);

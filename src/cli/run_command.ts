@@ -54,7 +54,7 @@ async function choose(inputs: readonly string[], flags: RunFlags): Promise<Chose
   const scenario = Object.hasOwn(SCENARIOS, first) ? SCENARIOS[first] : undefined;
   if (scenario !== undefined && inputs.length === 1 && !existsSync(first)) {
     const seed = typeof config.seed === 'number' ? config.seed : 1;
-    return { traces: scenario.traces(seed), config: { ...scenario.config, ...config } };
+    return { traces: scenario.traces(seed, limit), config: { ...scenario.config, ...config } };
   }
   if (/\.(json|ya?ml)$/i.test(first)) notYet(`a scenario file (${first})`);
   return { traces: await readTraces(inputs, limit), config };
@@ -70,9 +70,8 @@ function accesses(traces: readonly Trace[], config: MachineConfig): number {
 async function runAndReport(chosen: Chosen, flags: RunFlags): Promise<void> {
   const { traces, config } = chosen;
   const workload = traceWorkload(traces, config);
-  const progress = flags.quiet
-    ? null
-    : new Progress(progressTarget(), accesses(traces, config));
+  const total = accesses(traces, config);
+  const progress = flags.quiet ? null : new Progress(progressTarget(), total);
   const report = await runWorkload(workload, config, {
     signal: interruptSignal,
     onBoot: (m) => progress?.boot(m),

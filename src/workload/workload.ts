@@ -42,7 +42,9 @@ export function vmaPages(vmas: readonly VmaSpec[]): number {
 export function vmaTables(vmas: readonly VmaSpec[]): number {
   let tables = 1;
   for (let span = PTRS_PER_TABLE; span < VPN_MAX; span *= PTRS_PER_TABLE) {
-    for (const vma of vmas) tables += Math.floor((vma.end - 1) / span) - Math.floor(vma.start / span) + 1;
+    for (const { start, end } of vmas) {
+      tables += Math.floor((end - 1) / span) - Math.floor(start / span) + 1;
+    }
   }
   return tables;
 }
@@ -80,7 +82,8 @@ export function replayProcesses(
     throw new UsageError(`share: takes one trace, and ${traces.length} are given`);
   }
   if (count < traces.length) {
-    throw new UsageError(`cpus: ${count} are fewer than the ${traces.length} traces; give one for each`);
+    const need = `give ${traces.length}, one for each trace, or fewer traces`;
+    throw new UsageError(`cpus: ${count} will not do for ${traces.length} traces; ${need}`);
   }
   return all.map((cpu) => replayer(traces[cpu % traces.length] as Trace, [cpu]));
 }
