@@ -142,7 +142,10 @@ function kthread(file: string, name: string, comm: string, args: readonly unknow
 
 /** Regions of 512 pages that a process's VMAs lie in, neighbours that share one counted twice. */
 function vmaRegions(spec: ProcessSpec): number {
-  return spec.vmas.reduce((sum, vma) => sum + Math.ceil(vma.end / 512) - Math.floor(vma.start / 512), 0);
+  return spec.vmas.reduce(
+    (sum, vma) => sum + Math.ceil(vma.end / 512) - Math.floor(vma.start / 512),
+    0,
+  );
 }
 
 /** One thread for each CPU, kswapd for each node, rcu_gp, khungtaskd. */

@@ -10,9 +10,9 @@
  * `runWorkload` does all of that at once and returns a report.
  */
 
+export type { PanicReason, PanicRecord } from '../kthreads/panic.ts';
 // what a program sees
 export type { Process } from '../kthreads/process.ts';
-export type { PanicReason, PanicRecord } from '../kthreads/panic.ts';
 // configuration
 export { type FullConfig, type MachineConfig, parseConfig } from './config_schema.ts';
 export { UsageError } from './errors.ts';

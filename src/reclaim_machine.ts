@@ -10,8 +10,9 @@
  * still have memory wait at a gate; there the caller may look at the machine as they left it, with
  * kthreads frozen and nothing in flight. Then the gate opens, and they give everything back.
  */
-import { engineOf } from '../kthreads/mm_engine.ts';
+
 import { threadEnded } from '../kthreads/kthread.ts';
+import { engineOf } from '../kthreads/mm_engine.ts';
 import type { PanicRecord } from '../kthreads/panic.ts';
 import { ktimeNs } from '../shared/ktime.ts';
 import { THREAD_BLOCKED, WAIT_COMPLETION } from '../shared/thread.ts';
@@ -45,7 +46,9 @@ export function createMachineTables(resolved: ResolvedMachine): Mm {
     mm = createMm(resolved.mm);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw new UsageError(`memory: the host has no room for it (${error.message}); give less memory`);
+    throw new UsageError(
+      `memory: the host has no room for it (${error.message}); give less memory`,
+    );
   }
   mmInit(mm);
   return mm;

@@ -53,6 +53,13 @@ export function traceWorkload(traces: readonly Trace[], config: MachineConfig = 
   return { processes: replayProcesses(traces, config.cpus, config.share ?? false), traces };
 }
 
+/** Interrupts the machine once the configured time is over. */
+function limitTime(machine: ReclaimMachine, timeout: number | null): void {
+  if (timeout === null) return;
+  const limit = AbortSignal.timeout(timeout * 1000);
+  limit.addEventListener('abort', () => machine.interrupt(), { once: true });
+}
+
 async function runMachine(
   mm: Mm,
   resolved: ResolvedMachine,
@@ -73,10 +80,9 @@ async function runMachine(
     if (signal?.aborted !== true) throw error;
     return { ...outcome, interrupted: true };
   }
-  const { timeout } = resolved.config;
-  const limit = timeout === null ? null : setTimeout(() => machine.interrupt(), timeout * 1000);
   try {
     sampler.start();
+    limitTime(machine, resolved.config.timeout);
     const { wallMs } = await machine.run(() => {
       sampler.stop();
       outcome.snapshot = takeSnapshot(mm);
@@ -87,7 +93,6 @@ async function runMachine(
     if (!(error instanceof MachinePanicError)) throw error;
   } finally {
     sampler.stop();
-    if (limit !== null) clearTimeout(limit);
     outcome.state = await machine.shutdown();
   }
   outcome.interrupted = outcome.state.interrupted;

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { type BenchOptions, type BenchRow, formatRows } from '../../bench/bench_runner.ts';
 import { oneLine, UsageError } from '../errors.ts';
 import { notYet } from './later.ts';
-import { emitResult, JSON_HELP } from './output.ts';
+import { checkWritable, emitResult, JSON_HELP } from './output.ts';
 
 /** Groups, in the order of a full run; and those that are planned. */
 const GROUPS = ['locks', 'rings', 'rcu', 'replay'];
@@ -55,10 +55,13 @@ async function benchAction(group: string | undefined, flags: BenchFlags): Promis
     native: flags.native,
     notice: (line) => process.stderr.write(`${line}\n`),
     ...(flags.threads === undefined ? {} : { threads: integers('threads', flags.threads, 64) }),
-    ...(flags.rounds === undefined ? {} : { rounds: integers('rounds', flags.rounds, 99)[0] as number }),
+    ...(flags.rounds === undefined
+      ? {}
+      : { rounds: integers('rounds', flags.rounds, 99)[0] as number }),
     ...(flags.only === undefined ? {} : { only: flags.only }),
     ...(flags.quick === undefined ? {} : { quick: true }),
   };
+  await checkWritable(flags.json);
   const rows: BenchRow[] = [];
   for (const name of groups) {
     const bench = await loadGroup(name);

@@ -41,7 +41,10 @@ function collect(value: string, previous: readonly string[] | undefined): string
 /** Adds the options to a command. */
 export function addMachineOptions(command: Command): void {
   command
-    .option('--memory <size>', 'memory of all nodes: 64M, or a part of the footprint (default: 50%)')
+    .option(
+      '--memory <size>',
+      'memory of all nodes: 64M, or a part of the footprint (default: 50%)',
+    )
     .option('--memcg-max <size>', 'limit of the group with the programs; the node is then ample')
     .option('--cpus <n>', 'simulated CPUs (default: one for each trace)')
     .option('--nodes <n>', 'NUMA nodes that share the memory (default: 1)')

@@ -13,7 +13,7 @@ import { readTrace, type Trace } from '../workload/trace.ts';
 import { interruptSignal } from './interrupt.ts';
 import { addLaterOptions, notYet, refuseLaterOptions } from './later.ts';
 import { addMachineOptions, type MachineFlags, machineConfig } from './machine_options.ts';
-import { emitResult, JSON_HELP } from './output.ts';
+import { checkWritable, emitResult, JSON_HELP } from './output.ts';
 import { Progress, progressTarget } from './progress.ts';
 import { SCENARIOS } from './scenario.ts';
 
@@ -70,6 +70,7 @@ function accesses(traces: readonly Trace[], config: MachineConfig): number {
 async function runAndReport(chosen: Chosen, flags: RunFlags): Promise<void> {
   const { traces, config } = chosen;
   const workload = traceWorkload(traces, config);
+  await checkWritable(flags.json);
   const total = accesses(traces, config);
   const progress = flags.quiet ? null : new Progress(progressTarget(), total);
   const report = await runWorkload(workload, config, {
@@ -96,7 +97,9 @@ async function demoAction(flags: RunFlags): Promise<void> {
   const json = flags.json ?? DEMO_REPORT;
   await runAndReport({ traces, config: { memory: '50%' } }, { ...flags, json });
   if (json === '-') return;
-  process.stdout.write(`\nreport: ${json} (kreclaim cat ${json} /proc/vmstat shows a part of it)\n`);
+  process.stdout.write(
+    `\nreport: ${json} (kreclaim cat ${json} /proc/vmstat shows a part of it)\n`,
+  );
 }
 
 /** Adds `run` and `demo` to the program. */

@@ -4,7 +4,7 @@
  * whoever watches. Runs on the main thread's timer; workers know nothing of it.
  */
 import { ktimeNs } from '../../shared/ktime.ts';
-import { type Mm } from '../mm/mm.ts';
+import type { Mm } from '../mm/mm.ts';
 import { totalFree } from '../mm/show_mem.ts';
 import { vmEvent } from '../mm/vmstat.ts';
 import { EV, type VmEvent } from '../mm/vmstat_items.ts';

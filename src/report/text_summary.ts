@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** A run report as plain text for a terminal. */
-import { panicText } from '../machine_errors.ts';
+
 import { oneLine } from '../errors.ts';
+import { panicText } from '../machine_errors.ts';
 import { PAGE_SIZE } from '../mm/limits.ts';
 import { formatBytes } from '../size.ts';
 import type { RunReport } from './run_report.ts';
@@ -66,15 +67,17 @@ function threadLines(report: RunReport): string[] {
 
 function lockLines(report: RunReport): string[] {
   if (!report.config.lockStat) return [];
-  const rows = report.lockStat.slice(0, LOCKS_SHOWN).map((row) => [
-    row.class,
-    row.acquisitions,
-    row.contentions,
-    formatNs(row.waitNsTotal),
-    formatNs(row.waitNsMax),
-    formatNs(row.holdSamples === 0 ? null : row.holdNsTotal / row.holdSamples),
-    formatNs(row.holdSamples === 0 ? null : row.holdNsMax),
-  ]);
+  const rows = report.lockStat
+    .slice(0, LOCKS_SHOWN)
+    .map((row) => [
+      row.class,
+      row.acquisitions,
+      row.contentions,
+      formatNs(row.waitNsTotal),
+      formatNs(row.waitNsMax),
+      formatNs(row.holdSamples === 0 ? null : row.holdNsTotal / row.holdSamples),
+      formatNs(row.holdSamples === 0 ? null : row.holdNsMax),
+    ]);
   const title = ['class', 'acquired', 'contended', 'wait', 'wait max', 'hold mean', 'hold max'];
   return ['locks, most contended first; hold times are sampled', ...formatTable(title, rows)];
 }

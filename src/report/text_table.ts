@@ -54,10 +54,7 @@ export function formatTable(
 }
 
 /** Puts `name value` pairs in columns, read downwards. */
-export function formatPairs(
-  pairs: readonly (readonly [string, number])[],
-  columns = 3,
-): string[] {
+export function formatPairs(pairs: readonly (readonly [string, number])[], columns = 3): string[] {
   const rows = Math.ceil(pairs.length / columns);
   const lines: string[] = [];
   const nameWidth = Math.max(0, ...pairs.map(([name]) => name.length));

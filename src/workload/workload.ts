@@ -6,8 +6,8 @@
  * over address spaces.
  */
 import { UsageError } from '../errors.ts';
-import { CPUS_MAX, PTRS_PER_TABLE, VPN_MAX } from '../mm/limits.ts';
 import type { ModuleRef, VmaSpec } from '../mm/config.ts';
+import { CPUS_MAX, PTRS_PER_TABLE, VPN_MAX } from '../mm/limits.ts';
 import type { ReplayArgs } from './replay_program.ts';
 import type { Trace } from './trace.ts';
 

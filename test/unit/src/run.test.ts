@@ -71,7 +71,7 @@ describe('a run', () => {
     expect(JSON.parse(JSON.stringify(report))).toEqual(report);
   });
 
-  it("writes /proc as the kernel does", async () => {
+  it('writes /proc as the kernel does', async () => {
     const report = await runWorkload(traceWorkload([zipf(1)]), { memcgMax: '50%', nodes: 2 });
     expectClean(report);
     const file = (path: string) => report.proc[path] as string;
@@ -84,7 +84,9 @@ describe('a run', () => {
       expect(line.length).toBe(27);
     }
     const zoneinfo = file('/proc/zoneinfo');
-    expect(zoneinfo).toMatch(/^Node 0, zone {3}Normal\n {2}per-node stats\n {6}nr_inactive_anon \d+\n/);
+    expect(zoneinfo).toMatch(
+      /^Node 0, zone {3}Normal\n {2}per-node stats\n {6}nr_inactive_anon \d+\n/,
+    );
     expect(zoneinfo).toContain('\nNode 1, zone   Normal\n');
     expect(zoneinfo).toMatch(/\n {2}pages free {5}\d+\n {8}boost {4}0\n {8}min {6}\d+\n/);
     expect(file('/proc/lock_stat')).toMatch(/^lock_stat version 0\.4\n-+\n/);
@@ -98,7 +100,9 @@ describe('a run', () => {
     expect(file(`${group}/memory.stat`)).toMatch(/^anon [1-9]\d*\nfile 0\n/);
     expect(file('/sys/block/zram0/mm_stat').trim().split(/ +/)).toHaveLength(9);
   });
+});
 
+describe('a run that does not end well', () => {
   it('kills who needs more than there is, says so, and lives on', async () => {
     const workload = { processes: [program('touchAll', 0, 4096), program('touchAll', 1, 64)] };
     const report = await runWorkload(workload, { memory: '4M', swapSize: '2M' });
@@ -107,19 +111,25 @@ describe('a run', () => {
     expect(report.processes.map(({ status }) => status)).toEqual(['killed', 'done']);
     expect(report.processes[0]?.oomKilled).toBe(true);
     expect(report.oomReports).toHaveLength(1);
-    expect(report.oomReports[0]).toMatch(/invoked oom-killer[^]*Out of memory: Killed process 1/);
+    expect(report.oomReports[0]).toMatch(
+      /invoked oom-killer[\s\S]*Out of memory: Killed process 1/,
+    );
     expect(value(report, 'oom_kill')).toBe(1);
   });
 
   it('is interrupted by a signal, and by time', async () => {
     const workload = { processes: [program('touchForEver')] };
     const controller = new AbortController();
-    const report = await runWorkload(workload, {}, {
-      signal: controller.signal,
-      onSample: ({ events = 0 }) => {
-        if (events > 0) controller.abort();
+    const report = await runWorkload(
+      workload,
+      {},
+      {
+        signal: controller.signal,
+        onSample: ({ events = 0 }) => {
+          if (events > 0) controller.abort();
+        },
       },
-    });
+    );
     expectClean(report);
     expect(report.interrupted).toBe(true);
     expect(report.processes[0]?.status).toBe('stopped');
