@@ -11,7 +11,7 @@ import { LINE_WORDS } from '../shared/types.ts';
 import { WAKE_ALL, wakeUp } from '../shared/wait_queue.ts';
 import { drainOwnBatches } from '../src/mm/drain.ts';
 import { exitMm } from '../src/mm/exit_mm.ts';
-import { CPU_NOTE_BYTES, GATE_ALL_ENDED, GATE_OPEN, GATE_RUNNING, type Mm } from '../src/mm/mm.ts';
+import { CPU_NOTE_BYTES, GATE_ALL_ENDED, GATE_EXITING, GATE_OPEN, GATE_RUNNING, type Mm } from '../src/mm/mm.ts';
 import { RUN_KILLED } from '../src/mm/user.ts';
 import { verifyPages } from '../src/mm/verify.ts';
 import type { LoadedProgram } from './engine.ts';
@@ -51,9 +51,7 @@ export function runCpu(m: Mm, mm: number, programs: readonly LoadedProgram[]): v
   Atomics.store(m.cpuState, row + CPU_STATUS, CPU_VERIFYING);
   verify(m, process, result === RUN_KILLED);
   Atomics.store(m.cpuState, row + CPU_STATUS, CPU_ENDED);
-  passGate(m);
-  exitMm(m, mm);
-  drainOwnBatches(m);
+  leaveProcess(m, mm);
 }
 
 function verify(m: Mm, process: Process, killed: boolean): void {
@@ -90,15 +88,27 @@ function joinProcess(m: Mm, mm: number): void {
   else waitAtGate(m, () => Atomics.load(m.mm.running, mm) === 0);
 }
 
-/** The last CPU of all to end closes the run; it, and those of its process, wait for the main thread. */
-function passGate(m: Mm): void {
+/**
+ * Ends the process on this CPU: at once when others still run, after the gate when it is among the
+ * last. Whoever comes to rest last says so to the main thread.
+ */
+function leaveProcess(m: Mm, mm: number): void {
+  Atomics.add(m.gate, GATE_EXITING, 1);
   const others = Atomics.sub(m.gate, GATE_RUNNING, 1) - 1;
-  if (others > 0 && !lastProcess(m)) return;
-  if (others === 0) {
+  const early = others > 0 && !lastProcess(m);
+  if (early) {
+    exitMm(m, mm);
+    drainOwnBatches(m);
+  }
+  const resting = Atomics.sub(m.gate, GATE_EXITING, 1) === 1;
+  if (resting && Atomics.load(m.gate, GATE_RUNNING) === 0) {
     Atomics.store(m.gate, GATE_ALL_ENDED, 1);
     wakeUp(m.gateWait, 0, WAKE_ALL);
   }
+  if (early) return;
   waitAtGate(m, () => Atomics.load(m.gate, GATE_OPEN) !== 0);
+  exitMm(m, mm);
+  drainOwnBatches(m);
 }
 
 /** Is this CPU's process the only one left? Then its pages are what the run leaves behind. */

@@ -21,7 +21,7 @@ function lockRegions(m: Mm): LockRegion[] {
     region(L.LC_OOM, m.oom, 1, 1),
     region(L.LC_PAGE_TABLE, m.pageTableLock, sizes.nrMms, LINE_WORDS),
     region(L.LC_PTL, m.ptl, sizes.nrTables, 1),
-    region(L.LC_PTL, m.poolLock, 1, 1),
+    region(L.LC_TABLE_POOL, m.poolLock, 1, 1),
     region(L.LC_SWAP_CLUSTER, m.clusterLock, sizes.nrClusters, 1),
     region(L.LC_LRU_BATCH, m.lruBatch, m.lruBatch.length / (2 * LINE_WORDS), 2 * LINE_WORDS),
     region(L.LC_LRU, m.lruLock, sizes.nrLruvecs, LINE_WORDS),

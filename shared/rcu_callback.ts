@@ -18,7 +18,13 @@
 import { assert, bug } from './assert.ts';
 import { PARK_CHECK_MS, THREADS_MAX } from './limits.ts';
 import { rcuDomain, synchronizeRcu } from './rcu.ts';
-import { RCU_NR_ROWS, RCU_PASS_OWNER, rcuMightSleep, rcuReadHeld } from './rcu_state.ts';
+import {
+  RCU_NR_ROWS,
+  RCU_PASS_OWNER,
+  rcuMightSleep,
+  rcuQuiescent,
+  rcuReadHeld,
+} from './rcu_state.ts';
 import { RCU_CALLBACKS_MAX, RCU_DONE, RCU_WORK, type RcuTable } from './rcu_table.ts';
 import { self, threadAlive, WAIT_RCU } from './thread.ts';
 import { LINE_WORDS } from './types.ts';
@@ -87,6 +93,7 @@ export function rcuCallbacksPending(table: RcuTable): number {
  */
 export function rcuGpPass(table: RcuTable): number {
   rcuMightSleep();
+  rcuQuiescent(); // a caller that loops on -1 must not hold up the pass that it waits for
   if (!takePass(table)) return -1;
   let ran = 0;
   try {
@@ -97,19 +104,21 @@ export function rcuGpPass(table: RcuTable): number {
   } finally {
     Atomics.store(table.words, RCU_PASS_OWNER, 0); // PAIRS(rcu-pass): before the wake-up
     wakeUp(table.queues, RCU_DONE, WAKE_ALL);
+    wakeUp(table.queues, RCU_WORK);
   }
   return ran;
 }
 
 /**
- * Sleeps until a callback is queued or somebody wakes queue RCU_WORK (a stop request does).
+ * Sleeps until a callback is queued that no other thread is about to run, or somebody wakes queue RCU_WORK (a stop request does).
  * @param stop tested after every wake-up: true ends the wait
  * @param timeoutMs bound, Infinity for none
  * @returns false when the time ran out
  * @context the rcu_gp thread
  */
 export function rcuGpWait(table: RcuTable, stop: () => boolean, timeoutMs = Infinity): boolean {
-  const work = () => stop() || rcuCallbacksPending(table) > 0;
+  const free = () => Atomics.load(table.words, RCU_PASS_OWNER) === 0; // PAIRS(rcu-pass)
+  const work = () => stop() || (free() && rcuCallbacksPending(table) > 0);
   return waitUntil(table.queues, RCU_WORK, work, timeoutMs);
 }
 

@@ -223,8 +223,8 @@ static void *body(void *arg)
 	double start, delay;
 
 	pthread_barrier_wait(&barrier);
-	delay = threads == 1 ? run_delay_ns() : 0;
 	start = now_ns();
+	delay = threads == 1 ? run_delay_ns() : 0;
 	switch (kind) {
 	case BARE: RUN(bare_op(result->me)); break;
 	case SPIN: RUN(spin_op(result->me)); break;
@@ -234,9 +234,9 @@ static void *body(void *arg)
 	case RWSEM_READ: RUN(rwsem_read_op(&result->sink)); break;
 	default: RUN(rwsem_write_op()); break;
 	}
-	result->ns = now_ns() - start;
 	if (threads == 1)
-		result->ns -= run_delay_ns() - delay;
+		delay = run_delay_ns() - delay;
+	result->ns = now_ns() - start - delay;
 	return NULL;
 }
 

@@ -8,14 +8,13 @@ import {
   CHARGED,
   commitCharge,
   consumeStock,
-  drainAllStock,
   memcgMargin,
   pageCounterTryCharge,
   refillStock,
 } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
 import { MMF_OOM_VICTIM } from './mm_types.ts';
-import { memcgOutOfMemory } from './oom_kill.ts';
+import { drainBeforeOom, memcgOutOfMemory } from './oom_kill.ts';
 import { tryToFreeMemcgPages } from './vmscan_direct.ts';
 import { EV } from './vmstat_items.ts';
 
@@ -63,7 +62,7 @@ export function memcgCharge(m: Mm, pfn: number, memcg: number): boolean {
     const reclaimed = tryToFreeMemcgPages(m, over, 1, fatal);
     if (memcgMargin(m, over) >= 1) continue;
     if (!drained) {
-      drainAllStock(m, false);
+      drainBeforeOom(m);
       drained = true;
       continue;
     }

@@ -34,32 +34,43 @@ export function exitMm(m: Mm, mm: number): boolean {
   if (Atomics.sub(m.mm.users, mm, 1) !== 1) return false;
   Atomics.or(m.mm.flags, mm, MMF_EXITING);
   mmapWriteLock(m, mm);
-  freePgdRange(m, mm, m.mm.pgd[mm] as number, 3);
+  zapRange(m, mm, m.mm.pgd[mm] as number, 3);
+  // Out of rmap's sight before the tables go: a walk that is under way ends first.
   for (let vma = m.mm.vmaHead[mm] as number; vma !== 0; vma = m.vma.next[vma] as number) {
     unlinkAnonVma(m, vma);
     m.vma.mm[vma] = 0;
   }
   m.mm.vmaHead[mm] = 0;
+  freeTables(m, mm, m.mm.pgd[mm] as number, 3);
   mmapWriteUnlock(m, mm);
   if ((Atomics.load(m.mm.flags, mm) & MMF_OOM_VICTIM) !== 0) oomVictimDone(m, mm);
   return true;
 }
 
-/** Frees everything below a table, then, unless it is the top, the table. */
-function freePgdRange(m: Mm, mm: number, table: number, level: number): void {
+/** Unmaps every page below a table; the tables stay. */
+function zapRange(m: Mm, mm: number, table: number, level: number): void {
   if (level === 0) {
     zapTable(m, mm, table);
-  } else {
-    for (let i = 0; i < PTRS_PER_TABLE; i++) {
-      const entry = Atomics.load(m.pte, table * PTRS_PER_TABLE + i);
-      if ((entry & PTE_PRESENT) === 0) continue;
-      const below = entry >>> PTE_SHIFT;
-      freePgdRange(m, mm, below, level - 1);
-      Atomics.store(m.pte, table * PTRS_PER_TABLE + i, 0);
-      freeTable(m, mm, below);
-    }
+    condResched();
+    return;
   }
-  condResched();
+  for (let i = 0; i < PTRS_PER_TABLE; i++) {
+    const entry = Atomics.load(m.pte, table * PTRS_PER_TABLE + i);
+    if ((entry & PTE_PRESENT) !== 0) zapRange(m, mm, entry >>> PTE_SHIFT, level - 1);
+  }
+}
+
+/** Frees every table below one, which is empty afterwards. @context nobody can find the tables any more */
+function freeTables(m: Mm, mm: number, table: number, level: number): void {
+  if (level === 0) return;
+  for (let i = 0; i < PTRS_PER_TABLE; i++) {
+    const index = table * PTRS_PER_TABLE + i;
+    const entry = Atomics.load(m.pte, index);
+    if ((entry & PTE_PRESENT) === 0) continue;
+    freeTables(m, mm, entry >>> PTE_SHIFT, level - 1);
+    Atomics.store(m.pte, index, 0);
+    freeTable(m, mm, entry >>> PTE_SHIFT);
+  }
 }
 
 /** Unmaps every page of a leaf table. Nobody runs this mm, so no shootdown is needed. */

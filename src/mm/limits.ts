@@ -36,9 +36,12 @@ export const MAX_SWAPPINESS = 200;
 export const MEMORY_PAGES_MIN = 512;
 /** Events that a CPU may handle before it leaves its section. */
 export const SECTION_EVENTS_MAX = 1000;
+/** Words of a CPU's access window: so many events, then as many page frames. */
+export const ACCESS_WINDOW_WORDS = 2048;
 
 /** Bytes of a page that are the CPUs' slots; the rest is fill. */
 export const SLOTS_BYTES = CPUS_MAX * 8;
 
+assert(2 * SECTION_EVENTS_MAX <= ACCESS_WINDOW_WORDS, 'a section fits in the access window');
 assert(SLOTS_BYTES < PAGE_SIZE / 2, 'most of a page is fill, so that it compresses as memory does');
 assert(SWAP_CLUSTER_MAX >= PAGEVEC_SIZE, 'one reclaim turn can take a whole LRU batch');

@@ -12,6 +12,7 @@ export const LOCK_ORDER = [
   'anon_vma->rwsem',
   'page_table_lock',
   'ptl',
+  'table_pool',
   'swap_cluster',
   'lru_batch',
   'lruvec->lru_lock',
@@ -28,11 +29,12 @@ export const LC_FOLIO = 3;
 export const LC_ANON_VMA = 4;
 export const LC_PAGE_TABLE = 5;
 export const LC_PTL = 6;
-export const LC_SWAP_CLUSTER = 7;
-export const LC_LRU_BATCH = 8;
-export const LC_LRU = 9;
-export const LC_MEMCG_STOCK = 10;
-export const LC_PCP = 11;
-export const LC_ZONE = 12;
-export const LC_ZS_CLASS = 13;
-export const LC_ZS_POOL = 14;
+export const LC_TABLE_POOL = 7;
+export const LC_SWAP_CLUSTER = 8;
+export const LC_LRU_BATCH = 9;
+export const LC_LRU = 10;
+export const LC_MEMCG_STOCK = 11;
+export const LC_PCP = 12;
+export const LC_ZONE = 13;
+export const LC_ZS_CLASS = 14;
+export const LC_ZS_POOL = 15;

@@ -23,6 +23,7 @@ import { declareBitWait } from '../../shared/bit_lock.ts';
 import { WAIT_QUEUE_WORDS } from '../../shared/wait_queue.ts';
 import type { MmConfig } from './config.ts';
 import {
+  ACCESS_WINDOW_WORDS,
   CPUS_MAX,
   NR_PAGE_ORDERS,
   PAGEVEC_SIZE,
@@ -72,10 +73,17 @@ export interface MmSizes {
 
 /** Words of `gate`: CPUs whose program has not ended. */
 export const GATE_RUNNING = 0;
-/** 1 once every program has ended; written by the last CPU. */
+/** 1 once every program has ended and nobody is freeing memory; written by the last CPU to rest. */
 export const GATE_ALL_ENDED = 1;
 /** 1 once the main thread has looked at the machine, and the last processes may exit. */
 export const GATE_OPEN = 2;
+/** CPUs between the end of their program and rest: at the gate, or gone. */
+export const GATE_EXITING = 3;
+
+/** Words of a CPU's region table: whole lines, since each CPU writes its own. */
+export function regionTableWords(config: MmConfig): number {
+  return Math.ceil(config.regionsMax / LINE_WORDS) * LINE_WORDS;
+}
 
 /** Histograms kept per thread. */
 export const HIST_FAULT = 0;
@@ -174,6 +182,10 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     stock: words('memcg.stock', THREADS_MAX, LINE_WORDS),
     /** Word 0: odd while the CPU is in a section. Word 1: somebody waits for it to leave. */
     section: words('cpu.section', config.cpus, LINE_WORDS),
+    /** Per CPU: the window of events that it translates, and their frames (access_kernel.ts). @owner cpu */
+    accessWindow: words('cpu.access_window', config.cpus, ACCESS_WINDOW_WORDS),
+    /** Per CPU: first leaf entry of each region of the program that it runs, -1 for none. @owner cpu */
+    regionTable: words('cpu.region_table', config.cpus, regionTableWords(config)),
     /** Per CPU: how its program ended and what its integrity checks found (CPU_* words of user.ts). */
     cpuState: words('cpu.state', config.cpus, LINE_WORDS),
     oom: words('oom', 1, LINE_WORDS),

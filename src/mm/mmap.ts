@@ -14,7 +14,7 @@ import {
   rwsemUpRead,
   rwsemUpWrite,
 } from '../../shared/rwsem.ts';
-import { LC_ANON_VMA, LC_MMAP, LC_PTL } from './lock_order.ts';
+import { LC_ANON_VMA, LC_MMAP, LC_TABLE_POOL } from './lock_order.ts';
 import { VPN_MAX } from './limits.ts';
 import type { Mm } from './mm.ts';
 import { VM_WRITE } from './mm_types.ts';
@@ -83,11 +83,11 @@ export function mmapAnon(m: Mm, mm: number, start: number, end: number): number 
 }
 
 function allocVma(m: Mm): number {
-  spinLock(m.poolLock, 0, LC_PTL);
+  spinLock(m.poolLock, 0, LC_TABLE_POOL);
   const row = (m.pool[POOL_VMAS] as number) + 1;
   if (row > m.config.vmasMax) bug(`out of VMAs: the machine was booted with ${m.config.vmasMax}`);
   m.pool[POOL_VMAS] = row;
-  spinUnlock(m.poolLock, 0, LC_PTL);
+  spinUnlock(m.poolLock, 0, LC_TABLE_POOL);
   return row;
 }
 

@@ -81,15 +81,22 @@ function oomKillProcess(m: Mm, victim: number, memcg: number): void {
 }
 
 /**
+ * Takes back what other threads keep for themselves: pages in their LRU batches cannot be isolated,
+ * and stocks and pcp lists are memory that nobody else can use. Before killing, one more try.
+ */
+export function drainBeforeOom(m: Mm): void {
+  lruAddDrainAll(m, false);
+  drainAllStock(m, false);
+  drainAllPages(m, false);
+}
+
+/**
  * Nothing can be reclaimed: kill, or wait for who is dying already.
  * @param memcg group at whose limit it happened; 0 for the machine
  * @returns whether the caller should try again
  * @context may block a little; no spinlock and no folio lock held
  */
 export function outOfMemory(m: Mm, memcg: number): boolean {
-  lruAddDrainAll(m, false);
-  drainAllStock(m, false);
-  drainAllPages(m, false);
   if (!spinTryLock(m.oom, 0, LC_OOM)) {
     waitForVictim(m);
     return true;

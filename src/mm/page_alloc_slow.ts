@@ -15,7 +15,7 @@ import { fatalSignalPending } from './charge.ts';
 import { recordLatency } from './latency.ts';
 import { MAX_RECLAIM_RETRIES } from './limits.ts';
 import { HIST_ALLOC_STALL, type Mm } from './mm.ts';
-import { outOfMemory } from './oom_kill.ts';
+import { drainBeforeOom, outOfMemory } from './oom_kill.ts';
 import { PFN_NONE, drainAllPages, rmqueue, zoneFree } from './page_alloc.ts';
 import { nodeReclaimable } from './throttle.ts';
 import { tryToFreePages } from './vmscan_direct.ts';
@@ -84,6 +84,7 @@ function allocPagesSlow(m: Mm, zones: readonly number[], order: number, nid: num
   const dying = fatalSignalPending(m);
   const fatal = (): boolean => fatalSignalPending(m);
   let noProgress = 0;
+  let drained = false;
   for (;;) {
     wakeAllKswapds(m, zones, order);
     const flags = m.task.memalloc ? ALLOC_NO_WATERMARKS : dying ? ALLOC_OOM : 0;
@@ -102,7 +103,12 @@ function allocPagesSlow(m: Mm, zones: readonly number[], order: number, nid: num
     if (pfn !== PFN_NONE) return pfn;
     noProgress = progress > 0 ? 0 : noProgress + 1;
     if (noProgress <= MAX_RECLAIM_RETRIES && reclaimCouldHelp(m, zones)) continue;
-    if (!outOfMemory(m, 0)) return PFN_NONE;
+    if (!drained) {
+      drainBeforeOom(m);
+      drained = true;
+    } else if (!outOfMemory(m, 0)) {
+      return PFN_NONE;
+    }
     noProgress = 0;
   }
 }

@@ -9,7 +9,7 @@
 import { bug } from '../../shared/assert.ts';
 import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
-import { LC_PAGE_TABLE, LC_PTL } from './lock_order.ts';
+import { LC_PAGE_TABLE, LC_PTL, LC_TABLE_POOL } from './lock_order.ts';
 import { PTRS_PER_TABLE } from './limits.ts';
 import type { Mm } from './mm.ts';
 import { PTE_PRESENT, PTE_SHIFT, PTE_YOUNG } from './mm_types.ts';
@@ -63,7 +63,7 @@ export function pteAlloc(m: Mm, mm: number, vpn: number): number {
 
 /** Takes a zeroed table from the pool, and makes `parent` its entry above. */
 export function allocTable(m: Mm, mm: number, parent: number): number {
-  spinLock(m.poolLock, 0, LC_PTL);
+  spinLock(m.poolLock, 0, LC_TABLE_POOL);
   let table = m.pool[POOL_FREE] as number;
   if (table !== 0) {
     m.pool[POOL_FREE] = m.table.freeNext[table] as number;
@@ -74,7 +74,7 @@ export function allocTable(m: Mm, mm: number, parent: number): number {
     }
     m.pool[POOL_USED] = table;
   }
-  spinUnlock(m.poolLock, 0, LC_PTL);
+  spinUnlock(m.poolLock, 0, LC_TABLE_POOL);
   m.table.parent[table] = parent;
   Atomics.add(m.mm.nrTables, mm, 1);
   return table;
@@ -82,10 +82,10 @@ export function allocTable(m: Mm, mm: number, parent: number): number {
 
 /** Gives a table whose entries are all zero back to the pool. */
 export function freeTable(m: Mm, mm: number, table: number): void {
-  spinLock(m.poolLock, 0, LC_PTL);
+  spinLock(m.poolLock, 0, LC_TABLE_POOL);
   m.table.freeNext[table] = m.pool[POOL_FREE] as number;
   m.pool[POOL_FREE] = table;
-  spinUnlock(m.poolLock, 0, LC_PTL);
+  spinUnlock(m.poolLock, 0, LC_TABLE_POOL);
   Atomics.sub(m.mm.nrTables, mm, 1);
 }
 

@@ -41,8 +41,9 @@ export function folioMapcount(m: Mm, pfn: number): number {
  */
 function folioLockAnonVmaRead(m: Mm, pfn: number, tryLock: boolean): number {
   for (;;) {
+    if (folioMapcount(m, pfn) === 0) return 0;
     const anonVma = m.page.mapping[pfn] as number;
-    if (anonVma === 0 || folioMapcount(m, pfn) === 0) return 0;
+    assert(anonVma !== 0, 'mapped folio without an anon_vma');
     const base = anonVma * RWSEM_WORDS;
     if (tryLock) {
       if (!rwsemTryRead(m.anonVmaLock, base, LC_ANON_VMA)) return REFERENCED_CONTENDED;
@@ -109,13 +110,15 @@ export function folioReferenced(m: Mm, pfn: number, memcg: number, rwTryLock: bo
   return referenced;
 }
 
-/** A new anonymous mapping: the caller's reference becomes the mapping's. @context ptl held */
+/** A new anonymous mapping: the caller's reference becomes the mapping's. @context ptl held, folio locked or new */
 export function folioAddAnonRmap(m: Mm, pfn: number, vma: number, vpn: number): void {
-  if (Atomics.add(m.page.mapcount, pfn, 1) === 0) {
+  if (folioMapcount(m, pfn) === 0) {
+    // Before the count: a walker that sees the folio mapped finds where.
     m.page.index[pfn] = vpn;
     m.page.mapping[pfn] = m.vma.anonVma[vma] as number;
     Atomics.add(m.node.anonMapped, folioNid(m, pfn), 1);
   }
+  Atomics.add(m.page.mapcount, pfn, 1);
 }
 
 /** A mapping is gone; its reference is the caller's to drop. @context ptl held */

@@ -5,14 +5,25 @@
  * Pages are named by slots: region x 512 + page within it, where a region is 512 aligned pages, one
  * leaf table. The context remembers each region's table (tables live as long as the address space,
  * as a paging-structure cache would keep them), so a hit costs one load of the entry, a test, and
- * the access itself. A young or dirty bit that is missing is set by compare-and-swap, because
- * reclaim may have taken the entry meanwhile.
+ * the access itself. A window of events is translated and marked first (access_kernel.ts), then the
+ * bytes of their frames are loaded or stored, in the same section and the same order.
  *
  * Sections (tlb.ts) bracket accesses: left at every fault, and every SECTION_EVENTS_MAX events.
  */
 import { condResched } from '../../shared/sched.ts';
 import { assert } from '../../shared/assert.ts';
 import { ktimeNs } from '../../shared/ktime.ts';
+import {
+  type AccessKernel,
+  type AccessWindow,
+  KIND_WRITE,
+  NEED_READ,
+  NEED_WRITE,
+  accessKernelOf,
+  accessWindow,
+  accessWindowOf,
+  markEntry,
+} from './access_kernel.ts';
 import { slotTag } from './content.ts';
 import { recordLatency } from './latency.ts';
 import { PAGE_WORDS, SECTION_EVENTS_MAX, SLOTS_BYTES } from './limits.ts';
@@ -31,15 +42,11 @@ import {
   PTE_SHIFT,
   PTE_SPECIAL,
   PTE_WRITE,
-  PTE_YOUNG,
 } from './mm_types.ts';
-import { PTE_NONE, markNonLeafYoung, pteAlloc, pteOffset } from './pgtable.ts';
+import { PTE_NONE, pteAlloc, pteOffset } from './pgtable.ts';
 import { sectionEnter, sectionLeave } from './tlb.ts';
 
-/** Event kinds: the low two bits of an event word. */
-export const KIND_READ = 0;
-export const KIND_WRITE = 1;
-export const KIND_IFETCH = 2;
+export { KIND_IFETCH, KIND_READ, KIND_WRITE } from './access_kernel.ts';
 
 /** How a run of events ended. */
 export const RUN_DONE = 0;
@@ -47,12 +54,7 @@ export const RUN_KILLED = 1;
 export const RUN_SIGSEGV = 2;
 export const RUN_STOPPED = 3;
 
-const NEED_READ = PTE_PRESENT | PTE_YOUNG;
-const NEED_WRITE = PTE_PRESENT | PTE_WRITE | PTE_YOUNG | PTE_DIRTY;
-
-/** Outcome of marking one entry. */
-const MARK_OK = 0;
-const MARK_FAULT = 1;
+const FRAME_BUFFER_SHIFT = Math.log2(FRAME_BUFFER_PAGES);
 
 export class UserContext {
   readonly mm: number;
@@ -73,6 +75,8 @@ export class UserContext {
   /** What this CPU stored last in each page slot; 0 for never. */
   readonly #lastSeq: Int32Array;
   #seq = 0;
+  readonly #window: AccessWindow;
+  readonly #kernel: AccessKernel | null;
   readonly #tlb: Int32Array;
   #sinceFlush = 0;
 
@@ -87,6 +91,8 @@ export class UserContext {
     this.#regions = regions;
     this.#tables = new Int32Array(regions.length).fill(-1);
     this.#lastSeq = new Int32Array(m.config.contents ? regions.length * 512 : 0);
+    this.#window = accessWindowOf(m);
+    this.#kernel = accessKernelOf(m);
     this.#tlb = new Int32Array(m.config.tlbEntries).fill(-1);
     assert(m.task.cpu * 8 < SLOTS_BYTES, 'CPU has a slot in every page');
   }
@@ -108,7 +114,7 @@ export class UserContext {
   /**
    * Replays events `from`, `from + stride`, ... below `to`.
    * @param events words of (slot << 2 | kind)
-   * @param progress called at least every SECTION_EVENTS_MAX events with the events done
+   * @param progress called after at most SECTION_EVENTS_MAX events with the events done
    * @returns RUN_*
    * @context outside a section; may block in faults
    */
@@ -120,73 +126,72 @@ export class UserContext {
     progress: (done: number) => void,
   ): number {
     const m = this.#m;
-    let at = from;
-    sectionEnter(m);
-    for (;;) {
-      const chunkEnd = Math.min(to, at + SECTION_EVENTS_MAX * stride);
-      const before = at;
-      at = this.#runSection(events, at, chunkEnd, stride);
-      this.eventsDone += (at - before) / stride;
-      if (at < chunkEnd) {
-        const word = events[at] as number;
-        sectionLeave(m);
-        const result = this.#fault(word >>> 2, word & 3);
-        if (result !== RUN_DONE) return result;
-        sectionEnter(m);
-        continue;
-      }
-      sectionLeave(m);
+    const step = SECTION_EVENTS_MAX * stride;
+    for (let at = from; at < to; at += step) {
+      const count = this.#loadWindow(events, at, Math.min(to, at + step), stride);
+      const result = this.#runWindow(count);
+      if (result !== RUN_DONE) return result;
       progress(this.eventsDone);
       condResched();
-      if (at >= to) return RUN_DONE;
+      if (at + step >= to) break;
       if (fatalSignalPending(m)) return RUN_KILLED;
       if (this.shouldStop()) return RUN_STOPPED;
+    }
+    return RUN_DONE;
+  }
+
+  /** Copies events into the window. @returns how many */
+  #loadWindow(events: Uint32Array, from: number, to: number, stride: number): number {
+    const window = this.#window.events;
+    if (stride === 1 && to - from > 1) {
+      window.set(events.subarray(from, to));
+      return to - from;
+    }
+    let count = 0;
+    for (let at = from; at < to; at += stride) window[count++] = events[at] as number;
+    return count;
+  }
+
+  /** Runs the window's events in one section, but for faults. @returns RUN_*; outside a section */
+  #runWindow(count: number): number {
+    const m = this.#m;
+    const kernel = this.#kernel?.takes(this.#tables, count) === true ? this.#kernel : null;
+    kernel?.bind(this.#tables);
+    let at = 0;
+    for (;;) {
       sectionEnter(m);
+      const done =
+        kernel !== null
+          ? kernel.access(at, count)
+          : this.#tlb.length > 0
+            ? this.#accessTlb(at, count)
+            : accessWindow(m, this.#window, this.#tables, at, count);
+      if (m.config.contents) this.#touch(at, done);
+      sectionLeave(m);
+      this.eventsDone += done - at;
+      if (done === count) return RUN_DONE;
+      const word = this.#window.events[done] as number;
+      const result = this.#fault(word >>> 2, word & 3);
+      if (result !== RUN_DONE) return result;
+      at = done;
     }
   }
 
-  /** One section. @returns the first event that it could not do (a fault), or `to` */
-  #runSection(events: Uint32Array, from: number, to: number, stride: number): number {
-    const m = this.#m;
-    const pte = m.pte;
-    const tables = this.#tables;
-    const emulateTlb = this.#tlb.length > 0;
-    const contents = m.config.contents;
-    let at = from;
-    for (; at < to; at += stride) {
+  /** `accessWindow` through the emulated TLB. */
+  #accessTlb(first: number, end: number): number {
+    const { events, pfns } = this.#window;
+    const { pte } = this.#m;
+    for (let at = first; at < end; at++) {
       const word = events[at] as number;
       const slot = word >>> 2;
-      const write = (word & 3) === KIND_WRITE;
-      const table = tables[slot >>> 9] as number;
+      const table = this.#tables[slot >>> 9] as number;
       if (table < 0) return at;
       const index = table + (slot & 511);
       const entry = Atomics.load(pte, index);
-      const need = write ? NEED_WRITE : NEED_READ;
-      if (emulateTlb) {
-        if (!this.#tlbAccess(slot, index, entry, write)) return at;
-      } else if ((entry & need) !== need) {
-        if (this.#mark(index, entry, need) === MARK_FAULT) return at;
-      }
-      if (contents) this.#touch(slot, entry >>> PTE_SHIFT, write);
+      if (!this.#tlbAccess(slot, index, entry, (word & 3) === KIND_WRITE)) return at;
+      pfns[at] = entry >>> PTE_SHIFT;
     }
-    return at;
-  }
-
-  /** Sets the bits of `need` that `entry` lacks. @returns MARK_FAULT when it is not there, or not writable */
-  #mark(index: number, seen: number, need: number): number {
-    const { pte } = this.#m;
-    const must = need & (PTE_PRESENT | PTE_WRITE);
-    let entry = seen;
-    for (;;) {
-      if ((entry & must) !== must) return MARK_FAULT;
-      const was = Atomics.compareExchange(pte, index, entry, entry | need);
-      if (was === entry) break;
-      // Cleared for aging, or gone to swap: look at what it is now.
-      if (was >>> PTE_SHIFT !== entry >>> PTE_SHIFT) return MARK_FAULT;
-      entry = was;
-    }
-    if ((seen & PTE_YOUNG) === 0) markNonLeafYoung(this.#m, index);
-    return MARK_OK;
+    return end;
   }
 
   /**
@@ -206,25 +211,51 @@ export class UserContext {
     const cached = tlb[way] === slot;
     if (cached && (!write || (entry & PTE_DIRTY) !== 0)) return true;
     const need = write ? NEED_WRITE : NEED_READ;
-    if ((entry & need) !== need && this.#mark(index, entry, need) === MARK_FAULT) return false;
+    if ((entry & need) !== need && !markEntry(this.#m, index, entry, need)) return false;
     tlb[way] = slot;
     return true;
   }
 
-  /** The load or store itself, on this CPU's own slot of the frame. */
-  #touch(slot: number, pfn: number, write: boolean): void {
-    const m = this.#m;
-    const frame = m.frame32[Math.floor(pfn / FRAME_BUFFER_PAGES)] as Int32Array;
-    const word = (pfn % FRAME_BUFFER_PAGES) * PAGE_WORDS + m.task.cpu * 2;
-    if (write) {
-      const seq = (this.#seq + 1) | 0;
-      this.#seq = seq;
-      frame[word] = slotTag(m.task.cpu);
-      frame[word + 1] = seq;
-      this.#lastSeq[slot] = seq;
-    } else if (frame[word + 1] !== this.#lastSeq[slot]) {
-      this.noteMismatch(slot, frame[word + 1] as number);
+  /**
+   * The loads and stores themselves, on this CPU's own slot of each frame.
+   * @context in the section that translated them
+   */
+  #touch(first: number, end: number): void {
+    const { frame32 } = this.#m;
+    if (frame32.length === 1) {
+      this.#touchFrames(frame32[0] as Int32Array, first, end);
+      return;
     }
+    const { pfns } = this.#window;
+    for (let at = first; at < end; ) {
+      const buffer = (pfns[at] as number) >>> FRAME_BUFFER_SHIFT;
+      let to = at + 1;
+      while (to < end && (pfns[to] as number) >>> FRAME_BUFFER_SHIFT === buffer) to++;
+      this.#touchFrames(frame32[buffer] as Int32Array, at, to);
+      at = to;
+    }
+  }
+
+  /** `#touch` of events whose frames lie in one buffer. */
+  #touchFrames(frame: Int32Array, first: number, end: number): void {
+    const { events, pfns } = this.#window;
+    const lastSeq = this.#lastSeq;
+    const ownWord = this.#m.task.cpu * 2;
+    const tag = slotTag(this.#m.task.cpu);
+    let seq = this.#seq;
+    for (let at = first; at < end; at++) {
+      const event = events[at] as number;
+      const word = ((pfns[at] as number) & (FRAME_BUFFER_PAGES - 1)) * PAGE_WORDS + ownWord;
+      if ((event & 3) === KIND_WRITE) {
+        seq = (seq + 1) | 0;
+        frame[word] = tag;
+        frame[word + 1] = seq;
+        lastSeq[event >>> 2] = seq;
+      } else if (frame[word + 1] !== lastSeq[event >>> 2]) {
+        this.noteMismatch(event >>> 2, frame[word + 1] as number);
+      }
+    }
+    this.#seq = seq;
   }
 
   /** Records a slot that does not hold what was stored. */
@@ -243,7 +274,7 @@ export class UserContext {
     if ((this.#tables[region] as number) < 0) {
       const found = pteOffset(m, this.mm, first);
       if (found !== PTE_NONE) {
-        this.#tables[region] = found;
+        this.#setTable(region, found);
         return RUN_DONE;
       }
     }
@@ -256,11 +287,16 @@ export class UserContext {
     if (result === FAULT_DONE || result === FAULT_MAJOR) {
       if (fatalSignalPending(m)) return RUN_KILLED;
       if ((this.#tables[region] as number) < 0) {
-        this.#tables[region] = pteAlloc(m, this.mm, first);
+        this.#setTable(region, pteAlloc(m, this.mm, first));
       }
       return RUN_DONE;
     }
     return fatalSignalPending(m) ? RUN_KILLED : RUN_SIGSEGV;
+  }
+
+  #setTable(region: number, table: number): void {
+    this.#tables[region] = table;
+    this.#kernel?.setTable(this.#tables, region);
   }
 
   /** First touch fills and dirties, read or write; later faults are what the access is. */

@@ -184,8 +184,7 @@ function pageout(m: Mm, pfn: number, stat: ReclaimStat): boolean {
 function tryReclaim(m: Mm, pfn: number, sc: ScanControl, stat: ReclaimStat): boolean {
   if (folioTest(m, pfn, PG_SWAPCACHE)) {
     if (folioTest(m, pfn, PG_DIRTY) && !pageout(m, pfn, stat)) return false;
-    const memcg = sc.targetMemcg !== 0 ? sc.targetMemcg : (m.page.memcg[pfn] as number);
-    if (removeMapping(m, pfn, memcg)) {
+    if (removeMapping(m, pfn, sc.targetMemcg)) {
       folioUnlock(m, pfn);
       return true;
     }

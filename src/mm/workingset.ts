@@ -9,7 +9,7 @@
  *
  * Ages are 32-bit and wrap; distances are taken modulo 2^32.
  */
-import { folioLruvec, folioSet } from './folio.ts';
+import { folioLruvec, folioNid, folioSet } from './folio.ts';
 import { hierarchyLruSize, lruNoteCost, lruvecRow, parentLruvec } from './lruvec.ts';
 import { memcgSwapPages } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
@@ -38,16 +38,15 @@ export function workingsetAgeNonresident(m: Mm, lruvec: number): void {
 
 /**
  * The shadow of a page that is being evicted.
- * @param targetMemcg group at whose limit reclaim runs, or the page's own for global reclaim
+ * @param targetMemcg group at whose limit reclaim runs; the root for global reclaim
  * @returns the tag; the age is left in `shadowAgeOut`
  * @context the folio is frozen, so its flags do not change
  */
 export function workingsetEviction(m: Mm, pfn: number, targetMemcg: number): number {
-  const own = folioLruvec(m, pfn);
-  const nid = own % m.sizes.nrNodes;
+  const nid = folioNid(m, pfn);
   const lruvec = lruvecRow(m, targetMemcg, nid);
   shadowAgeOut.age = Atomics.load(m.lruvec.nonresidentAge, lruvec);
-  workingsetAgeNonresident(m, own);
+  workingsetAgeNonresident(m, lruvec);
   const workingset = (Atomics.load(m.page.flags, pfn) & PG_WORKINGSET) !== 0;
   return (
     SHADOW_VALID |

@@ -7,8 +7,8 @@
  *
  * - LRU evicts the page whose last access is the oldest.
  * - FIFO evicts the page that has been in memory the longest.
- * - CLOCK has one reference bit a frame, set by every access, the one that faults included; its hand
- *   clears set bits and evicts the first page whose bit is clear.
+ * - CLOCK has one reference bit a frame, set by every access, the one that faults included; its
+ *   hand clears set bits and evicts the first page whose bit is clear.
  * - MIN (Belady) evicts the page whose next access is the farthest ahead. No policy has fewer
  *   refaults.
  *
@@ -188,7 +188,8 @@ function nextAccesses(trace: Trace): Int32Array {
 /**
  * The pages in memory are known by the times of their next accesses, all different, in a TimeSet;
  * the event at the farthest of them names the victim. Pages never accessed again are victims before
- * all others, and only their number matters.
+ * all others, and only their number matters. Times gone by stay in the set: when it is asked for
+ * the farthest, every page in memory has one ahead.
  */
 function missesMin(trace: Trace, frames: number): number {
   const { events } = trace;
@@ -200,9 +201,7 @@ function missesMin(trace: Trace, frames: number): number {
   let misses = 0;
   for (let i = 0; i < events.length; i++) {
     const slot = events[i]! >>> 2;
-    if (resident[slot] === 1) {
-      due.remove(i);
-    } else {
+    if (resident[slot] === 0) {
       misses++;
       if (used < frames) {
         used++;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * CSV traces: a header line `vpn,kind`, then one access a line. The page number is decimal, or
- * hexadecimal after `0x`. The kind is `r`, `w` or `i` (also `read`, `write`, `ifetch`, or 0, 1, 2 as
- * in FTRC), in any case. Spaces around a field and empty lines are ignored.
+ * hexadecimal after `0x`. The kind is `r`, `w` or `i` (also `read`, `write`, `ifetch`, or 0, 1, 2
+ * as in FTRC), in any case. Spaces around a field and empty lines are ignored.
  */
 import { inputError, type UsageError } from '../errors.ts';
 import { LineCursor, parseDigits } from './text_lines.ts';

@@ -3,9 +3,9 @@
  * Powers that are the same to the last bit on every engine.
  *
  * `Math.pow`, `Math.log` and `Math.exp` may differ in the last bit between engine versions, and one
- * bit in a popularity table is enough to draw another page. Addition, subtraction, multiplication and
- * division are rounded exactly as IEEE 754 says everywhere, so series made of them alone, with a
- * fixed number of terms in a fixed order, give the same result everywhere. The relative error of
+ * bit in a popularity table is enough to draw another page. Addition, subtraction, multiplication
+ * and division are rounded exactly as IEEE 754 says everywhere, so series made of them alone, with
+ * a fixed number of terms in a fixed order, give the same result everywhere. The relative error of
  * `powOfMinus` is below 1e-13 for the ranges used here.
  */
 
@@ -14,7 +14,10 @@ const LN2 = Math.LN2;
 const LN_TERMS = 24;
 const EXP_TERMS = 18;
 
-/** Natural logarithm of a finite `x` >= 1: x = m * 2^k with m in [1, 2), ln m = 2 artanh((m-1)/(m+1)). */
+/**
+ * Natural logarithm of a finite `x` >= 1: x = m * 2^k with m in [1, 2), and
+ * ln m = 2 artanh((m - 1) / (m + 1)).
+ */
 function lnOf(x: number): number {
   let mantissa = x;
   let exponent = 0;

@@ -73,7 +73,8 @@ function checkCount(file: string, bytes: Buffer, claimed: bigint): number {
     throw fault(file, position, `truncated within record ${found + 1} of ${claimed}`);
   }
   if (short || cut || BigInt(found) > claimed) {
-    const reason = `the header says ${claimed} records, the file has ${found}${cut ? ' and a cut one' : ''}`;
+    const more = cut ? ' and a cut one' : '';
+    const reason = `the header says ${claimed} records, the file has ${found}${more}`;
     throw fault(file, 'offset 8', reason);
   }
   return found;

@@ -14,7 +14,7 @@ import type { Trace } from './trace_builder.ts';
 import { KIND_IFETCH, KIND_READ, KIND_WRITE, TraceBuilder, VPN_LIMIT } from './trace_builder.ts';
 
 const PAGE_BYTES = 4096;
-/** The largest access taken: larger ones than any instruction makes, and far from flooding a trace. */
+/** The largest access taken: more than any instruction makes, too little to flood a trace. */
 const ACCESS_BYTES_MAX = 2 ** 20;
 /** Lines looked at to tell lackey text from other text. */
 const PROBE_LINES = 64;

@@ -3,15 +3,15 @@
  * What real kernels and exact policies did with the traces: the figures that `reproduce reference`
  * sets beside ours.
  *
- * Two files carry them. The compact one (traces/reference.json, schema `kreclaim.reference/1`) holds
- * rows as they are used. The full one holds one row a run with every counter of that run, and is
- * folded into the same rows: median over runs, and the range of the refaults. Only what can be
- * compared is taken from it: anonymous memory, a group's limit, the measuring method itself and not
- * its variations.
+ * Two files carry them. The compact one (traces/reference.json, schema `kreclaim.reference/1`)
+ * holds rows as they are used. The full one holds one row a run with every counter of that run,
+ * and is folded into the same rows: median over runs, and the range of the refaults. Only what can
+ * be compared is taken from it: anonymous memory, a group's limit, the measuring method itself and
+ * not its variations.
  *
- * Pages scanned per page reclaimed is a ratio per run, then the median of the ratios. It is taken from
- * the machine's counters: not every cgroup version counts scanning, and where one does the two agree,
- * as nothing else reclaimed during a run.
+ * Pages scanned per page reclaimed is a ratio per run, then the median of the ratios. It is taken
+ * from the machine's counters: not every cgroup version counts scanning, and where one does the
+ * two agree, as nothing else reclaimed during a run.
  */
 import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
@@ -207,7 +207,7 @@ function foldFull(file: string, data: unknown): ReferenceRow[] {
 
 /**
  * Reads reference figures.
- * @param path a compact file (`kreclaim.reference/1`) or a full one (`{ rows, offline }`, a row a run)
+ * @param path a compact file (`kreclaim.reference/1`) or a full one (`{ rows, offline }`)
  * @returns at least one row, sorted by trace and limit; throws UsageError for anything else
  * @context main thread; suspends
  */

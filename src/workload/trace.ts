@@ -4,8 +4,8 @@
  *
  * The format is found by content, after gzip is undone: `FTRC`; a first line `vpn,kind` for CSV;
  * lackey's lines for lackey; records that obey oracleGeneral's rules. The extension only sharpens
- * the message when the content is none of these. Page numbers, counts and lengths are checked before
- * they are used; every fault is one line that says where.
+ * the message when the content is none of these. Page numbers, counts and lengths are checked
+ * before they are used; every fault is one line that says where.
  */
 import { basename } from 'node:path';
 import { inputError, type UsageError } from '../errors.ts';

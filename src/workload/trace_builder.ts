@@ -5,9 +5,9 @@
  * Vocabulary: a *vpn* is a virtual page number, below 2^35. A *region* is 512 pages aligned to 512
  * (2 MiB, what one leaf page table maps); regions are numbered densely in order of first
  * appearance. A *slot* is a page's place in that numbering: `region * 512 + (vpn & 511)`. An
- * *event* is one access: `slot * 4 + kind`, which fits in 32 bits and turns back into a vpn with one
- * table load, so replay threads share events without 64-bit arithmetic. A *tick* closes a window of
- * the capturing tool; it is kept as the number of events before it.
+ * *event* is one access: `slot * 4 + kind`, which fits in 32 bits and turns back into a vpn with
+ * one table load, so replay threads share events without 64-bit arithmetic. A *tick* closes a
+ * window of the capturing tool; it is kept as the number of events before it.
  *
  * Everything large lies in SharedArrayBuffers: a Trace passed to a worker is not copied. A finished
  * trace never changes, so it is read without protection.

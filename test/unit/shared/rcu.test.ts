@@ -17,13 +17,8 @@ import {
   setRcuStallMs,
   synchronizeRcu,
 } from '../../../dist/shared/rcu.js';
+import { formatRcuStall, RCU_DEAD, RCU_STALL, rcuStalls } from '../../../dist/shared/rcu_stall.js';
 import { RCU_COMPLETED, RCU_DRIVER, RCU_GP } from '../../../dist/shared/rcu_state.js';
-import {
-  formatRcuStall,
-  RCU_DEAD,
-  RCU_STALL,
-  rcuStalls,
-} from '../../../dist/shared/rcu_stall.js';
 import {
   enterThread,
   self,
@@ -251,7 +246,7 @@ describe('rcu: torture', () => {
   });
 
   test('the rule catches a reader that is flagged offline while it reads', async () => {
-    const { old } = await torture('offline_reader', 2000);
+    const { old } = await torture('offline_reader', 300);
     expect(old).toBeGreaterThan(0);
   });
 
@@ -262,7 +257,7 @@ describe('rcu: torture', () => {
   });
 
   test('the rule catches an SRCU reader that leaves too early', async () => {
-    const { old } = await torture('srcu_early_leave', 2000);
+    const { old } = await torture('srcu_early_leave', 300);
     expect(old).toBeGreaterThan(0);
   });
 });

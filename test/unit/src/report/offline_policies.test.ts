@@ -96,7 +96,8 @@ const NAIVE: Record<string, (pages: number[], frames: number) => number> = {
 };
 
 describe('any trace', () => {
-  const pages = fc.array(fc.integer({ min: 0, max: 14 }), { minLength: 1, maxLength: 150 });
+  const page = fc.integer({ min: 0, max: 14 });
+  const pages = fc.array(page, { minLength: 1, maxLength: 150, size: 'max' });
   for (const policy of OFFLINE_POLICIES) {
     it(`has the refaults of a naive ${policy}`, () => {
       fc.assert(

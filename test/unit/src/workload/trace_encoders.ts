@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * Encoders of the trace formats, written from their definitions with BigInt and strings: they share
- * nothing with the code under test, so that a round trip through them is a check of both directions.
+ * nothing with the code under test, so that a round trip through them is a check of both
+ * directions.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

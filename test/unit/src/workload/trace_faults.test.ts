@@ -298,7 +298,7 @@ describe('a path is refused that is', () => {
 
 describe('whatever the bytes are', () => {
   it('reading them gives a trace or a one-line error', async () => {
-    const payload = fc.array(fc.integer({ min: 0, max: 255 }), { maxLength: 80 });
+    const payload = fc.array(fc.integer({ min: 0, max: 255 }), { maxLength: 80, size: 'max' });
     const names = fc.constantFrom('f.ftrc', 'f.csv', 'f.lackey', 'f.oracleGeneral', 'f');
     const heads = fc.constantFrom('', 'FTRC', 'FTRC\x01\x0c\0\0', 'vpn,kind\n', ' L 10,1\n');
     await fc.assert(
