@@ -22,6 +22,8 @@ function cpuSpec(cpu: number, mm: number, process: ProcessConfig): ThreadSpec {
     ...kthreadSpec(`cpu${cpu}`, kthread('cpu', 'runCpu'), [mm]),
     stage: STAGE_PROGRAMS,
     cpu,
+    // It would freeze nowhere: programs have no safe point, and the gate holds those that ended.
+    nofreeze: true,
     programs: [{ ...process.program, args: process.args }],
   };
 }
