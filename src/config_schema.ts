@@ -130,6 +130,12 @@ function optionName(key: string): string {
   return SYSCTLS[key] ?? key.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
+/** @returns `--memcg-max:` for `memcgMax`, null for what is no option */
+export function optionFlag(name: string): string | null {
+  if (!OPTION_NAMES.includes(name)) return null;
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}:`;
+}
+
 function refuseLater(key: string, value: unknown): void {
   if (LATER[key]?.includes(value as string) !== true) return;
   throw new UsageError(`${key}: '${value as string}' is not in this version yet`);

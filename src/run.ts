@@ -149,7 +149,7 @@ function reportOf(
     cpus: { count: host.length, model: host[0]?.model ?? 'unknown' },
     wallMs: outcome.wallMs,
     footprintPages: resolved.footprintPages,
-    arena: { bytes: mm.arenaBytes, bytesPerPage: mm.arenaBytes / (mm.sizes.nrPages - 1) },
+    arenaBytes: mm.arenaBytes,
     ...tables,
     traces: (workload.traces ?? []).map(traceReport),
     threads: outcome.state?.threads ?? [],

@@ -123,8 +123,8 @@ export interface RunReport {
   readonly cpus: { readonly count: number; readonly model: string };
   readonly wallMs: number;
   readonly footprintPages: number;
-  /** Bytes of the metadata arena, and per page of memory. */
-  readonly arena: { readonly bytes: number; readonly bytesPerPage: number };
+  /** Metadata, in bytes. */
+  readonly arenaBytes: number;
   readonly vmstat: Readonly<Record<string, number>>;
   /** Counters that are not the kernel's. */
   readonly counters: Readonly<Record<string, number>>;

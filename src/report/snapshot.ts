@@ -3,8 +3,13 @@
  * What a machine's tables say at one instant, as parts of a report. Reads only, takes no lock: exact
  * when the machine rests, and as good as can be had after a panic.
  */
-import { CPU_ENDED, CPU_MISMATCHES, CPU_PAGES_VERIFIED } from '../../kthreads/cpu.ts';
-import { CPU_RESULT, CPU_STATUS } from '../../kthreads/cpu.ts';
+import {
+  CPU_ENDED,
+  CPU_MISMATCHES,
+  CPU_PAGES_VERIFIED,
+  CPU_RESULT,
+  CPU_STATUS,
+} from '../../kthreads/cpu.ts';
 import { HistogramMerge } from '../../shared/histogram.ts';
 import { THREADS_MAX } from '../../shared/limits.ts';
 import { lockStatRows } from '../../shared/lock_report.ts';
@@ -135,11 +140,11 @@ function lockReports(m: Mm): LockReport[] {
     class: row.class,
     acquisitions: row.acquisitions,
     contentions: row.contentions,
-    waitNsTotal: row.waitNsTotal,
-    waitNsMax: row.waitNsMax,
+    waitNsTotal: Math.round(row.waitNsTotal),
+    waitNsMax: Math.round(row.waitNsMax),
     holdSamples: row.holdSamples,
-    holdNsTotal: row.holdNsTotal,
-    holdNsMax: row.holdNsMax,
+    holdNsTotal: Math.round(row.holdNsTotal),
+    holdNsMax: Math.round(row.holdNsMax),
   }));
 }
 
@@ -148,7 +153,8 @@ function latency(m: Mm, kind: number): LatencyReport {
   for (let id = 0; id < THREADS_MAX; id++) merged.addRow(m.histogram, id * NR_HISTOGRAMS + kind);
   const { count, p50Ns, p90Ns, p99Ns, p999Ns, maxNs } = merged.summary();
   if (count === 0) return { count, p50: null, p90: null, p99: null, p999: null, max: null };
-  return { count, p50: p50Ns, p90: p90Ns, p99: p99Ns, p999: p999Ns, max: maxNs };
+  const max = Math.round(maxNs);
+  return { count, p50: p50Ns, p90: p90Ns, p99: p99Ns, p999: p999Ns, max };
 }
 
 /** What CPUs had to say about their first mismatch. */
