@@ -37,6 +37,7 @@ export function machineThreads(config: MmConfig): ThreadSpec[] {
   config.processes.forEach((process, i) => {
     for (const cpu of process.cpus) specs.push(cpuSpec(cpu, i + 1, process));
   });
+  specs.sort((a, b) => a.cpu - b.cpu);
   config.nodes.forEach((_node, nid) => {
     specs.push(kthreadSpec(`kswapd${nid}`, kthread('kswapd', 'kswapd'), [nid]));
   });

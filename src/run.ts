@@ -77,12 +77,12 @@ async function runMachine(
   const limit = timeout === null ? null : setTimeout(() => machine.interrupt(), timeout * 1000);
   try {
     sampler.start();
-    const { wallMs } = await machine.run(() => {
-      sampler.stop();
+    outcome.wallMs = (await machine.run()).wallMs;
+    sampler.stop();
+    await machine.atRest(() => {
       outcome.snapshot = takeSnapshot(mm);
       outcome.checks.push({ when: 'at the end of programs', result: checkQuiescent(mm) });
     });
-    outcome.wallMs = wallMs;
   } catch (error) {
     if (!(error instanceof MachinePanicError)) throw error;
   } finally {
