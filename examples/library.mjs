@@ -24,11 +24,10 @@ try {
     { signal: stop.signal },
   );
   try {
-    await machine.run(() => {
-      const { pgfault, pgmajfault, pgscan_kswapd, pgsteal_kswapd } = machine.vmstat();
-      console.log({ pgfault, pgmajfault, pgscan_kswapd, pgsteal_kswapd });
-      console.log(machine.readFile('/proc/meminfo').split('\n').slice(0, 2).join('\n'));
-    });
+    await machine.run();
+    const { pgfault, pgmajfault, pgscan_kswapd, pgsteal_kswapd } = machine.vmstat();
+    console.log({ pgfault, pgmajfault, pgscan_kswapd, pgsteal_kswapd });
+    console.log(machine.readFile('/proc/meminfo').split('\n').slice(0, 2).join('\n'));
     for (const { comm, cpuMs } of machine.threads()) console.log(comm, cpuMs);
   } finally {
     await machine.shutdown();

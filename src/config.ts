@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * From what a user wrote to what a machine is made of: the engine's configuration and the threads.
+ * From what a user wrote to the engine's configuration.
  *
  * Definitions. The footprint is the number of pages that the processes touch, summed over address
  * spaces. `memory` P % is P % of the footprint, at least MEMORY_PAGES_MIN for each node. With
  * `memcgMax`, and `memory` not given, the node is twice the footprint, so that only the limit
  * matters. Metadata, page tables and the swap store lie outside the modelled memory.
  */
-import {
-  kthreadSpec,
-  STAGE_PROGRAMS,
-  STAGE_RCU,
-  STAGE_WATCHDOG,
-  type ThreadSpec,
-} from '../kthreads/engine.ts';
 import { COMM_BYTES } from '../shared/thread.ts';
 import { type FullConfig, type MachineConfig, parseConfig } from './config_schema.ts';
 import { oneLine, UsageError } from './errors.ts';
 import type { MemcgConfig, MmConfig, NodeConfig, ProcessConfig } from './mm/config.ts';
-import { MEMORY_PAGES_MIN, PAGE_SIZE, PFN_MAX, PROCESSES_MAX, VPN_MAX } from './mm/limits.ts';
+import {
+  MEMORY_PAGES_MIN,
+  PAGE_SIZE,
+  PFN_MAX,
+  PROCESSES_MAX,
+  PTRS_PER_TABLE,
+  VPN_MAX,
+} from './mm/limits.ts';
 import { arenaBytes } from './mm/mm.ts';
 import { formatBytes, parseSize, sizePages } from './size.ts';
 import { type ProcessSpec, vmaPages, vmaTables } from './workload/workload.ts';
@@ -43,7 +43,6 @@ const PROGRAMS_GROUP = 'programs';
 /** What a machine is made of, all resolved. */
 export interface ResolvedMachine {
   readonly mm: MmConfig;
-  readonly threads: readonly ThreadSpec[];
   /** As reports show it: feeding it back in gives the same machine. */
   readonly config: FullConfig;
   readonly footprintPages: number;
@@ -106,8 +105,9 @@ function checkProcess(spec: ProcessSpec, index: number): void {
       continue;
     }
     const range = `${start}..${end}`;
-    const hint = 'give ascending page numbers below 2^36';
-    throw new UsageError(`${name}: VMA ${range} will not do; ${hint}`);
+    throw new UsageError(
+      `${name}: VMA ${range} will not do; give ascending page numbers below 2^36`,
+    );
   }
   if (spec.cpus.length === 0) throw new UsageError(`${name}: has no CPU; give at least one`);
   if (spec.comm === '') throw new UsageError(`${name}: has no name; give a comm`);
@@ -129,45 +129,16 @@ function processConfig(spec: ProcessSpec, memcg: number): ProcessConfig {
     memcg,
     cpus: spec.cpus,
     program: spec.program,
-    // Each CPU's worker gets its program's arguments with its thread, not with the engine.
-    args: null,
+    args: spec.args ?? null,
     vmas: spec.vmas,
   };
 }
 
-function kthread(file: string, name: string, comm: string, args: readonly unknown[]): ThreadSpec {
-  const module = new URL(`../kthreads/${file}.js`, import.meta.url).href;
-  return kthreadSpec(comm, { module, export: name }, args);
-}
-
-/** Regions of 512 pages that a process's VMAs lie in, neighbours that share one counted twice. */
+/** Regions of 512 pages that a process's VMAs lie in; neighbours that share one count twice. */
 function vmaRegions(spec: ProcessSpec): number {
-  return spec.vmas.reduce(
-    (sum, vma) => sum + Math.ceil(vma.end / 512) - Math.floor(vma.start / 512),
-    0,
-  );
-}
-
-/** One thread for each CPU, kswapd for each node, rcu_gp, khungtaskd. */
-function threadSpecs(processes: readonly ProcessSpec[], nodes: number): ThreadSpec[] {
-  const specs: ThreadSpec[] = [];
-  for (const [index, { program, args, cpus }] of processes.entries()) {
-    for (const cpu of cpus) {
-      const base = kthread('cpu', 'runCpu', `cpu${cpu}`, [index + 1]);
-      const programs = [{ ...program, args: args ?? null }];
-      // Not frozen: the gate holds CPUs where a freeze would, interrupted ones too.
-      specs.push({ ...base, stage: STAGE_PROGRAMS, cpu, programs, nofreeze: true });
-    }
-  }
-  specs.sort((a, b) => a.cpu - b.cpu);
-  for (let nid = 0; nid < nodes; nid++) {
-    specs.push(kthread('kswapd', 'kswapd', `kswapd${nid}`, [nid]));
-  }
-  const rcuGp = kthread('rcu_gp', 'rcuGp', 'rcu_gp', []);
-  const watchdog = kthread('khungtaskd', 'khungtaskd', 'khungtaskd', []);
-  specs.push({ ...rcuGp, stage: STAGE_RCU, nofreeze: true });
-  specs.push({ ...watchdog, stage: STAGE_WATCHDOG, nofreeze: true });
-  return specs;
+  const regions = (start: number, end: number): number =>
+    Math.ceil(end / PTRS_PER_TABLE) - Math.floor(start / PTRS_PER_TABLE);
+  return spec.vmas.reduce((sum, vma) => sum + regions(vma.start, vma.end), 0);
 }
 
 /** @throws UsageError when the machine's tables would not fit */
@@ -242,5 +213,5 @@ export function resolveMachine(
     memcgMax: limit === null ? null : limit * PAGE_SIZE,
     swapSize: swap * PAGE_SIZE,
   };
-  return { mm, threads: threadSpecs(processes, full.nodes), config, footprintPages };
+  return { mm, config, footprintPages };
 }

@@ -88,6 +88,11 @@ export class Machine<T = unknown> {
     options.signal?.throwIfAborted();
     const m = createMm(config);
     mmInit(m);
+    return Machine.bootMm(m, options);
+  }
+
+  /** As `boot`, on tables that were made and filled already. @throws as `start` */
+  static bootMm(m: Mm, options: MachineOptions = {}): Promise<Machine<Mm>> {
     const gate: ProgramGate = {
       ended: () => Atomics.load(m.gate, GATE_ALL_ENDED) !== 0,
       open: () => {
@@ -95,8 +100,8 @@ export class Machine<T = unknown> {
         wakeUp(m.gateWait, 0, WAKE_ALL);
       },
     };
-    const parts = { engine: engineOf(m), ref: engineRef(m), specs: machineThreads(config), gate };
-    return Machine.start<Mm>(parts, options);
+    const specs = machineThreads(m.config);
+    return Machine.start<Mm>({ engine: engineOf(m), ref: engineRef(m), specs, gate }, options);
   }
 
   /**

@@ -22,6 +22,8 @@ function cpuSpec(cpu: number, mm: number, process: ProcessConfig): ThreadSpec {
     ...kthreadSpec(`cpu${cpu}`, kthread('cpu', 'runCpu'), [mm]),
     stage: STAGE_PROGRAMS,
     cpu,
+    // It would freeze nowhere: programs have no safe point, and the gate holds those that ended.
+    nofreeze: true,
     programs: [{ ...process.program, args: process.args }],
   };
 }
@@ -35,6 +37,7 @@ export function machineThreads(config: MmConfig): ThreadSpec[] {
   config.processes.forEach((process, i) => {
     for (const cpu of process.cpus) specs.push(cpuSpec(cpu, i + 1, process));
   });
+  specs.sort((a, b) => a.cpu - b.cpu);
   config.nodes.forEach((_node, nid) => {
     specs.push(kthreadSpec(`kswapd${nid}`, kthread('kswapd', 'kswapd'), [nid]));
   });

@@ -3,32 +3,19 @@
  * A machine that reclaims memory: what the library calls `Machine`.
  *
  *   boot      -> up      all threads exist; kthreads run, programs wait
- *   run       -> ended   programs have run, were looked at while they rested, and have exited
- *   shutdown  -> gone    every daemon has drained, no worker is left
- *
- * Programs end twice. When the last has done its accesses and read back what it stored, all that
- * still have memory wait at a gate; there the caller may look at the machine as they left it, with
- * kthreads frozen and nothing in flight. Then the gate opens, and they give everything back.
+ *   run       -> ended   programs have ended; the last still hold their memory, to be looked at
+ *   shutdown  -> gone    they have given it back, every daemon has drained, no worker is left
  */
-
-import { threadEnded } from '../kthreads/kthread.ts';
-import { engineOf } from '../kthreads/mm_engine.ts';
 import type { PanicRecord } from '../kthreads/panic.ts';
-import { ktimeNs } from '../shared/ktime.ts';
-import { THREAD_BLOCKED, WAIT_COMPLETION } from '../shared/thread.ts';
-import { WAKE_ALL, wakeUp } from '../shared/wait_queue.ts';
 import { type MachineConfig, type ResolvedMachine, resolveMachine } from './config.ts';
 import { UsageError } from './errors.ts';
 import { Machine, type MachineOptions, type MachineState, type RunResult } from './machine.ts';
-import { createMm, GATE_ALL_ENDED, GATE_OPEN, type Mm } from './mm/mm.ts';
+import { createMm, type Mm } from './mm/mm.ts';
 import { mmInit } from './mm/mm_init.ts';
 import { procFiles } from './mm/proc_files.ts';
 import { vmstatItems } from './mm/proc_vmstat.ts';
 import type { ThreadInfo } from './thread_info.ts';
 import type { ProcessSpec } from './workload/workload.ts';
-
-/** How often the main thread looks whether the programs have ended. */
-const GATE_POLL_MS = 5;
 
 /** What `Machine.boot` takes. */
 export interface BootConfig extends MachineConfig {
@@ -58,11 +45,10 @@ export class ReclaimMachine {
   /** The engine's tables: read only, and without locks. */
   readonly mm: Mm;
   readonly resolved: ResolvedMachine;
-  readonly #machine: Machine;
-  #run: Promise<RunResult> | null = null;
+  readonly #machine: Machine<Mm>;
 
-  private constructor(mm: Mm, resolved: ResolvedMachine, machine: Machine) {
-    this.mm = mm;
+  private constructor(resolved: ResolvedMachine, machine: Machine<Mm>) {
+    this.mm = machine.mm;
     this.resolved = resolved;
     this.#machine = machine;
   }
@@ -85,20 +71,30 @@ export class ReclaimMachine {
     resolved: ResolvedMachine,
     options: MachineOptions = {},
   ): Promise<ReclaimMachine> {
-    const module = new URL('../kthreads/mm_engine.js', import.meta.url).href;
-    const ref = { module, export: 'attachEngine', buffers: mm.buffers, config: resolved.mm };
-    const parts = { engine: engineOf(mm), ref, specs: resolved.threads };
-    return new ReclaimMachine(mm, resolved, await Machine.start(parts, options));
+    return new ReclaimMachine(resolved, await Machine.bootMm(mm, options));
   }
 
   /**
-   * Runs the programs to their end.
-   * @param atRest called once when they have ended and nothing moves; not called after a panic
+   * Runs the programs to their end. The last to end keep their memory until `shutdown`.
    * @throws MachinePanicError when the machine panicked or hung; no worker is left then
    */
-  run(atRest: () => void = () => {}): Promise<RunResult> {
-    this.#run ??= this.#runToEnd(atRest);
-    return this.#run;
+  run(): Promise<RunResult> {
+    return this.#machine.run();
+  }
+
+  /**
+   * Calls `look` while nothing moves: programs have ended, kthreads are at their safe points.
+   * @returns false, without having called it, when the machine panicked meanwhile
+   * @context after `run`, before `shutdown`
+   */
+  async atRest(look: () => void): Promise<boolean> {
+    if (!(await this.#machine.freeze())) return false;
+    try {
+      look();
+    } finally {
+      this.#machine.thaw();
+    }
+    return true;
   }
 
   /** Asks the programs to stop where they are; `run` resolves when they have. */
@@ -107,8 +103,7 @@ export class ReclaimMachine {
   }
 
   /** Stops everything, drained. May be called at any time, any number of times. */
-  async shutdown(): Promise<MachineState> {
-    this.#openGate();
+  shutdown(): Promise<MachineState> {
     return this.#machine.shutdown();
   }
 
@@ -141,55 +136,4 @@ export class ReclaimMachine {
   terminateThread(comm: string): boolean {
     return this.#machine.terminateThread(comm);
   }
-
-  async #runToEnd(atRest: () => void): Promise<RunResult> {
-    const startNs = ktimeNs();
-    let over = false;
-    const finish = (): void => {
-      over = true;
-    };
-    const running = this.#machine.run();
-    running.then(finish, finish);
-    await pollUntil(() => over || this.#programsAtRest());
-    const wallMs = (ktimeNs() - startNs) / 1e6;
-    try {
-      if (await this.#machine.freeze()) {
-        try {
-          atRest();
-        } finally {
-          this.#machine.thaw();
-        }
-      }
-    } finally {
-      this.#openGate();
-    }
-    return { ...(await running), wallMs };
-  }
-
-  /** Has every CPU either reached the gate, where it stays, or left? */
-  #programsAtRest(): boolean {
-    if (Atomics.load(this.mm.gate, GATE_ALL_ENDED) === 0) return false;
-    const { threads } = this.mm.sync;
-    for (let id = 1; id <= this.mm.config.cpus; id++) {
-      if (threadEnded(engineOf(this.mm), id)) continue;
-      const blocked = Atomics.load(threads.state, id) === THREAD_BLOCKED;
-      if (!blocked || Atomics.load(threads.waitKind, id) !== WAIT_COMPLETION) return false;
-    }
-    return true;
-  }
-
-  #openGate(): void {
-    Atomics.store(this.mm.gate, GATE_OPEN, 1);
-    wakeUp(this.mm.gateWait, 0, WAKE_ALL);
-  }
-}
-
-function pollUntil(test: () => boolean): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setInterval(() => {
-      if (!test()) return;
-      clearInterval(timer);
-      resolve();
-    }, GATE_POLL_MS);
-  });
 }

@@ -83,12 +83,12 @@ async function runMachine(
   try {
     sampler.start();
     limitTime(machine, resolved.config.timeout);
-    const { wallMs } = await machine.run(() => {
-      sampler.stop();
+    outcome.wallMs = (await machine.run()).wallMs;
+    sampler.stop();
+    await machine.atRest(() => {
       outcome.snapshot = takeSnapshot(mm);
       outcome.checks.push({ when: 'at the end of programs', result: checkQuiescent(mm) });
     });
-    outcome.wallMs = wallMs;
   } catch (error) {
     if (!(error instanceof MachinePanicError)) throw error;
   } finally {

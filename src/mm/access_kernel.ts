@@ -15,7 +15,7 @@
  * program that runs are copied there when another program's are (`bind`).
  */
 import { assert } from '../../shared/assert.ts';
-import type { I32 } from '../../shared/types.ts';
+import { type I32, LINE_BYTES } from '../../shared/types.ts';
 import { loadKernel } from '../../shared/wasm.ts';
 import { ACCESS_WINDOW_WORDS } from './limits.ts';
 import { type Mm, regionTableWords } from './mm.ts';
@@ -103,26 +103,39 @@ export function accessWindow(
   return end;
 }
 
+/** Byte offsets in the arena; wasm/access.ts says what they mean. */
 interface KernelExports {
   access(
-    events: number,
+    first: number,
+    end: number,
     pfns: number,
     tables: number,
     pte: number,
     parents: number,
+    section: number,
+  ): number;
+  accessBare(
     first: number,
     end: number,
+    tables: number,
+    pte: number,
+    parents: number,
+    section: number,
   ): number;
 }
 
 /** The WebAssembly kernel, bound to one CPU. Private to its thread. */
 export class AccessKernel {
   readonly #exports: KernelExports;
+  readonly #contents: boolean;
   readonly #events: number;
   readonly #pfns: number;
+  /** Address of each region's leaf table: that of table 0, which is empty, where it has none. */
   readonly #tables: I32;
   readonly #pte: number;
   readonly #parents: number;
+  readonly #region: number;
+  readonly #section: number;
   /** Whose tables the region table holds. */
   #bound: Int32Array | null = null;
 
@@ -132,11 +145,14 @@ export class AccessKernel {
     const exports = loadKernel(url, m.buffers.memory);
     checkConstants(exports);
     this.#exports = exports as unknown as KernelExports;
+    this.#contents = m.config.contents;
     const window = accessWindowOf(m);
     const words = regionTableWords(m.config);
     this.#events = window.events.byteOffset;
     this.#pfns = window.pfns.byteOffset;
     this.#tables = m.regionTable.subarray(m.task.cpu * words, (m.task.cpu + 1) * words);
+    this.#region = this.#tables.byteOffset;
+    this.#section = m.section.byteOffset + m.task.cpu * LINE_BYTES;
     this.#pte = m.pte.byteOffset;
     this.#parents = m.table.parent.byteOffset;
   }
@@ -149,26 +165,29 @@ export class AccessKernel {
   /** Makes `tables` the ones that `access` looks in: copies them unless they were the last bound. */
   bind(tables: Int32Array): void {
     if (this.#bound === tables) return;
-    this.#tables.set(tables);
     this.#bound = tables;
+    for (let region = 0; region < tables.length; region++) this.setTable(tables, region);
   }
 
   /** A region of `tables` has got its leaf table. */
   setTable(tables: Int32Array, region: number): void {
-    if (this.#bound === tables) this.#tables[region] = tables[region] as number;
+    if (this.#bound !== tables) return;
+    this.#tables[region] = this.#pte + Math.max(0, tables[region] as number) * 4;
   }
 
-  /** `accessWindow`, over the bound tables. @context the CPU's own thread, in a section */
+  /**
+   * `accessWindow`, over the bound tables; without contents, the pfns are not written.
+   * @context the CPU's own thread, in a section
+   */
   access(first: number, end: number): number {
-    return this.#exports.access(
-      this.#events,
-      this.#pfns,
-      this.#tables.byteOffset,
-      this.#pte,
-      this.#parents,
-      first,
-      end,
-    );
+    const from = this.#events + first * 4;
+    const to = this.#events + end * 4;
+    const { access, accessBare } = this.#exports;
+    const pfns = this.#pfns - this.#events;
+    const stopped = this.#contents
+      ? access(from, to, pfns, this.#region, this.#pte, this.#parents, this.#section)
+      : accessBare(from, to, this.#region, this.#pte, this.#parents, this.#section);
+    return ((stopped >>> 0) - this.#events) / 4;
   }
 }
 

@@ -65,3 +65,26 @@ test(
   },
   LIMIT_MS,
 );
+
+test(
+  'machine: a CPU terminated in the middle of reclaim is named, and the others end',
+  async () => {
+    const config = sweepConfig({ cpus: 3, pages: 1024, rounds: 1e6, memoryPages: 1024 });
+    const machine = await Machine.boot(config);
+    const run = machine.run().catch((reason: unknown) => reason);
+    const { heartbeat } = machine.mm.sync.threads;
+    await until('a CPU works', () => Atomics.load(heartbeat, 2) > 100);
+    expect(machine.terminateThread('cpu1')).toBe(true);
+    const error = await run;
+    expect(error).toBeInstanceOf(MachinePanicError);
+    expect((error as MachinePanicError).record).toMatchObject({
+      comm: 'cpu1',
+      reason: 'terminated',
+    });
+    expect((await machine.shutdown()).threads.map((thread) => thread.state)).not.toContain(
+      'running',
+    );
+    await noThreadLeft(engineOf(machine.mm));
+  },
+  LIMIT_MS,
+);

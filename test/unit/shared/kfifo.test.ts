@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { KfifoMpsc, KfifoSpsc } from '../../../dist/shared/kfifo.js';
 import { spawnWorker, until } from '../../fixtures/spawn_worker.mjs';
+
+vi.setConfig({ testTimeout: 30_000 });
 
 const BASE = 32;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { createArena } from '../../../dist/shared/arena.js';
 import {
   declarePercpuEvents,
@@ -13,6 +13,8 @@ import {
 } from '../../../dist/shared/percpu.js';
 import { Prng } from '../../../dist/shared/prng.js';
 import { spawnWorker } from '../../fixtures/spawn_worker.mjs';
+
+vi.setConfig({ testTimeout: 30_000 });
 
 const declare = (builder: never) => ({
   events: declarePercpuEvents(builder, 'events', 20),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import {
   condSynchronizeRcu,
   enterRcu,
@@ -18,7 +18,7 @@ import {
   synchronizeRcu,
 } from '../../../dist/shared/rcu.js';
 import { formatRcuStall, RCU_DEAD, RCU_STALL, rcuStalls } from '../../../dist/shared/rcu_stall.js';
-import { RCU_COMPLETED, RCU_DRIVER, RCU_GP } from '../../../dist/shared/rcu_state.js';
+import { RCU_COMPLETED, RCU_DRIVER, RCU_GP, RCU_PARKED } from '../../../dist/shared/rcu_state.js';
 import {
   enterThread,
   self,
@@ -28,6 +28,8 @@ import {
 } from '../../../dist/shared/thread.js';
 import { createTables } from '../../fixtures/rcu_tables.mjs';
 import { spawnWorker, until } from '../../fixtures/spawn_worker.mjs';
+
+vi.setConfig({ testTimeout: 30_000 });
 
 const ARRIVED = 9;
 const GO = 8;
@@ -150,8 +152,13 @@ describe('rcu: grace periods', () => {
     expect(gp).not.toBe(0);
   });
 
-  test('callers that wait for one grace period share the next', async () => {
-    const tables = setUp();
+  test.each([
+    [1, 2, 3],
+    [-2, -1, 1],
+    [0x7ffffffe, 0x7fffffff, -0x80000000],
+    [0x7fffffff, -0x80000000, -0x7fffffff],
+  ])('callers that wait for grace period %i + 1 share the next', async (start, _next, after) => {
+    const tables = setUp(start);
     const { memory, words, threads, rcu } = tables;
     const holder = spawnWorker('rcu_thread.mjs', { memory, id: 1, role: 'holder' });
     await until(() => Atomics.load(words, ARRIVED) === 1, 'holder in its reader');
@@ -160,12 +167,37 @@ describe('rcu: grace periods', () => {
     );
     const parked = (id: number) => Atomics.load(threads.waitKind, id) === WAIT_RCU;
     await until(() => [2, 3, 4].every(parked), 'all callers parked');
-    expect(rcu.words[RCU_COMPLETED]).toBe(1);
+    expect(rcu.words[RCU_COMPLETED]).toBe(start);
     Atomics.store(words, GO, 1);
     Atomics.notify(words, GO);
     for (const { result } of [holder, ...callers]) await result;
-    expect(rcu.words[RCU_COMPLETED]).toBe(3);
+    expect(rcu.words[RCU_COMPLETED]).toBe(after);
   });
+
+  test.each(['quiescent', 'offline'])(
+    '%s: a report wakes a driver that sleeps on the row',
+    async (how) => {
+      const tables = setUp();
+      enterHere(tables);
+      const { memory, rcu, words } = tables;
+      Atomics.store(rcu.words, RCU_PARKED, 1);
+      const sleeper = spawnWorker('rcu_thread.mjs', { memory, id: 2, role: 'rowSleeper', row: me });
+      const woken = () => Atomics.load(words, GO) !== 0;
+      const report = () => {
+        Atomics.add(rcu.words, RCU_GP, 1);
+        if (how === 'quiescent') rcuQuiescent();
+        else rcuOffline();
+        return woken();
+      };
+      // The sleeper may be between its load and its sleep: it counts only wake-ups out of a sleep.
+      await until(() => {
+        const done = report();
+        if (how === 'offline') rcuOnline();
+        return done;
+      }, 'a wake-up');
+      expect(await sleeper.result).toBe(true);
+    },
+  );
 });
 
 describe('rcu: who holds a grace period up', () => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   enterRcu,
   leaveRcu,
@@ -19,6 +19,8 @@ import { self } from '../../../dist/shared/thread.js';
 import { LINE_WORDS } from '../../../dist/shared/types.js';
 import { createTables } from '../../fixtures/rcu_tables.mjs';
 import { spawnWorker, until } from '../../fixtures/spawn_worker.mjs';
+
+vi.setConfig({ testTimeout: 30_000 });
 
 const ran: number[] = [];
 registerRcuCallback(1, (arg) => ran.push(arg));
@@ -133,4 +135,18 @@ test('a barrier waits for another thread that is running the callbacks', async (
   Atomics.notify(words, 8);
   for (const { result } of [holder, ...callers]) await result;
   expect(words[10]).toBe(6);
+});
+
+test('a thread that loops on a busy pass does not hold up the grace period of that pass', async () => {
+  const { memory, tables } = arena;
+  enterRcu(table, self.id);
+  const caller = spawnWorker('rcu_thread.mjs', { memory, id: 20, role: 'caller', count: 3 });
+  const passOwned = () => Atomics.load(table.words, RCU_PASS_OWNER) === 20;
+  await until(() => passOwned() || tables.words[10] === 3, 'the caller runs a pass');
+  const end = performance.now() + 15_000;
+  while (passOwned() && performance.now() < end) rcuGpPass(table);
+  leaveRcu();
+  await caller.result;
+  expect(tables.words[10]).toBe(3);
+  expect(performance.now()).toBeLessThan(end);
 });

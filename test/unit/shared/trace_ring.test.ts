@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { createArena } from '../../../dist/shared/arena.js';
 import {
   declareTrace,
@@ -11,6 +11,8 @@ import {
 } from '../../../dist/shared/trace_ring.js';
 import { LINE_WORDS } from '../../../dist/shared/types.js';
 import { spawnWorker } from '../../fixtures/spawn_worker.mjs';
+
+vi.setConfig({ testTimeout: 30_000 });
 
 const ENTRIES = 8;
 const make = () => createArena((builder) => declareTrace(builder, ENTRIES));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { createArena } from '../../../dist/shared/arena.js';
 import {
   declareXaPool,
@@ -13,6 +13,8 @@ import {
 } from '../../../dist/shared/xarray.js';
 import { spawnWorker } from '../../fixtures/spawn_worker.mjs';
 import { declareXarrayTest } from '../../fixtures/xarray_tables.mjs';
+
+vi.setConfig({ testTimeout: 30_000 });
 
 function make(nodes: number, free?: (node: number) => void) {
   const { tables } = createArena((builder) => ({

@@ -165,7 +165,7 @@ describe('the library', () => {
     const faults: number[] = [];
     await Promise.all(
       machines.map((machine, i) =>
-        machine.run(() => {
+        machine.run().then(() => {
           faults[i] = machine.vmstat().pgfault as number;
         }),
       ),
