@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { resolveMachine } from '../../../dist/src/config.js';
 import { parseConfig, parseConfigText } from '../../../dist/src/config_schema.js';
 import { UsageError } from '../../../dist/src/errors.js';
+import { machineThreads } from '../../../dist/src/machine_threads.js';
 import { parseSize } from '../../../dist/src/size.js';
 import { generateTrace } from '../../../dist/src/workload/generators.js';
 import { replayProcesses, vmaTables } from '../../../dist/src/workload/workload.js';
@@ -80,9 +81,9 @@ describe('definitions', () => {
   });
 
   it('makes a thread for each CPU and each daemon, CPUs first', () => {
-    const { threads } = resolved({ nodes: 2 }, replayProcesses([trace], 3, false));
+    const { mm } = resolved({ nodes: 2 }, replayProcesses([trace], 3, false));
     const comms = ['cpu0', 'cpu1', 'cpu2', 'kswapd0', 'kswapd1', 'rcu_gp', 'khungtaskd'];
-    expect(threads.map(({ comm }) => comm)).toEqual(comms);
+    expect(machineThreads(mm).map(({ comm }) => comm)).toEqual(comms);
   });
 
   it('takes its own resolved configuration back', () => {
