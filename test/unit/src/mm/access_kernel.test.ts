@@ -12,11 +12,15 @@ import {
   ENTRIES,
   FIRST_TABLE,
   FRAME_OFFSET,
+  HOT_ENTRIES,
   REGIONS,
   ROUNDS,
   STOP,
 } from '../../../fixtures/access_machine.mjs';
 
+/** What both threads of the concurrent test must have done. */
+const ROUNDS_MIN = 200_000;
+const PASSES_MIN = 500;
 const BASE = FIRST_TABLE * 512;
 
 interface Outcome {
@@ -105,12 +109,12 @@ describe('access kernel', () => {
       workerData: { takeEntries: true, buffers: m.buffers, control },
     });
     const wrong: string[] = [];
-    for (let pass = 0; Atomics.load(control, ROUNDS) < 300; pass++) {
+    for (let pass = 0; Atomics.load(control, ROUNDS) < ROUNDS_MIN || pass < PASSES_MIN; pass++) {
       if (pass === 0 && Atomics.wait(control, ROUNDS, 0, 20_000) === 'timed-out') {
         throw new Error('the worker that takes entries has not begun');
       }
       for (let i = 0; i < SECTION_EVENTS_MAX; i++) {
-        window.events[i] = (prng.below(ENTRIES) << 2) | prng.below(2);
+        window.events[i] = (prng.below(HOT_ENTRIES) << 2) | prng.below(2);
       }
       for (let at = 0; at < SECTION_EVENTS_MAX; ) {
         const done = kernel.access(at, SECTION_EVENTS_MAX);
