@@ -6,13 +6,15 @@
  *   spsc1 spsc16   thread 0 pushes, thread 1 pops
  *   mpsc           thread 0 pops, the others push
  *
- * Both sides poll without pause, as a user's tight loop would. Only what the consumer took counts. A
- * poll that finds the ring full or empty costs one of the chunk's operations and counts nothing, so
- * no job can block. All elements are written and read; their sum is kept, so that the loops are.
+ * Both sides poll, as a user's tight loop would; one that has found the ring full or empty IDLE_POLLS
+ * times in a row (the peer has lost its core) sleeps for a moment, so that a busy machine measures the
+ * rings and not the scheduler's time slice. Only what the consumer took counts. A poll that finds
+ * nothing costs one of the chunk's operations and counts nothing, so no job can block. All elements
+ * are written and read; their sum is kept, so that the loops are.
  */
 import { KfifoMpsc, KfifoSpsc } from '../shared/kfifo.ts';
 import type { I32 } from '../shared/types.ts';
-import type { BenchJobs, BenchPrepare, BenchRun } from './bench_pool.ts';
+import type { BenchJobs, BenchPrepare } from './bench_pool.ts';
 
 /** Elements of every ring measured. */
 export const RING_CAPACITY = 4096;
@@ -45,6 +47,17 @@ export async function loadRingbuf(): Promise<RingbufModule | null> {
 
 const ringbuf = await loadRingbuf();
 
+/** Polls in vain, about 20 us, before a side gives up its core. */
+const IDLE_POLLS = 1000;
+const idleWord = new Int32Array(new SharedArrayBuffer(4));
+
+/** @returns the new number of polls in vain */
+function idle(polls: number): number {
+  if (polls < IDLE_POLLS) return polls + 1;
+  Atomics.wait(idleWord, 0, 0, 0.05);
+  return 0;
+}
+
 /** Keeps what was read, so that the reads are. */
 export let sink = 0;
 
@@ -58,16 +71,6 @@ const mpscOf = (data: unknown) => new KfifoMpsc(wordsOf(data), 0, RING_CAPACITY)
 function ringbufOf(data: unknown): RingbufRing {
   if (ringbuf === null) throw new Error('ringbuf.js is not installed');
   return new ringbuf.RingBuffer((data as RingJobData).buffer, Int32Array);
-}
-
-/** A run of `ops` steps; a step of `size` elements. */
-function steps(size: number, step: (serial: number) => number): BenchRun {
-  let serial = 0;
-  return (ops) => {
-    let done = 0;
-    for (let i = 0; i < ops; i += size) done += step(serial++);
-    return done;
-  };
 }
 
 const spscSelf1: BenchPrepare = (data) => {
@@ -141,9 +144,10 @@ const mpscSelf1: BenchPrepare = (data) => {
 
 const spsc1: BenchPrepare = (data, index) => {
   const ring = spscOf(data);
+  let polls = 0;
   if (index === 0) {
     return (ops) => {
-      for (let i = 0; i < ops; i++) ring.push(i);
+      for (let i = 0; i < ops; i++) polls = ring.push(i) ? 0 : idle(polls);
       return 0;
     };
   }
@@ -151,7 +155,11 @@ const spsc1: BenchPrepare = (data, index) => {
     let taken = 0;
     for (let i = 0; i < ops; i++) {
       const value = ring.pop();
-      if (value === undefined) continue;
+      if (value === undefined) {
+        polls = idle(polls);
+        continue;
+      }
+      polls = 0;
       sink ^= value;
       taken++;
     }
@@ -162,11 +170,12 @@ const spsc1: BenchPrepare = (data, index) => {
 const ringbuf1: BenchPrepare = (data, index) => {
   const ring = ringbufOf(data);
   const one = new Int32Array(1);
+  let polls = 0;
   if (index === 0) {
     return (ops) => {
       for (let i = 0; i < ops; i++) {
         one[0] = i;
-        ring.push(one);
+        polls = ring.push(one) > 0 ? 0 : idle(polls);
       }
       return 0;
     };
@@ -174,7 +183,11 @@ const ringbuf1: BenchPrepare = (data, index) => {
   return (ops) => {
     let taken = 0;
     for (let i = 0; i < ops; i++) {
-      if (ring.pop(one) === 0) continue;
+      if (ring.pop(one) === 0) {
+        polls = idle(polls);
+        continue;
+      }
+      polls = 0;
       sink ^= one[0] as number;
       taken++;
     }
@@ -185,42 +198,59 @@ const ringbuf1: BenchPrepare = (data, index) => {
 const spsc16: BenchPrepare = (data, index) => {
   const ring = spscOf(data);
   const batch = new Int32Array(BATCH);
+  let polls = 0;
   if (index === 0) {
-    return steps(BATCH, (serial) => {
-      batch[0] = serial;
-      ring.pushBatch(batch, 0, BATCH);
+    return (ops) => {
+      for (let i = 0; i < ops; i += BATCH) {
+        batch[0] = i;
+        polls = ring.pushBatch(batch, 0, BATCH) > 0 ? 0 : idle(polls);
+      }
       return 0;
-    });
+    };
   }
-  return steps(BATCH, () => {
-    const taken = ring.popBatch(batch, 0, BATCH);
-    sink ^= batch[0] as number;
+  return (ops) => {
+    let taken = 0;
+    for (let i = 0; i < ops; i += BATCH) {
+      const nr = ring.popBatch(batch, 0, BATCH);
+      polls = nr > 0 ? 0 : idle(polls);
+      sink ^= batch[0] as number;
+      taken += nr;
+    }
     return taken;
-  });
+  };
 };
 
 const ringbuf16: BenchPrepare = (data, index) => {
   const ring = ringbufOf(data);
   const batch = new Int32Array(BATCH);
+  let polls = 0;
   if (index === 0) {
-    return steps(BATCH, (serial) => {
-      batch[0] = serial;
-      ring.push(batch);
+    return (ops) => {
+      for (let i = 0; i < ops; i += BATCH) {
+        batch[0] = i;
+        polls = ring.push(batch) > 0 ? 0 : idle(polls);
+      }
       return 0;
-    });
+    };
   }
-  return steps(BATCH, () => {
-    const taken = ring.pop(batch);
-    sink ^= batch[0] as number;
+  return (ops) => {
+    let taken = 0;
+    for (let i = 0; i < ops; i += BATCH) {
+      const nr = ring.pop(batch);
+      polls = nr > 0 ? 0 : idle(polls);
+      sink ^= batch[0] as number;
+      taken += nr;
+    }
     return taken;
-  });
+  };
 };
 
 const mpsc: BenchPrepare = (data, index) => {
   const ring = mpscOf(data);
+  let polls = 0;
   if (index > 0) {
     return (ops) => {
-      for (let i = 0; i < ops; i++) ring.push(i);
+      for (let i = 0; i < ops; i++) polls = ring.push(i) ? 0 : idle(polls);
       return 0;
     };
   }
@@ -228,7 +258,11 @@ const mpsc: BenchPrepare = (data, index) => {
     let taken = 0;
     for (let i = 0; i < ops; i++) {
       const value = ring.pop();
-      if (value === undefined) continue;
+      if (value === undefined) {
+        polls = idle(polls);
+        continue;
+      }
+      polls = 0;
       sink ^= value;
       taken++;
     }

@@ -4,7 +4,8 @@
  * rings MS CASE THREADS: prints elements per second. Cases: self1 self16 mpscself1 (one thread pushes
  * and pops), spsc1 spsc16 (thread 0 pushes, thread 1 pops), mpsc (thread 0 pops, the others push).
  * The same rings as shared/kfifo.ts without the parking: 4096 elements, cached peer index, index
- * stores sequentially consistent, since JavaScript has no weaker ones. Both sides poll without pause.
+ * stores sequentially consistent, since JavaScript has no weaker ones. Both sides poll, and sleep for
+ * a moment after IDLE_POLLS polls in vain, as in bench/ring_jobs.ts.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -19,6 +20,7 @@
 #define CAPACITY 4096u
 #define MASK (CAPACITY - 1)
 #define CHUNK 512
+#define IDLE_POLLS 1000
 
 static struct {
 	atomic_uint head __attribute__((aligned(LINE)));
@@ -144,6 +146,16 @@ static double now_ns(void)
 	return ts.tv_sec * 1e9 + ts.tv_nsec;
 }
 
+/* Returns the new number of polls in vain. */
+static int idle(int polls)
+{
+	struct timespec ts = { 0, 50000 };
+	if (polls < IDLE_POLLS)
+		return polls + 1;
+	nanosleep(&ts, NULL);
+	return 0;
+}
+
 static const char *names[] = { "self1", "self16", "mpscself1", "spsc1", "spsc16", "mpsc" };
 enum { SELF1, SELF16, MPSCSELF1, SPSC1, SPSC16, MPSC, KINDS };
 static int kind;
@@ -162,6 +174,7 @@ static void *body(void *arg)
 	uint32_t batch[16] = { 0 }, head = 0, tail = 0, value = 0, sum = 0;
 	int pushes = kind == MPSC ? result->index > 0 : result->index == 0;
 	double ops = 0;
+	int polls = 0;
 	pthread_barrier_wait(&barrier);
 	double start = now_ns();
 	while (!atomic_load(&stop)) {
@@ -194,32 +207,39 @@ static void *body(void *arg)
 		case SPSC1:
 			for (int i = 0; i < CHUNK; i++) {
 				if (pushes)
-					push(&producer, i);
+					polls = push(&producer, i) ? 0 : idle(polls);
 				else if (pop(&consumer, &value)) {
+					polls = 0;
 					sum ^= value;
 					ops++;
-				}
+				} else
+					polls = idle(polls);
 			}
 			break;
 		case SPSC16:
 			for (int i = 0; i < CHUNK; i += 16) {
+				int nr;
 				if (pushes) {
 					batch[0] = i;
-					push_batch(&producer, batch, 16);
+					nr = push_batch(&producer, batch, 16);
 				} else {
-					ops += pop_batch(&consumer, batch, 16);
+					nr = pop_batch(&consumer, batch, 16);
+					ops += nr;
 					sum ^= batch[0];
 				}
+				polls = nr ? 0 : idle(polls);
 			}
 			break;
 		case MPSC:
 			for (int i = 0; i < CHUNK; i++) {
 				if (pushes)
-					mpsc_push(&head, i);
+					polls = mpsc_push(&head, i) ? 0 : idle(polls);
 				else if (mpsc_pop(&tail, &value)) {
+					polls = 0;
 					sum ^= value;
 					ops++;
-				}
+				} else
+					polls = idle(polls);
 			}
 			break;
 		}

@@ -2,8 +2,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import { createArena } from '../../../dist/shared/arena.js';
 import {
-  declarePercpuEvents,
-  declarePercpuState,
   PercpuEvents,
   PercpuState,
   percpuEventOf,
@@ -12,18 +10,14 @@ import {
   percpuStateReadExact,
 } from '../../../dist/shared/percpu.js';
 import { Prng } from '../../../dist/shared/prng.js';
+import { declarePercpuTest } from '../../fixtures/percpu_tables.mjs';
 import { spawnWorker } from '../../fixtures/spawn_worker.mjs';
 
 vi.setConfig({ testTimeout: 30_000 });
 
-const declare = (builder: never) => ({
-  events: declarePercpuEvents(builder, 'events', 20),
-  state: declarePercpuState(builder, 'state', 3),
-});
-
 describe('percpu: events', () => {
   test('rows of two threads add up, each counter by itself, past 2^32', () => {
-    const { events } = createArena(declare).tables;
+    const { events } = createArena(declarePercpuTest).tables;
     const one = new PercpuEvents(events, 1);
     const two = new PercpuEvents(events, 127);
     one.inc(0);
@@ -40,7 +34,7 @@ describe('percpu: events', () => {
 
 describe('percpu: state', () => {
   test('a difference folds when it passes the threshold, either way', () => {
-    const { state } = createArena(declare).tables;
+    const { state } = createArena(declarePercpuTest).tables;
     const mine = new PercpuState(state, 1, 4);
     for (let i = 0; i < 4; i++) mine.add(1, 1);
     expect([percpuStateRead(state, 1), percpuStateReadExact(state, 1)]).toEqual([0, 4]);
@@ -53,7 +47,7 @@ describe('percpu: state', () => {
   });
 
   test('the folded value is off by at most threads x threshold; fold makes it exact', () => {
-    const { state } = createArena(declare).tables;
+    const { state } = createArena(declarePercpuTest).tables;
     const prng = new Prng(0x5eed);
     const threads = [1, 2, 3].map((id) => new PercpuState(state, id, 10));
     let sum = 0;
@@ -70,13 +64,14 @@ describe('percpu: state', () => {
   });
 
   test('four threads at once lose nothing', async () => {
-    const { memory, tables } = createArena(declare);
+    const { memory, tables } = createArena(declarePercpuTest);
     const all = [1, 2, 3, 4].map((id) =>
-      spawnWorker('percpu_thread.mjs', { memory, id, count: 50_000 }),
+      spawnWorker('percpu_thread.mjs', { memory, id, count: 200_000, threads: 4 }),
     );
     for (const { result } of all) await result;
-    expect(percpuEventSum(tables.events, 7)).toBe(4 * 50_000);
-    expect(percpuStateRead(tables.state, 0)).toBe(4 * 50_000);
+    expect(percpuEventSum(tables.events, 7)).toBe(4 * 200_000);
+    expect(percpuStateRead(tables.state, 0)).toBe(4 * 200_000);
     expect(percpuStateReadExact(tables.state, 1)).toBe(0);
+    expect(percpuStateRead(tables.state, 2)).toBe(4 * 200_000);
   });
 });

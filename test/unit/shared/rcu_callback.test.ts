@@ -15,7 +15,7 @@ import {
   registerRcuCallback,
 } from '../../../dist/shared/rcu_callback.js';
 import { RCU_PASS_OWNER } from '../../../dist/shared/rcu_state.js';
-import { self } from '../../../dist/shared/thread.js';
+import { self, THREAD_RUNNING } from '../../../dist/shared/thread.js';
 import { LINE_WORDS } from '../../../dist/shared/types.js';
 import { createTables } from '../../fixtures/rcu_tables.mjs';
 import { spawnWorker, until } from '../../fixtures/spawn_worker.mjs';
@@ -139,6 +139,7 @@ test('a barrier waits for another thread that is running the callbacks', async (
 
 test('a thread that loops on a busy pass does not hold up the grace period of that pass', async () => {
   const { memory, tables } = arena;
+  Atomics.store(tables.threads.state, self.id, THREAD_RUNNING);
   enterRcu(table, self.id);
   const caller = spawnWorker('rcu_thread.mjs', { memory, id: 20, role: 'caller', count: 3 });
   const passOwned = () => Atomics.load(table.words, RCU_PASS_OWNER) === 20;
