@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Every file of /proc and /sys that a machine has, as text, by path. */
 import { formatLockStat } from '../../shared/lock_report.ts';
+import { PAGE_SIZE } from './limits.ts';
 import type { Mm } from './mm.ts';
 import { memcgFiles } from './proc_memcg.ts';
 import { procMeminfo, procSwaps, totalSwapPages } from './proc_meminfo.ts';
 import { procVmstat } from './proc_vmstat.ts';
 import { procZoneinfo } from './proc_zoneinfo.ts';
-import { PAGE_SIZE } from './limits.ts';
 import { totalManaged } from './show_mem.ts';
 import { defaultMinFreeKbytes } from './watermark.ts';
 import { ZRAM_EMPTY, ZRAM_RAW, ZRAM_SAME } from './zram.ts';

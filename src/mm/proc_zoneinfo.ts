@@ -3,12 +3,13 @@
  * The text of /proc/zoneinfo (mm/vmstat.c). A zone here has no holes: it spans what it has. Counters
  * are exact, so the threshold at which a CPU's own counts are folded is 0.
  */
+
+import { lruSize, lruvecRow } from './lruvec.ts';
 import type { Mm } from './mm.ts';
 import { LRU_UNEVICTABLE, NR_LRU_LISTS } from './mm_types.ts';
 import { pcpRow } from './page_alloc.ts';
-import { lruSize, lruvecRow } from './lruvec.ts';
-import { nodeHopeless } from './throttle.ts';
 import { ZONE_STAT_NAMES } from './proc_vmstat.ts';
+import { nodeHopeless } from './throttle.ts';
 import { ZONE_NAMES } from './vmstat_items.ts';
 
 /** A zone's name: the last zone of a node is Normal. @param zone index of the zone in the machine */
