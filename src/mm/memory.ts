@@ -1,3 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Page faults on anonymous memory (mm/memory.c): first touch, the zero page, swap-in, write to the
+ * zero page.
+ *
+ * A fault holds mmap_lock for reading, makes the page ready, and publishes it under the table's
+ * lock, after checking that the entry is still what it was: whoever loses that race drops what it
+ * made and returns; the CPU simply tries its access again.
+ */
 import { memcgCharge } from './charge.ts';
 import { fillPage, pageWords } from './content.ts';
 import { folioLock, folioNid, folioSet, folioTest, folioUnlock } from './folio.ts';
