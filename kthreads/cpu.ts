@@ -11,7 +11,14 @@ import { LINE_WORDS } from '../shared/types.ts';
 import { WAKE_ALL, wakeUp } from '../shared/wait_queue.ts';
 import { drainOwnBatches } from '../src/mm/drain.ts';
 import { exitMm } from '../src/mm/exit_mm.ts';
-import { CPU_NOTE_BYTES, GATE_ALL_ENDED, GATE_EXITING, GATE_OPEN, GATE_RUNNING, type Mm } from '../src/mm/mm.ts';
+import {
+  CPU_NOTE_BYTES,
+  GATE_ALL_ENDED,
+  GATE_EXITING,
+  GATE_OPEN,
+  GATE_RUNNING,
+  type Mm,
+} from '../src/mm/mm.ts';
 import { RUN_KILLED } from '../src/mm/user.ts';
 import { verifyPages } from '../src/mm/verify.ts';
 import type { LoadedProgram } from './engine.ts';

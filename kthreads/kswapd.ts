@@ -39,7 +39,8 @@ function trySleep(m: Mm, nid: number, order: number): void {
   const nap = waitEventTimeout(m.kswapdWait, base, requested, NAP_MS);
   if (nap === EVENT_INTERRUPTED) return;
   if (nap === EVENT_READY) {
-    events[EV.kswapd_low_wmark_hit_quickly] = (events[EV.kswapd_low_wmark_hit_quickly] as number) + 1;
+    events[EV.kswapd_low_wmark_hit_quickly] =
+      (events[EV.kswapd_low_wmark_hit_quickly] as number) + 1;
     return;
   }
   if (!prepareSleep(m, nid, order)) {

@@ -4,7 +4,7 @@ import type { LockRegion } from '../shared/lock_region.ts';
 import { LINE_WORDS } from '../shared/types.ts';
 import type { MmConfig } from '../src/mm/config.ts';
 import * as L from '../src/mm/lock_order.ts';
-import { type Mm, type MmBuffers, attachMm } from '../src/mm/mm.ts';
+import { attachMm, type Mm, type MmBuffers } from '../src/mm/mm.ts';
 import type { Engine } from './engine.ts';
 
 /** Every lock whose word holds its owner, by class: reports scan them. */

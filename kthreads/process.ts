@@ -8,8 +8,8 @@
  */
 import { assert } from '../shared/assert.ts';
 import { LINE_WORDS } from '../shared/types.ts';
-import { mmapAnon } from '../src/mm/mmap.ts';
 import type { Mm } from '../src/mm/mm.ts';
+import { mmapAnon } from '../src/mm/mmap.ts';
 import { KIND_READ, KIND_WRITE, RUN_DONE, RUN_STOPPED, UserContext } from '../src/mm/user.ts';
 
 export class Process {

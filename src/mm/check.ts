@@ -59,7 +59,10 @@ const IN_BATCH = 4;
 
 /** Marks pages of one place; a page that is marked already is in two. */
 function place(check: Checker, where: Uint8Array, pfn: number, what: number): void {
-  check.that(where[pfn] === NOWHERE, () => `pfn ${pfn} is in two places: ${where[pfn]} and ${what}`);
+  check.that(
+    where[pfn] === NOWHERE,
+    () => `pfn ${pfn} is in two places: ${where[pfn]} and ${what}`,
+  );
   where[pfn] = what;
 }
 
@@ -67,7 +70,8 @@ function* walkList(m: Mm, head: number): Generator<number> {
   const { next, prev } = m.link;
   let left = m.sizes.nrPages + 1;
   for (let at = next[head] as number; at !== head; at = next[at] as number) {
-    if (left-- === 0 || prev[next[at] as number] !== at) throw new Error(`list ${head} is broken at ${at}`);
+    if (left-- === 0 || prev[next[at] as number] !== at)
+      throw new Error(`list ${head} is broken at ${at}`);
     yield at;
   }
 }
@@ -84,7 +88,11 @@ function checkFreeLists(m: Mm, check: Checker, where: Uint8Array): void {
         for (let i = 0; i < 1 << order; i++) place(check, where, block + i, IN_BUDDY);
       }
       free += blocks << order;
-      check.equal(m.freeArea[zone * NR_PAGE_ORDERS + order] as number, blocks, `zone ${zone} order ${order}`);
+      check.equal(
+        m.freeArea[zone * NR_PAGE_ORDERS + order] as number,
+        blocks,
+        `zone ${zone} order ${order}`,
+      );
     }
     check.equal(Atomics.load(m.zone.nrFree, zone), free, `zone ${zone} nr_free_pages`);
     for (let cpu = 0; cpu < m.config.cpus; cpu++) {
@@ -93,7 +101,11 @@ function checkFreeLists(m: Mm, check: Checker, where: Uint8Array): void {
         pages++;
         place(check, where, pfn, IN_PCP);
       }
-      check.equal(m.pcp[pcpRow(m, zone, cpu) + 1] as number, pages, `zone ${zone} cpu ${cpu} pcp count`);
+      check.equal(
+        m.pcp[pcpRow(m, zone, cpu) + 1] as number,
+        pages,
+        `zone ${zone} cpu ${cpu} pcp count`,
+      );
     }
   }
 }
@@ -108,7 +120,9 @@ function checkLruLists(m: Mm, check: Checker, where: Uint8Array): void {
         place(check, where, pfn, ON_LRU);
         const flags = Atomics.load(m.page.flags, pfn);
         check.equal(folioLruList(flags), lru, `list of pfn ${pfn}`);
-        const row = (m.page.memcg[pfn] as number) * m.sizes.nrNodes + (m.zone.nid[m.page.zone[pfn] as number] as number);
+        const row =
+          (m.page.memcg[pfn] as number) * m.sizes.nrNodes +
+          (m.zone.nid[m.page.zone[pfn] as number] as number);
         check.equal(row, lruvec, `lruvec of pfn ${pfn}`);
         const cell = (m.page.zone[pfn] as number) * NR_LRU_LISTS + lru;
         zoneLru[cell] = (zoneLru[cell] as number) + 1;
@@ -135,16 +149,31 @@ function checkBatches(m: Mm, check: Checker, where: Uint8Array): Int32Array {
   return refs;
 }
 
-function checkPages(m: Mm, check: Checker, where: Uint8Array, batchRefs: Int32Array, mapped: Int32Array): void {
+function checkPages(
+  m: Mm,
+  check: Checker,
+  where: Uint8Array,
+  batchRefs: Int32Array,
+  mapped: Int32Array,
+): void {
   for (let pfn = 1; pfn < m.sizes.nrPages; pfn++) {
     const flags = Atomics.load(m.page.flags, pfn);
     const refs = Atomics.load(m.page.refcount, pfn);
     const maps = Atomics.load(m.page.mapcount, pfn);
     const at = where[pfn] as number;
     check.equal(maps, mapped[pfn] as number, `mapcount of pfn ${pfn}`);
-    check.that((flags & PG_LRU) !== 0 === (at === ON_LRU), () => `pfn ${pfn}: PG_LRU ${flags & PG_LRU}, place ${at}`);
-    check.that(at !== NOWHERE, () => `pfn ${pfn} is nowhere: flags 0x${flags.toString(16)}, refs ${refs}`);
-    check.that((flags & (PG_LOCKED | PG_WRITEBACK)) === 0, () => `pfn ${pfn} is locked or in writeback`);
+    check.that(
+      ((flags & PG_LRU) !== 0) === (at === ON_LRU),
+      () => `pfn ${pfn}: PG_LRU ${flags & PG_LRU}, place ${at}`,
+    );
+    check.that(
+      at !== NOWHERE,
+      () => `pfn ${pfn} is nowhere: flags 0x${flags.toString(16)}, refs ${refs}`,
+    );
+    check.that(
+      (flags & (PG_LOCKED | PG_WRITEBACK)) === 0,
+      () => `pfn ${pfn} is locked or in writeback`,
+    );
     if (at === IN_BUDDY || at === IN_PCP) {
       check.that(refs === 0 && maps === 0, () => `free pfn ${pfn} has refs ${refs}, maps ${maps}`);
     } else {
@@ -173,10 +202,17 @@ function checkMemcgs(m: Mm, check: Checker, where: Uint8Array): void {
     usage[parent] = (usage[parent] as number) + (usage[memcg] as number);
   }
   for (let memcg = 0; memcg < m.sizes.nrMemcgs; memcg++) {
-    check.equal(Atomics.load(m.memcg.own, memcg), own[memcg] as number, `memcg ${memcg} charged pages`);
+    check.equal(
+      Atomics.load(m.memcg.own, memcg),
+      own[memcg] as number,
+      `memcg ${memcg} charged pages`,
+    );
     check.equal(Atomics.load(m.memcg.usage, memcg), usage[memcg] as number, `memcg ${memcg} usage`);
     const max = Atomics.load(m.memcg.max, memcg);
-    check.that(max < 0 || (usage[memcg] as number) <= max, () => `memcg ${memcg} is over its limit ${max}`);
+    check.that(
+      max < 0 || (usage[memcg] as number) <= max,
+      () => `memcg ${memcg} is over its limit ${max}`,
+    );
   }
 }
 
@@ -190,7 +226,11 @@ function checkNodes(m: Mm, check: Checker, mapped: Int32Array): void {
     check.equal(Atomics.load(m.node.isolatedAnon, nid), 0, `node ${nid} nr_isolated_anon`);
     check.equal(Atomics.load(m.node.isolatedFile, nid), 0, `node ${nid} nr_isolated_file`);
     check.equal(Atomics.load(m.node.writeback, nid), 0, `node ${nid} nr_writeback`);
-    check.equal(Atomics.load(m.node.anonMapped, nid), anon[nid] as number, `node ${nid} nr_anon_pages`);
+    check.equal(
+      Atomics.load(m.node.anonMapped, nid),
+      anon[nid] as number,
+      `node ${nid} nr_anon_pages`,
+    );
   }
 }
 
@@ -212,7 +252,10 @@ export function checkQuiescent(m: Mm): CheckResult {
     checkSwap(m, check, walk.slotRefs);
     checkCounters(m, check);
   } catch (error) {
-    check.that(false, () => `walk failed: ${error instanceof Error ? error.message : String(error)}`);
+    check.that(
+      false,
+      () => `walk failed: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
   return check;
 }
@@ -226,14 +269,21 @@ export function checkEmpty(m: Mm): CheckResult {
   for (let pfn = 1; pfn < m.sizes.nrPages; pfn++) {
     const flags = Atomics.load(m.page.flags, pfn);
     // What is left may wait in a batch or in the swap cache of a slot nobody refers to: neither may be.
-    check.that((flags & (PG_LRU | PG_SWAPCACHE)) === 0, () => `pfn ${pfn} leaked: flags 0x${flags.toString(16)}`);
+    check.that(
+      (flags & (PG_LRU | PG_SWAPCACHE)) === 0,
+      () => `pfn ${pfn} leaked: flags 0x${flags.toString(16)}`,
+    );
     check.equal(Atomics.load(m.page.refcount, pfn), 0, `refcount of pfn ${pfn} at the end`);
   }
   for (let memcg = 0; memcg < m.sizes.nrMemcgs; memcg++) {
     check.equal(Atomics.load(m.memcg.own, memcg), 0, `memcg ${memcg} pages at the end`);
     check.equal(Atomics.load(m.memcg.swap, memcg), 0, `memcg ${memcg} swap at the end`);
   }
-  check.equal(Atomics.load(m.swapInfo, 0), Math.max(m.sizes.nrSlots - 1, 0), 'free swap slots at the end');
+  check.equal(
+    Atomics.load(m.swapInfo, 0),
+    Math.max(m.sizes.nrSlots - 1, 0),
+    'free swap slots at the end',
+  );
   check.equal(Atomics.load(m.zsPool, 3), 0, 'zsmalloc blocks at the end');
   const rest = checkQuiescent(m);
   check.checked += rest.checked;

@@ -32,7 +32,8 @@ export function checkCounters(m: Mm, check: Checker): void {
   atMost(e.pgsteal_file, e.pgscan_file, 'pgsteal_file <= pgscan_file');
   const scan = e.pgscan_kswapd + e.pgscan_direct + e.memcg_pgscan_direct + e.memcg_pgscan_kswapd;
   check.equal(e.pgscan_anon + e.pgscan_file, scan, 'pgscan by type = pgscan by reclaimer');
-  const steal = e.pgsteal_kswapd + e.pgsteal_direct + e.memcg_pgsteal_direct + e.memcg_pgsteal_kswapd;
+  const steal =
+    e.pgsteal_kswapd + e.pgsteal_direct + e.memcg_pgsteal_direct + e.memcg_pgsteal_kswapd;
   check.equal(e.pgsteal_anon + e.pgsteal_file, steal, 'pgsteal by type = pgsteal by reclaimer');
   atMost(e.pgmajfault, e.pgfault, 'pgmajfault <= pgfault');
   atMost(e.workingset_activate_anon, e.workingset_refault_anon, 'activate <= refault');
@@ -46,7 +47,11 @@ export function checkCounters(m: Mm, check: Checker): void {
   }
   check.equal(allocated - e.pgfree, used, 'pgalloc - pgfree = pages in use');
   const slots = slotsInUse(m);
-  check.equal(e.pswpout, e.kr_swap_overwrite + e.kr_swap_slot_freed + slots.stored, 'pswpout = overwritten + freed + in use');
+  check.equal(
+    e.pswpout,
+    e.kr_swap_overwrite + e.kr_swap_slot_freed + slots.stored,
+    'pswpout = overwritten + freed + in use',
+  );
   check.equal(e.swpout_zero, e.kr_swap_zero_freed + slots.zero, 'swpout_zero = freed + in use');
   check.equal(e.nr_written, e.pswpout, 'nr_written = pswpout');
 }

@@ -29,7 +29,8 @@ function walkTable(m: Mm, table: number, level: number, visit: (entry: number) =
     const entry = Atomics.load(m.pte, table * PTRS_PER_TABLE + i);
     if (entry === 0) continue;
     if (level === 0) visit(entry);
-    else if ((entry & PTE_PRESENT) !== 0) tables += walkTable(m, entry >>> PTE_SHIFT, level - 1, visit);
+    else if ((entry & PTE_PRESENT) !== 0)
+      tables += walkTable(m, entry >>> PTE_SHIFT, level - 1, visit);
   }
   return tables;
 }
@@ -71,7 +72,10 @@ export function checkSwap(m: Mm, check: Checker, slotRefs: Int32Array): void {
     if (count === 0) {
       const cluster = Math.floor(slot / SWAPFILE_CLUSTER);
       clusterFree[cluster] = (clusterFree[cluster] as number) + 1;
-      check.that(kind === ZRAM_EMPTY && !zeromapTest(m, slot), () => `free slot ${slot} holds a page`);
+      check.that(
+        kind === ZRAM_EMPTY && !zeromapTest(m, slot),
+        () => `free slot ${slot} holds a page`,
+      );
       check.equal(cache, 0, `swap cache of free slot ${slot}`);
       continue;
     }
@@ -81,19 +85,34 @@ export function checkSwap(m: Mm, check: Checker, slotRefs: Int32Array): void {
     if (kind === ZRAM_LZ || kind === ZRAM_RAW) objects++;
     check.that(count !== SWAP_MAP_BAD, () => `slot ${slot} is marked bad`);
     check.equal(count & ~SWAP_HAS_CACHE, slotRefs[slot] as number, `references of slot ${slot}`);
-    check.that((count & SWAP_HAS_CACHE) !== 0 === (cache !== 0), () => `slot ${slot}: count ${count}, cache ${cache}`);
+    check.that(
+      ((count & SWAP_HAS_CACHE) !== 0) === (cache !== 0),
+      () => `slot ${slot}: count ${count}, cache ${cache}`,
+    );
     if (cache !== 0) {
-      const ok = m.page.private[cache] === slot && (Atomics.load(m.page.flags, cache) & PG_SWAPCACHE) !== 0;
+      const ok =
+        m.page.private[cache] === slot && (Atomics.load(m.page.flags, cache) & PG_SWAPCACHE) !== 0;
       check.that(ok, () => `slot ${slot}: its folio ${cache} is another's`);
     } else {
-      check.that(kind !== ZRAM_EMPTY || zeromapTest(m, slot), () => `slot ${slot} is used and holds nothing`);
+      check.that(
+        kind !== ZRAM_EMPTY || zeromapTest(m, slot),
+        () => `slot ${slot} is used and holds nothing`,
+      );
     }
   }
   for (let memcg = 0; memcg < m.sizes.nrMemcgs; memcg++) {
-    check.equal(Atomics.load(m.memcg.swap, memcg), memcgSwap[memcg] as number, `memcg ${memcg} swap`);
+    check.equal(
+      Atomics.load(m.memcg.swap, memcg),
+      memcgSwap[memcg] as number,
+      `memcg ${memcg} swap`,
+    );
   }
   for (let cluster = 0; cluster < m.sizes.nrClusters; cluster++) {
-    check.equal(m.cluster.free[cluster] as number, clusterFree[cluster] as number, `cluster ${cluster} free`);
+    check.equal(
+      m.cluster.free[cluster] as number,
+      clusterFree[cluster] as number,
+      `cluster ${cluster} free`,
+    );
   }
   const slots = Math.max(m.sizes.nrSlots - 1, 0);
   check.equal(Atomics.load(m.swapInfo, 0), slots - used, 'free swap slots');

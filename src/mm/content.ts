@@ -9,8 +9,9 @@
  * check of one's own slot is free of races. The fill can be made again from (mm, vpn): the walk at
  * the end of a run compares whole pages, swapped ones too.
  */
-import { FRAME_BUFFER_PAGES, type Mm } from './mm.ts';
+
 import { PAGE_SIZE, PAGE_WORDS, SLOTS_BYTES } from './limits.ts';
+import { FRAME_BUFFER_PAGES, type Mm } from './mm.ts';
 
 /** First word of the fill. */
 const FILL_WORD = SLOTS_BYTES / 4;

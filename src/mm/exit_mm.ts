@@ -4,10 +4,8 @@
  * and page table goes back.
  */
 import { condResched } from '../../shared/sched.ts';
-import { folioPut } from './swap.ts';
 import { folioTest, folioTryLock, folioUnlock } from './folio.ts';
 import { PTRS_PER_TABLE } from './limits.ts';
-import { mmapWriteLock, mmapWriteUnlock, unlinkAnonVma } from './mmap.ts';
 import type { Mm } from './mm.ts';
 import {
   MMF_EXITING,
@@ -17,9 +15,11 @@ import {
   PTE_SHIFT,
   PTE_SPECIAL,
 } from './mm_types.ts';
+import { mmapWriteLock, mmapWriteUnlock, unlinkAnonVma } from './mmap.ts';
 import { oomVictimDone } from './oom_kill.ts';
 import { freeTable, ptlLock, ptlUnlock } from './pgtable.ts';
 import { folioRemoveRmap } from './rmap.ts';
+import { folioPut } from './swap.ts';
 import { folioFreeSwap, swapCacheGet } from './swap_state.ts';
 import { swapFree } from './swapfile.ts';
 

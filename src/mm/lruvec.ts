@@ -10,8 +10,8 @@ import { listAdd, listDel } from '../../shared/list.ts';
 import { assertSpinHeld, spinLock, spinUnlock } from '../../shared/spinlock.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
 import { folioLruList } from './folio.ts';
-import { LC_LRU } from './lock_order.ts';
 import { NR_PAGE_ORDERS, SWAP_CLUSTER_MAX } from './limits.ts';
+import { LC_LRU } from './lock_order.ts';
 import type { Mm } from './mm.ts';
 import {
   LRU_ACTIVE_ANON,
@@ -65,7 +65,13 @@ export function lruvecEvictable(m: Mm, lruvec: number): number {
 }
 
 /** Adds `pages` to a list's size, for the lruvec and its zone. @context lru_lock held */
-export function updateLruSize(m: Mm, lruvec: number, zone: number, lru: number, pages: number): void {
+export function updateLruSize(
+  m: Mm,
+  lruvec: number,
+  zone: number,
+  lru: number,
+  pages: number,
+): void {
   Atomics.add(m.lruSize, lruvec * NR_LRU_LISTS + lru, pages);
   Atomics.add(m.zoneLru, zone * NR_LRU_LISTS + lru, pages);
 }
@@ -91,7 +97,13 @@ export function lruvecDelFolioLocked(m: Mm, lruvec: number, pfn: number, flags: 
  * @param nrIo pages written out or refaulted @param nrRotated pages scanned and not reclaimed
  * @context takes lru_lock of each level in turn
  */
-export function lruNoteCost(m: Mm, lruvec: number, file: boolean, nrIo: number, nrRotated: number): void {
+export function lruNoteCost(
+  m: Mm,
+  lruvec: number,
+  file: boolean,
+  nrIo: number,
+  nrRotated: number,
+): void {
   const cost = nrIo * SWAP_CLUSTER_MAX + nrRotated;
   if (cost === 0) return;
   const { anonCost, fileCost } = m.lruvec;

@@ -7,11 +7,11 @@
  * `own` does not. An uncharge goes straight to the counters, as in the kernel.
  */
 import { assert, bug } from '../../shared/assert.ts';
-import { spinLock, spinTryLock, spinUnlock } from '../../shared/spinlock.ts';
 import { THREADS_MAX } from '../../shared/limits.ts';
+import { spinLock, spinTryLock, spinUnlock } from '../../shared/spinlock.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
-import { LC_MEMCG_STOCK } from './lock_order.ts';
 import { MEMCG_CHARGE_BATCH } from './limits.ts';
+import { LC_MEMCG_STOCK } from './lock_order.ts';
 import type { Mm } from './mm.ts';
 
 const STOCK_MEMCG = 1;

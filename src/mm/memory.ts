@@ -7,11 +7,9 @@
  * lock, after checking that the entry is still what it was: whoever loses that race drops what it
  * made and returns; the CPU simply tries its access again.
  */
-import { assert } from '../../shared/assert.ts';
 import { memcgCharge } from './charge.ts';
 import { fillPage, pageWords } from './content.ts';
-import { folioLock, folioNid, folioSet, folioTest, folioTryLock, folioUnlock } from './folio.ts';
-import { findVma, mmapReadLock, mmapReadUnlock } from './mmap.ts';
+import { folioLock, folioNid, folioSet, folioTest, folioUnlock } from './folio.ts';
 import type { Mm } from './mm.ts';
 import {
   PG_DIRTY,
@@ -26,17 +24,17 @@ import {
   PTE_WRITE,
   PTE_YOUNG,
 } from './mm_types.ts';
-import { PFN_NONE, freePage } from './page_alloc.ts';
+import { findVma, mmapReadLock, mmapReadUnlock } from './mmap.ts';
+import { PFN_NONE } from './page_alloc.ts';
 import { allocPages } from './page_alloc_slow.ts';
-import { swapReadFolio } from './page_io.ts';
 import { pteAlloc, ptlLock, ptlUnlock } from './pgtable.ts';
 import { folioAddAnonRmap } from './rmap.ts';
 import { folioAddLru, folioPut } from './swap.ts';
 import { swapReadahead } from './swap_readahead.ts';
-import { folioFreeSwap, shadowFound, swapCacheGet, swapCacheInsert } from './swap_state.ts';
+import { folioFreeSwap, swapCacheGet } from './swap_state.ts';
 import { swapFree, vmSwapFull } from './swapfile.ts';
+import { discardNewPage, homeNode, swapinNew } from './swapin.ts';
 import { EV } from './vmstat_items.ts';
-import { workingsetRefault } from './workingset.ts';
 
 /** The access may be tried again: it will succeed, or fault anew. */
 export const FAULT_DONE = 0;
@@ -123,18 +121,6 @@ function doAnonymousPage(
   return FAULT_DONE;
 }
 
-/** Node that the thread allocates from first. */
-function homeNode(m: Mm): number {
-  return m.task.cpu < 0 ? 0 : m.task.cpu % m.sizes.nrNodes;
-}
-
-/** Frees a page that was allocated but never charged or shown to anybody. */
-function discardNewPage(m: Mm, pfn: number): void {
-  const last = Atomics.sub(m.page.refcount, pfn, 1) === 1;
-  assert(last, 'somebody holds a page that was never shown');
-  freePage(m, pfn);
-}
-
 /** What a swap-in found. Private to the thread. */
 const swapin = { major: false };
 
@@ -149,33 +135,6 @@ function swapinFolio(m: Mm, mm: number, slot: number): number {
   if (!m.config.swapSynchronous) swapReadahead(m, slot);
   const pfn = swapinNew(m, slot, m.mm.memcg[mm] as number, false);
   if (pfn > 0) swapin.major = true;
-  return pfn;
-}
-
-/**
- * Reads a slot into a new folio and puts it in the swap cache, unlocked, with a reference.
- * @returns pfn, PFN_NONE without memory, -1 when the slot is free or somebody else was faster
- * @context no lock but mmap_lock held
- */
-export function swapinNew(m: Mm, slot: number, memcg: number, readahead: boolean): number {
-  const pfn = allocPages(m, homeNode(m), 0);
-  if (pfn === PFN_NONE) return PFN_NONE;
-  if (!memcgCharge(m, pfn, memcg)) {
-    discardNewPage(m, pfn);
-    return PFN_NONE;
-  }
-  folioSet(m, pfn, PG_SWAPBACKED | (readahead ? PG_READAHEAD : 0));
-  const locked = folioTryLock(m, pfn);
-  assert(locked, 'a new folio is locked');
-  if (swapCacheInsert(m, pfn, slot) !== 0) {
-    folioUnlock(m, pfn);
-    folioPut(m, pfn);
-    return -1;
-  }
-  workingsetRefault(m, pfn, shadowFound.tag, shadowFound.age, false);
-  folioAddLru(m, pfn);
-  swapReadFolio(m, pfn);
-  folioUnlock(m, pfn);
   return pfn;
 }
 
@@ -229,4 +188,3 @@ function countReadaheadHit(m: Mm, pfn: number): void {
   m.task.events[EV.swap_ra_hit] = (m.task.events[EV.swap_ra_hit] as number) + 1;
   Atomics.add(m.node.readaheadHits, folioNid(m, pfn), 1);
 }
-

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Filling a new machine's tables: zones, free lists, groups, address spaces (mm/mm_init.c). */
-import { listInit, listNodeInit } from '../../shared/list.ts';
+
 import { assert } from '../../shared/assert.ts';
+import { listInit, listNodeInit } from '../../shared/list.ts';
 import { MAX_PAGE_ORDER } from './limits.ts';
 import { GATE_RUNNING, type Mm } from './mm.ts';
 import { PG_RESERVED } from './mm_types.ts';

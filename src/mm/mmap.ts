@@ -6,7 +6,6 @@
  * an anon_vma of its own: chains come with fork.
  */
 import { assert, bug } from '../../shared/assert.ts';
-import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
 import {
   RWSEM_WORDS,
   rwsemDownRead,
@@ -14,8 +13,9 @@ import {
   rwsemUpRead,
   rwsemUpWrite,
 } from '../../shared/rwsem.ts';
-import { LC_ANON_VMA, LC_MMAP, LC_TABLE_POOL } from './lock_order.ts';
+import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
 import { VPN_MAX } from './limits.ts';
+import { LC_ANON_VMA, LC_MMAP, LC_TABLE_POOL } from './lock_order.ts';
 import type { Mm } from './mm.ts';
 import { VM_WRITE } from './mm_types.ts';
 

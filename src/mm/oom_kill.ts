@@ -7,24 +7,19 @@
  * more. The caller of outOfMemory holds no lock but, perhaps, its own mmap_lock for reading; the
  * victim needs none of the caller's locks to die.
  */
-import { spinTryLock, spinUnlock } from '../../shared/spinlock.ts';
+
 import { ktimeSharedMs } from '../../shared/ktime.ts';
-import {
-  WAKE_ALL,
-  waitFinish,
-  waitPrepare,
-  waitSleep,
-  wakeUp,
-} from '../../shared/wait_queue.ts';
+import { spinTryLock, spinUnlock } from '../../shared/spinlock.ts';
+import { WAKE_ALL, waitFinish, waitPrepare, waitSleep, wakeUp } from '../../shared/wait_queue.ts';
 import { LC_OOM } from './lock_order.ts';
 import { memcgWithin } from './lruvec.ts';
 import { drainAllStock } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
 import { MMF_EXITING, MMF_OOM_SKIP, MMF_OOM_VICTIM } from './mm_types.ts';
 import { drainAllPages } from './page_alloc.ts';
+import { memInfoLine } from './show_mem.ts';
 import { lruAddDrainAll } from './swap.ts';
 import { nrSwapPages } from './swapfile.ts';
-import { memInfoLine } from './show_mem.ts';
 import { EV } from './vmstat_items.ts';
 
 /** Words of the oom row: 0 lock, 1 reports written. */
@@ -169,7 +164,8 @@ function writeReport(m: Mm, victim: number, memcg: number): void {
   const text = rows.join('\n');
   const base = index * OOM_REPORT_BYTES;
   for (let i = 0; i < OOM_REPORT_BYTES; i++) {
-    m.oomRecord[base + i] = i < text.length && i < OOM_REPORT_BYTES - 1 ? text.charCodeAt(i) & 127 : 0;
+    m.oomRecord[base + i] =
+      i < text.length && i < OOM_REPORT_BYTES - 1 ? text.charCodeAt(i) & 127 : 0;
   }
 }
 

@@ -10,8 +10,8 @@
  */
 import { assert, bug } from '../../shared/assert.ts';
 import { listAdd, listAddTail, listDel } from '../../shared/list.ts';
-import { LINE_WORDS } from '../../shared/types.ts';
 import { spinLock, spinTryLock, spinUnlock } from '../../shared/spinlock.ts';
+import { LINE_WORDS } from '../../shared/types.ts';
 import { MAX_PAGE_ORDER, NR_PAGE_ORDERS } from './limits.ts';
 import { LC_PCP, LC_ZONE } from './lock_order.ts';
 import type { Mm } from './mm.ts';

@@ -16,11 +16,11 @@ import { recordLatency } from './latency.ts';
 import { MAX_RECLAIM_RETRIES } from './limits.ts';
 import { HIST_ALLOC_STALL, type Mm } from './mm.ts';
 import { drainBeforeOom, outOfMemory } from './oom_kill.ts';
-import { PFN_NONE, drainAllPages, rmqueue, zoneFree } from './page_alloc.ts';
+import { drainAllPages, PFN_NONE, rmqueue, zoneFree } from './page_alloc.ts';
+import { nrSwapPages } from './swapfile.ts';
 import { nodeReclaimable } from './throttle.ts';
 import { tryToFreePages } from './vmscan_direct.ts';
 import { wakeAllKswapds } from './vmscan_kswapd.ts';
-import { nrSwapPages } from './swapfile.ts';
 import {
   ALLOC_NO_WATERMARKS,
   ALLOC_OOM,

@@ -5,8 +5,8 @@
  * zram is synchronous: when swapWriteout returns, writeback has ended.
  */
 import { assert } from '../../shared/assert.ts';
-import { folioClear, folioEndWriteback, folioNid, folioSet, folioUnlock } from './folio.ts';
 import { pageWords } from './content.ts';
+import { folioClear, folioEndWriteback, folioNid, folioSet, folioUnlock } from './folio.ts';
 import type { Mm } from './mm.ts';
 import { PG_DIRTY, PG_RECLAIM, PG_UPTODATE, PG_WRITEBACK } from './mm_types.ts';
 import { EV } from './vmstat_items.ts';

@@ -9,8 +9,8 @@
 import { bug } from '../../shared/assert.ts';
 import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
-import { LC_PAGE_TABLE, LC_PTL, LC_TABLE_POOL } from './lock_order.ts';
 import { PTRS_PER_TABLE } from './limits.ts';
+import { LC_PAGE_TABLE, LC_PTL, LC_TABLE_POOL } from './lock_order.ts';
 import type { Mm } from './mm.ts';
 import { PTE_PRESENT, PTE_SHIFT, PTE_YOUNG } from './mm_types.ts';
 

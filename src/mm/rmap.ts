@@ -8,6 +8,7 @@
  */
 import { assert } from '../../shared/assert.ts';
 import { RWSEM_WORDS, rwsemDownRead, rwsemTryRead, rwsemUpRead } from '../../shared/rwsem.ts';
+import { folioNid, folioSet } from './folio.ts';
 import { LC_ANON_VMA } from './lock_order.ts';
 import { memcgWithin } from './lruvec.ts';
 import type { Mm } from './mm.ts';
@@ -21,7 +22,6 @@ import {
   VM_RAND_READ,
   VM_SEQ_READ,
 } from './mm_types.ts';
-import { folioNid, folioSet } from './folio.ts';
 import { PTE_NONE, pteOffset, ptepTestAndClearYoung, ptlLock, ptlUnlock } from './pgtable.ts';
 import { swapDuplicate } from './swapfile.ts';
 
@@ -59,7 +59,12 @@ function folioLockAnonVmaRead(m: Mm, pfn: number, tryLock: boolean): number {
  * Visits every entry that maps the folio, under its ptl.
  * @param visit gets the entry's index and the VMA; returns false to stop
  */
-function walkAnon(m: Mm, pfn: number, anonVma: number, visit: (pte: number, vma: number) => boolean): void {
+function walkAnon(
+  m: Mm,
+  pfn: number,
+  anonVma: number,
+  visit: (pte: number, vma: number) => boolean,
+): void {
   const index = m.page.index[pfn] as number;
   let vma = m.anonVma.vmaHead[anonVma] as number;
   for (; vma !== 0; vma = m.vma.anonNext[vma] as number) {

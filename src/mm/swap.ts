@@ -7,12 +7,13 @@
  * decision all are drained. A batch has a spinlock of its own, because the kernel's way (work on
  * that CPU) needs a CPU that answers.
  */
-import { spinLock, spinTryLock, spinUnlock } from '../../shared/spinlock.ts';
+
 import { THREADS_MAX } from '../../shared/limits.ts';
+import { spinLock, spinTryLock, spinUnlock } from '../../shared/spinlock.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
 import { folioLruvec, folioPutTestZero, folioTestClear } from './folio.ts';
-import { LC_LRU_BATCH } from './lock_order.ts';
 import { PAGEVEC_SIZE } from './limits.ts';
+import { LC_LRU_BATCH } from './lock_order.ts';
 import { lruLock, lruUnlock, lruvecAddFolioLocked, lruvecDelFolioLocked } from './lruvec.ts';
 import { uncharge } from './memcontrol.ts';
 import type { Mm } from './mm.ts';

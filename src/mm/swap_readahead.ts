@@ -7,10 +7,10 @@
  */
 import type { Mm } from './mm.ts';
 import { SWAP_MAP_BAD } from './mm_types.ts';
-import { swapinNew } from './memory.ts';
 import { folioPut } from './swap.ts';
 import { swapCacheHas } from './swap_state.ts';
 import { swapCount } from './swapfile.ts';
+import { swapinNew } from './swapin.ts';
 import { EV } from './vmstat_items.ts';
 
 /** Pages of the next window (__swapin_nr_pages). */
@@ -56,4 +56,3 @@ export function swapReadahead(m: Mm, slot: number): void {
     folioPut(m, pfn);
   }
 }
-

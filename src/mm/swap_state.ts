@@ -18,14 +18,9 @@ import {
   folioTryGet,
 } from './folio.ts';
 import type { Mm } from './mm.ts';
-import {
-  PG_DIRTY,
-  PG_SWAPCACHE,
-  PG_WRITEBACK,
-  SWAP_HAS_CACHE,
-} from './mm_types.ts';
+import { PG_DIRTY, PG_SWAPCACHE, PG_WRITEBACK, SWAP_HAS_CACHE } from './mm_types.ts';
 import { clusterLock, clusterUnlock } from './swap_cluster.ts';
-import { SLOT_NONE, allocSlot, putCacheRefLocked, swapCount } from './swapfile.ts';
+import { allocSlot, putCacheRefLocked, SLOT_NONE, swapCount } from './swapfile.ts';
 import { shadowAgeOut, workingsetEviction } from './workingset.ts';
 
 /** The slot's folio was put in the cache by somebody else meanwhile. */

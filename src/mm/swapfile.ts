@@ -11,11 +11,11 @@
  */
 import { assert, bug } from '../../shared/assert.ts';
 import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
-import { LC_SWAP_CLUSTER } from './lock_order.ts';
 import { SWAPFILE_CLUSTER } from './limits.ts';
+import { LC_SWAP_CLUSTER } from './lock_order.ts';
 import type { Mm } from './mm.ts';
-import { clusterLock, clusterOf, clusterUnlock } from './swap_cluster.ts';
 import { SWAP_HAS_CACHE, SWAP_MAP_BAD, SWAP_MAP_MAX } from './mm_types.ts';
+import { clusterLock, clusterOf, clusterUnlock } from './swap_cluster.ts';
 import { EV } from './vmstat_items.ts';
 import { zeromapTestClear } from './zeromap.ts';
 import { zramFreeLocked } from './zram.ts';

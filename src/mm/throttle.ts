@@ -4,6 +4,8 @@
  *
  * Every sleep here has a timeout, so a wake-up that never comes costs time, not progress.
  */
+
+import type { I32 } from '../../shared/types.ts';
 import {
   WAIT_QUEUE_WORDS,
   WAKE_ALL,
@@ -12,7 +14,6 @@ import {
   waitSleep,
   wakeUp,
 } from '../../shared/wait_queue.ts';
-import type { I32 } from '../../shared/types.ts';
 import { MAX_RECLAIM_RETRIES } from './limits.ts';
 import type { Mm } from './mm.ts';
 import {
@@ -75,7 +76,8 @@ export function reclaimThrottleNoProgress(m: Mm, nid: number): void {
 
 /** Wakes throttled reclaimers of a node: reclaim made progress. */
 export function reclaimUnthrottle(m: Mm, nid: number): void {
-  if (Atomics.load(m.node.nrThrottled, nid) > 0) wakeUp(m.reclaimWait, nid * WAIT_QUEUE_WORDS, WAKE_ALL);
+  if (Atomics.load(m.node.nrThrottled, nid) > 0)
+    wakeUp(m.reclaimWait, nid * WAIT_QUEUE_WORDS, WAKE_ALL);
 }
 
 /** kswapd failed MAX_RECLAIM_RETRIES times in a row: nobody waits for it any more. */

@@ -19,10 +19,10 @@ import {
 } from './mm_types.ts';
 import { zoneFree } from './page_alloc.ts';
 import {
+  cgroupReclaim,
   DEACTIVATE_ANON,
   DEACTIVATE_FILE,
   type ScanControl,
-  cgroupReclaim,
 } from './scan_control.ts';
 import { nrSwapPages } from './swapfile.ts';
 import { nodeLru } from './throttle.ts';

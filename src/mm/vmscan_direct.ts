@@ -5,8 +5,8 @@
  */
 import { DEF_PRIORITY, SWAP_CLUSTER_MAX } from './limits.ts';
 import type { Mm } from './mm.ts';
-import { type ScanControl, cgroupReclaim, scanControl } from './scan_control.ts';
 import { zoneEvent } from './page_alloc.ts';
+import { cgroupReclaim, type ScanControl, scanControl } from './scan_control.ts';
 import { reclaimThrottleNoProgress, reclaimUnthrottle, throttleDirectReclaim } from './throttle.ts';
 import { shrinkNode } from './vmscan.ts';
 import { EV } from './vmstat_items.ts';

@@ -34,18 +34,18 @@ import {
   VM_LOCKED,
 } from './mm_types.ts';
 import { freeUnrefPages } from './page_alloc.ts';
-import { WRITE_FAILED, swapWriteout } from './page_io.ts';
+import { swapWriteout, WRITE_FAILED } from './page_io.ts';
 import {
-  REFERENCED_CONTENDED,
   folioMapcount,
   folioReferenced,
+  REFERENCED_CONTENDED,
   referencedOut,
   tryToUnmap,
   unmapOut,
 } from './rmap.ts';
 import type { ScanControl } from './scan_control.ts';
-import { SLOT_NONE, vmSwapFull } from './swapfile.ts';
 import { addToSwap, folioFreeSwap, removeMapping } from './swap_state.ts';
+import { SLOT_NONE, vmSwapFull } from './swapfile.ts';
 import { tlbFlush } from './tlb.ts';
 import { EV } from './vmstat_items.ts';
 
@@ -76,7 +76,12 @@ const freed: number[] = [];
  * @returns FOLIOREF_*
  * @context folio locked and isolated
  */
-export function folioCheckReferences(m: Mm, pfn: number, sc: ScanControl, stat: ReclaimStat): number {
+export function folioCheckReferences(
+  m: Mm,
+  pfn: number,
+  sc: ScanControl,
+  stat: ReclaimStat,
+): number {
   const ptes = folioReferenced(m, pfn, sc.targetMemcg, true);
   if ((referencedOut.vmFlags & VM_LOCKED) !== 0) return FOLIOREF_ACTIVATE;
   if (ptes === REFERENCED_CONTENDED) {
@@ -259,7 +264,11 @@ export function countScan(
   const { events } = m.task;
   const direct = sc.role === 'direct' ? 1 : 0;
   const memcg = sc.targetMemcg !== 0;
-  const scan = memcg ? (direct ? EV.memcg_pgscan_direct : EV.memcg_pgscan_kswapd) : EV.pgscan_kswapd + direct;
+  const scan = memcg
+    ? direct
+      ? EV.memcg_pgscan_direct
+      : EV.memcg_pgscan_kswapd
+    : EV.pgscan_kswapd + direct;
   const steal = memcg
     ? direct
       ? EV.memcg_pgsteal_direct

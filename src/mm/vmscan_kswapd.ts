@@ -9,13 +9,13 @@ import { lruvecRow } from './lruvec.ts';
 import type { Mm } from './mm.ts';
 import { LRU_ACTIVE_ANON, LRU_INACTIVE_ANON } from './mm_types.ts';
 import { scanControl } from './scan_control.ts';
+import { nrSwapPages } from './swapfile.ts';
 import { allowDirectReclaim, nodeHopeless } from './throttle.ts';
 import { inactiveIsLow, shrinkNode } from './vmscan.ts';
 import { shrinkActiveList } from './vmscan_lists.ts';
 import { EV } from './vmstat_items.ts';
 import { WMARK_HIGH, wmarkPages, zoneWatermarkOk } from './watermark.ts';
 import { snapshotRefaults } from './workingset.ts';
-import { nrSwapPages } from './swapfile.ts';
 
 /** Does some zone of the node pass its high watermark? */
 export function pgdatBalanced(m: Mm, nid: number, order: number): boolean {
@@ -50,7 +50,8 @@ export function wakeupKswapd(m: Mm, nid: number, zone: number, order: number): v
   if (nodeHopeless(m, nid) || pgdatBalanced(m, nid, order)) return;
   // PAIRS(kswapd-wake): the request is stored before the queue is looked at.
   if (Atomics.load(m.node.kswapdOrder, nid) < order) Atomics.store(m.node.kswapdOrder, nid, order);
-  if (Atomics.load(m.node.kswapdZone, nid) < zone + 1) Atomics.store(m.node.kswapdZone, nid, zone + 1);
+  if (Atomics.load(m.node.kswapdZone, nid) < zone + 1)
+    Atomics.store(m.node.kswapdZone, nid, zone + 1);
   wakeUp(m.kswapdWait, nid * WAIT_QUEUE_WORDS, WAKE_ALL);
 }
 

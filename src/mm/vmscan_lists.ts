@@ -17,18 +17,20 @@ import {
   isFileLru,
 } from './folio.ts';
 import { SWAP_CLUSTER_MAX } from './limits.ts';
-import { lruHead, lruLock, lruNoteCost, lruUnlock, lruvecAddFolioLocked, updateLruSize } from './lruvec.ts';
+import {
+  lruHead,
+  lruLock,
+  lruNoteCost,
+  lruUnlock,
+  lruvecAddFolioLocked,
+  updateLruSize,
+} from './lruvec.ts';
 import { uncharge } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
-import {
-  PG_ACTIVE,
-  PG_LRU,
-  PG_REFERENCED,
-  PG_WORKINGSET,
-} from './mm_types.ts';
+import { PG_ACTIVE, PG_LRU, PG_REFERENCED, PG_WORKINGSET } from './mm_types.ts';
 import { freePage } from './page_alloc.ts';
 import { folioReferenced } from './rmap.ts';
-import { type ScanControl, cgroupReclaim } from './scan_control.ts';
+import { cgroupReclaim, type ScanControl } from './scan_control.ts';
 import { lruAddDrain } from './swap.ts';
 import { reclaimThrottleIsolated, tooManyIsolated } from './throttle.ts';
 import { countScan, modIsolated, reclaimStat, shrinkFolioList } from './vmscan_folio.ts';

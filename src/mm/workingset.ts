@@ -64,7 +64,13 @@ export const shadowAgeOut = { age: 0 };
  * @param tag shadow tag found in the slot; 0 for none @param age shadow age
  * @context the folio is locked by the faulting thread and not on a list yet
  */
-export function workingsetRefault(m: Mm, pfn: number, tag: number, age: number, file: boolean): void {
+export function workingsetRefault(
+  m: Mm,
+  pfn: number,
+  tag: number,
+  age: number,
+  file: boolean,
+): void {
   if ((tag & SHADOW_VALID) === 0) return;
   const { events } = m.task;
   const lruvec = folioLruvec(m, pfn);
@@ -113,4 +119,3 @@ export function snapshotRefaults(m: Mm, memcg: number, nid: number): void {
 export function shadowMemcg(tag: number): number {
   return tag >>> SHADOW_MEMCG_SHIFT;
 }
-

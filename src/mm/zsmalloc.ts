@@ -129,7 +129,9 @@ function takeObject(m: Mm, block: number, cls: number): number {
   const base = block * BLOCK_WORDS;
   const free = m.zsPage[base + BLOCK_FREE] as number;
   if (free !== 0) {
-    m.zsPage[base + BLOCK_FREE] = (m.zram32 as Uint32Array)[objectWord(block, cls, free - 1)] as number;
+    m.zsPage[base + BLOCK_FREE] = (m.zram32 as Uint32Array)[
+      objectWord(block, cls, free - 1)
+    ] as number;
     return free - 1;
   }
   const fresh = m.zsPage[base + BLOCK_FRESH] as number;

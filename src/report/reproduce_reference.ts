@@ -8,12 +8,13 @@
  * a few pages of the kernel's own (page tables, kernel objects), so that many less are given to the
  * program here.
  */
+
+import { CPU_MISMATCHES } from '../../kthreads/cpu.ts';
+import { Machine } from '../machine.ts';
 import { checkQuiescent } from '../mm/check.ts';
 import type { MmConfig } from '../mm/config.ts';
 import type { Mm } from '../mm/mm.ts';
 import { vmEvents } from '../mm/vmstat.ts';
-import { CPU_MISMATCHES } from '../../kthreads/cpu.ts';
-import { Machine } from '../machine.ts';
 import type { ReferenceKernel, ReferenceRow } from '../workload/reference.ts';
 import type { Trace } from '../workload/trace.ts';
 import { type OfflinePolicy, offlineRefaults } from './offline_policies.ts';
@@ -161,8 +162,21 @@ const ratio = (value: number | null): string => (value === null ? '-' : value.to
 
 /** The table, one line a row, aligned. */
 export function formatReproduce(rows: readonly ReproduceRow[]): string {
-  const head = ['trace', 'limit', 'pages', 'MIN', 'LRU', 'CLOCK', 'kernels', 'kreclaim', 'off',
-    'scan/steal', 'kernels', 'off', 'holds'];
+  const head = [
+    'trace',
+    'limit',
+    'pages',
+    'MIN',
+    'LRU',
+    'CLOCK',
+    'kernels',
+    'kreclaim',
+    'off',
+    'scan/steal',
+    'kernels',
+    'off',
+    'holds',
+  ];
   const table = rows.map((row) => [
     row.trace,
     String(row.frac),
@@ -182,6 +196,10 @@ export function formatReproduce(rows: readonly ReproduceRow[]): string {
     Math.max(title.length, ...table.map((cells) => (cells[i] as string).length)),
   );
   const line = (cells: readonly string[]): string =>
-    cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] as number) : cell.padStart(widths[i] as number))).join('  ');
+    cells
+      .map((cell, i) =>
+        i === 0 ? cell.padEnd(widths[i] as number) : cell.padStart(widths[i] as number),
+      )
+      .join('  ');
   return [line(head), ...table.map(line)].join('\n');
 }

@@ -7,9 +7,9 @@ import { checkQuiescent } from '../../../dist/src/mm/check.js';
 import { drainEverything } from '../../../dist/src/mm/drain.js';
 import type { Mm } from '../../../dist/src/mm/mm.js';
 import {
-  PFN_NONE,
   freeOnePageLocked,
   freePage,
+  PFN_NONE,
   rmqueue,
   rmqueueBuddy,
 } from '../../../dist/src/mm/page_alloc.js';
@@ -50,9 +50,12 @@ describe('page_alloc', () => {
   it('never gives out overlapping blocks of mixed orders (property)', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.record({ order: fc.integer({ min: 0, max: 5 }), free: fc.boolean(), at: fc.nat(64) }), {
-          maxLength: 120,
-        }),
+        fc.array(
+          fc.record({ order: fc.integer({ min: 0, max: 5 }), free: fc.boolean(), at: fc.nat(64) }),
+          {
+            maxLength: 120,
+          },
+        ),
         (steps) => {
           const m = bootFixture({ pages: 700 });
           const held: { pfn: number; order: number }[] = [];

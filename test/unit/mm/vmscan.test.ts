@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Reclaim on one thread: the reference table, swap and back, limits, refault activation, walkers. */
 import { describe, expect, it } from 'vitest';
+import { RWSEM_WORDS, rwsemDownWrite, rwsemUpWrite } from '../../../dist/shared/rwsem.js';
 import { checkEmpty, checkQuiescent } from '../../../dist/src/mm/check.js';
 import { drainEverything } from '../../../dist/src/mm/drain.js';
 import { exitMm } from '../../../dist/src/mm/exit_mm.js';
@@ -15,7 +16,6 @@ import {
   PTE_YOUNG,
 } from '../../../dist/src/mm/mm_types.js';
 import { pteOffset } from '../../../dist/src/mm/pgtable.js';
-import { RWSEM_WORDS, rwsemDownWrite, rwsemUpWrite } from '../../../dist/shared/rwsem.js';
 import { scanControl } from '../../../dist/src/mm/scan_control.js';
 import { lruAddDrain } from '../../../dist/src/mm/swap.js';
 import { UserContext } from '../../../dist/src/mm/user.js';
@@ -29,12 +29,12 @@ import {
   reclaimStat,
 } from '../../../dist/src/mm/vmscan_folio.js';
 import { vmEvents } from '../../../dist/src/mm/vmstat.js';
-import { FIRST_VPN, bootFixture, eventOf, fixtureRegions } from '../../helpers/mm_fixture.js';
+import { bootFixture, eventOf, FIRST_VPN, fixtureRegions } from '../../helpers/mm_fixture.js';
 
 const WRITE = 1;
 const READ = 0;
 
-function touch(m: Mm, user: UserContext, pages: Iterable<number>, kind = WRITE): void {
+function touch(user: UserContext, pages: Iterable<number>, kind = WRITE): void {
   const events = Uint32Array.from(pages, (page) => eventOf(page, kind));
   expect(user.run(events, 0, events.length, 1, () => undefined)).toBe(0);
 }
@@ -56,7 +56,7 @@ describe('vmscan', () => {
   ])('young %s, referenced %s decides %d', (young, referenced, decision) => {
     const m = bootFixture();
     const user = new UserContext(m, 1, fixtureRegions());
-    touch(m, user, [3]);
+    touch(user, [3]);
     lruAddDrain(m);
     const pfn = pfnOf(m, 3);
     const pte = pteOffset(m, 1, FIRST_VPN + 3);
@@ -71,7 +71,7 @@ describe('vmscan', () => {
   it('keeps a folio whose rmap lock is taken, and leaves its bits alone', () => {
     const m = bootFixture({ lockdep: false });
     const user = new UserContext(m, 1, fixtureRegions());
-    touch(m, user, [3]);
+    touch(user, [3]);
     lruAddDrain(m);
     const pfn = pfnOf(m, 3);
     folioSet(m, pfn, PG_REFERENCED);
@@ -90,8 +90,8 @@ describe('vmscan', () => {
     const m = bootFixture({ pages: 4096, memcgMax: 300 });
     const user = new UserContext(m, 1, fixtureRegions());
     for (let round = 0; round < 4; round++) {
-      touch(m, user, range(0, 1000));
-      touch(m, user, range(0, 1000), READ);
+      touch(user, range(0, 1000));
+      touch(user, range(0, 1000), READ);
       expect(checkQuiescent(m).violations).toEqual([]);
     }
     const e = vmEvents(m);
@@ -108,10 +108,10 @@ describe('vmscan', () => {
   it('finds a lost store: a slot changed behind its back is a mismatch', () => {
     const m = bootFixture();
     const user = new UserContext(m, 1, fixtureRegions());
-    touch(m, user, [7]);
+    touch(user, [7]);
     const frame = m.frame32[0] as Int32Array;
     frame[pfnOf(m, 7) * 1024 + 1] = 999;
-    touch(m, user, [7], READ);
+    touch(user, [7], READ);
     expect(user.mismatches).toBe(1);
     expect(user.firstMismatch).toContain(`vpn ${FIRST_VPN + 7}`);
   });
@@ -119,16 +119,18 @@ describe('vmscan', () => {
   it('activates a page that refaults within the active list, and not one from long ago', () => {
     const m = bootFixture({ pages: 4096, memcgMax: 400 });
     const user = new UserContext(m, 1, fixtureRegions());
-    touch(m, user, range(0, 380));
+    touch(user, range(0, 380));
     for (let i = 0; i < 6; i++) {
-      touch(m, user, range(0, 120), READ);
+      touch(user, range(0, 120), READ);
       tryToFreeMemcgPages(m, 1, 1, () => false);
     }
     expect(lruSize(m, 1, LRU_ACTIVE_ANON)).toBeGreaterThan(0);
     const before = vmEvents(m);
-    const gone = range(120, 380).filter((page) => (Atomics.load(m.pte, pteOffset(m, 1, FIRST_VPN + page)) & 1) === 0);
+    const gone = range(120, 380).filter(
+      (page) => (Atomics.load(m.pte, pteOffset(m, 1, FIRST_VPN + page)) & 1) === 0,
+    );
     const last = gone.slice(-1);
-    touch(m, user, last, READ);
+    touch(user, last, READ);
     const after = vmEvents(m);
     expect(after.workingset_refault_anon - before.workingset_refault_anon).toBe(1);
     expect(after.workingset_activate_anon - before.workingset_activate_anon).toBe(1);
@@ -162,7 +164,7 @@ describe('check', () => {
   it.each(broken)('sees %s that is off by one', (name, spoil, says) => {
     const m = bootFixture({ pages: 4096, memcgMax: 300 });
     const user = new UserContext(m, 1, fixtureRegions());
-    touch(m, user, range(0, 1000));
+    touch(user, range(0, 1000));
     lruAddDrain(m);
     expect(checkQuiescent(m).violations).toEqual([]);
     spoil(m);

@@ -3,10 +3,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Prng } from '../../../dist/shared/prng.js';
+import { fillPage, pageWords } from '../../../dist/src/mm/content.js';
+import type { Mm } from '../../../dist/src/mm/mm.js';
 import { clusterLock, clusterUnlock } from '../../../dist/src/mm/swap_cluster.js';
 import { allocSlot } from '../../../dist/src/mm/swapfile.js';
-import type { Mm } from '../../../dist/src/mm/mm.js';
-import { fillPage, pageWords } from '../../../dist/src/mm/content.js';
 import {
   ZRAM_LZ,
   ZRAM_RAW,
@@ -81,9 +81,16 @@ describe('zram', () => {
   it('never overlaps two objects (property)', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.record({ size: fc.integer({ min: 1, max: 4096 }), drop: fc.boolean(), at: fc.nat(255) }), {
-          maxLength: 200,
-        }),
+        fc.array(
+          fc.record({
+            size: fc.integer({ min: 1, max: 4096 }),
+            drop: fc.boolean(),
+            at: fc.nat(255),
+          }),
+          {
+            maxLength: 200,
+          },
+        ),
         (steps) => {
           const m = bootFixture({ swapPages: 512 });
           const store = m.zram8 as Uint8Array;

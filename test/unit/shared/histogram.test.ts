@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: GPL-2.0-only
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createArena } from '../../../dist/shared/arena.js';

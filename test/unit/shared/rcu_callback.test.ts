@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: GPL-2.0-only
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   enterRcu,

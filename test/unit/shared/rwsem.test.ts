@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: GPL-2.0-only
 /** The read-write semaphore: sharing, exclusion, trylock rules, and that neither side starves. */
 import { afterEach, expect, it } from 'vitest';
 import { heldLocks } from '../../../dist/shared/lock_report.js';

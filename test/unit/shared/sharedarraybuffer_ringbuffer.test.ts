@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: GPL-2.0-only
 import { describe, expect, test } from 'vitest';
 import {
   RING_ALIGN_BYTES,

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: GPL-2.0-only
 import { expect, test, vi } from 'vitest';
 import { SrcuDomain } from '../../../dist/shared/srcu.js';
 import { self, THREAD_DEAD } from '../../../dist/shared/thread.js';
