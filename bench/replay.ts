@@ -97,7 +97,12 @@ function vmasOf(regions: F64): VmaSpec[] {
 }
 
 /** A machine in which `cpus` processes with all of the trace's pages fit. */
-function benchConfig(trace: ReplayTrace, cpus: number, contents: boolean, kernel: Kernel): MmConfig {
+function benchConfig(
+  trace: ReplayTrace,
+  cpus: number,
+  contents: boolean,
+  kernel: Kernel,
+): MmConfig {
   const footprint = new Set(trace.events.map((word) => word >>> 2)).size * cpus;
   const vmas = vmasOf(trace.regions);
   return {

@@ -19,13 +19,7 @@ import { type I32, LINE_BYTES } from '../../shared/types.ts';
 import { loadKernel } from '../../shared/wasm.ts';
 import { ACCESS_WINDOW_WORDS } from './limits.ts';
 import { type Mm, regionTableWords } from './mm.ts';
-import {
-  PTE_DIRTY,
-  PTE_PRESENT,
-  PTE_SHIFT,
-  PTE_WRITE,
-  PTE_YOUNG,
-} from './mm_types.ts';
+import { PTE_DIRTY, PTE_PRESENT, PTE_SHIFT, PTE_WRITE, PTE_YOUNG } from './mm_types.ts';
 import { markNonLeafYoung } from './pgtable.ts';
 
 /** Event kinds: the low two bits of an event word. */

@@ -4,30 +4,25 @@
  * Functions of src/mm take this object first (`m`); nothing of the engine is module state, so one
  * process can look into several machines.
  */
-import {
-  type ArenaBuilder,
-  attachArena,
-  createArena,
-  measureArena,
-} from '../../shared/arena.ts';
+import { type ArenaBuilder, attachArena, createArena, measureArena } from '../../shared/arena.ts';
 import { assert } from '../../shared/assert.ts';
-import { THREADS_MAX } from '../../shared/limits.ts';
-import { type RcuTable, declareRcu } from '../../shared/rcu.ts';
-import { RWSEM_WORDS } from '../../shared/rwsem.ts';
-import { type TaskTable, declareTasks } from '../../shared/task.ts';
-import { type SyncDomain, declareSync } from '../../shared/sync_domain.ts';
-import { type F64, type I32, LINE_WORDS, type U32, type U8 } from '../../shared/types.ts';
-import type { SharedMemory } from '../../shared/wasm.ts';
-import { declareHistograms } from '../../shared/histogram.ts';
 import { declareBitWait } from '../../shared/bit_lock.ts';
+import { declareHistograms } from '../../shared/histogram.ts';
+import { THREADS_MAX } from '../../shared/limits.ts';
+import { declareRcu, type RcuTable } from '../../shared/rcu.ts';
+import { RWSEM_WORDS } from '../../shared/rwsem.ts';
+import { declareSync, type SyncDomain } from '../../shared/sync_domain.ts';
+import { declareTasks, type TaskTable } from '../../shared/task.ts';
+import { type F64, type I32, LINE_WORDS, type U8, type U32 } from '../../shared/types.ts';
 import { WAIT_QUEUE_WORDS } from '../../shared/wait_queue.ts';
+import type { SharedMemory } from '../../shared/wasm.ts';
 import type { MmConfig } from './config.ts';
 import {
   ACCESS_WINDOW_WORDS,
   CPUS_MAX,
   NR_PAGE_ORDERS,
-  PAGEVEC_SIZE,
   PAGE_SIZE,
+  PAGEVEC_SIZE,
   PFN_MAX,
   PTRS_PER_TABLE,
   SWAPFILE_CLUSTER,
@@ -93,7 +88,10 @@ export const NR_HISTOGRAMS = 3;
 
 export function mmSizes(config: MmConfig): MmSizes {
   const nrZones = config.nodes.reduce((sum, node) => sum + node.zonePages.length, 0);
-  const managed = config.nodes.reduce((sum, node) => sum + node.zonePages.reduce((a, b) => a + b, 0), 0);
+  const managed = config.nodes.reduce(
+    (sum, node) => sum + node.zonePages.reduce((a, b) => a + b, 0),
+    0,
+  );
   const nrPages = 1 + managed;
   assert(nrPages <= PFN_MAX, 'memory fits in the pfn field of a page-table entry');
   const nrNodes = config.nodes.length;

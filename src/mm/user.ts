@@ -10,20 +10,22 @@
  *
  * Sections (tlb.ts) bracket accesses: left at every fault, and every SECTION_EVENTS_MAX events.
  */
-import { condResched } from '../../shared/sched.ts';
+
 import { assert } from '../../shared/assert.ts';
 import { ktimeNs } from '../../shared/ktime.ts';
+import { condResched } from '../../shared/sched.ts';
 import {
   type AccessKernel,
   type AccessWindow,
-  KIND_WRITE,
-  NEED_READ,
-  NEED_WRITE,
   accessKernelOf,
   accessWindow,
   accessWindowOf,
+  KIND_WRITE,
   markEntry,
+  NEED_READ,
+  NEED_WRITE,
 } from './access_kernel.ts';
+import { fatalSignalPending } from './charge.ts';
 import { slotTag } from './content.ts';
 import { recordLatency } from './latency.ts';
 import { PAGE_WORDS, SECTION_EVENTS_MAX, SLOTS_BYTES } from './limits.ts';
@@ -34,15 +36,8 @@ import {
   FAULT_MAJOR,
   handleMmFault,
 } from './memory.ts';
-import { fatalSignalPending } from './charge.ts';
 import { FRAME_BUFFER_PAGES, HIST_FAULT, HIST_MAJOR_FAULT, type Mm } from './mm.ts';
-import {
-  PTE_DIRTY,
-  PTE_PRESENT,
-  PTE_SHIFT,
-  PTE_SPECIAL,
-  PTE_WRITE,
-} from './mm_types.ts';
+import { PTE_DIRTY, PTE_PRESENT, PTE_SHIFT, PTE_SPECIAL, PTE_WRITE } from './mm_types.ts';
 import { PTE_NONE, pteAlloc, pteOffset } from './pgtable.ts';
 import { sectionEnter, sectionLeave } from './tlb.ts';
 

@@ -3,7 +3,11 @@
 import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { Prng } from '../../../../dist/shared/prng.js';
-import { accessKernelOf, accessWindow, accessWindowOf } from '../../../../dist/src/mm/access_kernel.js';
+import {
+  accessKernelOf,
+  accessWindow,
+  accessWindowOf,
+} from '../../../../dist/src/mm/access_kernel.js';
 import { SECTION_EVENTS_MAX } from '../../../../dist/src/mm/limits.js';
 import type { Mm } from '../../../../dist/src/mm/mm.js';
 import {
