@@ -147,6 +147,18 @@ describe('a run that does not end well', () => {
     expect(reportExitCode(report)).toBe(130);
   });
 
+  it('names broken invariants, as programs left them and after shutdown', async () => {
+    const report = await runWorkload(
+      traceWorkload([zipf(1)]),
+      {},
+      { onBoot: (m) => Atomics.add(m.memcg.own, 0, 1) },
+    );
+    expect(report.integrity.details.map((line) => line.split(':')[0])).toEqual(
+      expect.arrayContaining(['at the end of programs', 'after shutdown']),
+    );
+    expect(reportExitCode(report)).toBe(1);
+  });
+
   it('reports a panic: who, what, and no verdict on the rest', async () => {
     const workload = { processes: [program('throws'), program('touchForEver', 1)] };
     const report = await runWorkload(workload, {});
