@@ -133,7 +133,6 @@ function benchConfig(
     vmasMax: vmas.length * cpus,
     lockStat: false,
     lockdep: false,
-    debugVm: false,
     hungTaskMs: 10_000,
     seed: 1,
   };

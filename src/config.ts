@@ -201,7 +201,6 @@ export function resolveMachine(
     vmasMax: vmas,
     lockStat: full.lockStat,
     lockdep: full.lockdep,
-    debugVm: true,
     hungTaskMs: full.hungTask * 1000,
     seed: full.seed,
   };

@@ -79,8 +79,6 @@ export interface MmConfig {
   readonly vmasMax: number;
   readonly lockStat: boolean;
   readonly lockdep: boolean;
-  /** Run the walkers of check.ts at quiescent points. */
-  readonly debugVm: boolean;
   /** A thread that shows no sign of life for so long is reported as hung, in ms. */
   readonly hungTaskMs: number;
   readonly seed: number;

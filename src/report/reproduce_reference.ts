@@ -86,7 +86,6 @@ export function referenceConfig(trace: Trace, limitPages: number): MmConfig {
     vmasMax: trace.vmas.length,
     lockStat: false,
     lockdep: false,
-    debugVm: false,
     hungTaskMs: 30_000,
     seed: 1,
   };

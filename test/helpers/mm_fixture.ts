@@ -43,7 +43,6 @@ export function fixtureConfig(options: FixtureOptions = {}): MmConfig {
     vmasMax: 8,
     lockStat: false,
     lockdep: true,
-    debugVm: true,
     hungTaskMs: 10_000,
     seed: 1,
     ...rest,
