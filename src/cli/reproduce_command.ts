@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** `kreclaim reproduce NAME`: a figure that was published, beside ours. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -37,12 +38,28 @@ async function referenceRows(file: string): Promise<Map<string, ReferenceRow[]>>
   throw inputError({ file, reason: 'no row of a classic kernel under a limit', hint });
 }
 
+/** Drops the rows whose trace is not in the folder, and says so. @throws UsageError when none is left */
+function keepPresent(byTrace: Map<string, ReferenceRow[]>, dir: string): void {
+  for (const name of [...byTrace.keys()]) {
+    if (existsSync(traceFile(dir, name))) continue;
+    process.stderr.write(`${oneLine(name, 40)}: no such trace in ${dir}, left out\n`);
+    byTrace.delete(name);
+  }
+  if (byTrace.size > 0) return;
+  const hint = 'give the folder with --traces';
+  throw inputError({ file: dir, reason: 'holds no trace of the reference (NAME.ftrc.gz)', hint });
+}
+
+function traceFile(dir: string, name: string): string {
+  return join(dir, `${name}.ftrc.gz`);
+}
+
 /** Runs every row; an interrupt ends the list where it is. */
 async function runRows(byTrace: Map<string, ReferenceRow[]>, dir: string): Promise<ReproduceRow[]> {
   const done: ReproduceRow[] = [];
   const total = [...byTrace.values()].reduce((sum, rows) => sum + rows.length, 0);
   for (const [name, rows] of byTrace) {
-    const trace = await readTrace(join(dir, `${name}.ftrc.gz`));
+    const trace = await readTrace(traceFile(dir, name));
     for (const row of rows) {
       if (interruptSignal.aborted) return done;
       process.stderr.write(`${done.length + 1} of ${total}: ${oneLine(name, 40)} at ${row.frac}\n`);
@@ -69,6 +86,7 @@ async function reproduceReference(options: ReproduceOptions): Promise<void> {
   await checkWritable(options.json);
   const dir = options.traces ?? BUNDLED;
   const byTrace = await referenceRows(options.reference ?? join(BUNDLED, 'reference.json'));
+  keepPresent(byTrace, dir);
   const rows = await runRows(byTrace, dir);
   const broken = rows.filter((row) => row.mismatches > 0 || row.violations.length > 0);
   const verdict = verdictOf(rows);
