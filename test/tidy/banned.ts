@@ -9,7 +9,8 @@ import { type Finding, findAll, type SourceFile, split } from './source.ts';
 /** Main-side files that may read clocks and set timers: they watch threads and talk to people. */
 const MAIN_SIDE = /^(src\/[^/]+\.ts|src\/(cli|report)\/|bench\/|scripts\/|test\/|examples\/)/;
 
-const CLOCK = /\bDate\b|\bperformance\s*\.|\bprocess\s*\.\s*hrtime\b|\bset(?:Timeout|Interval|Immediate)\b/g;
+const CLOCK =
+  /\bDate\b|\bperformance\s*\.|\bprocess\s*\.\s*hrtime\b|\bset(?:Timeout|Interval|Immediate)\b/g;
 
 /** Clocks and timers: shared/ktime.ts, and the main thread's side. */
 export function checkClocks({ path, text }: SourceFile): Finding[] {
@@ -21,7 +22,8 @@ export function checkClocks({ path, text }: SourceFile): Finding[] {
 /** Chance: shared/prng.ts, nowhere else, tests included. */
 export function checkChance({ path, text }: SourceFile): Finding[] {
   if (path === 'shared/prng.ts') return [];
-  const pattern = /\bMath\s*\.\s*random\b|\brandom(?:Bytes|Int|UUID|FillSync)\b|\bgetRandomValues\b/g;
+  const pattern =
+    /\bMath\s*\.\s*random\b|\brandom(?:Bytes|Int|UUID|FillSync)\b|\bgetRandomValues\b/g;
   const say = (match: RegExpMatchArray) => `${match[0]}: only shared/prng.ts makes random numbers`;
   return findAll('chance', path, split(text).code, pattern, say);
 }

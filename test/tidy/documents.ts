@@ -46,7 +46,9 @@ export function checkLockOrder(code: SourceFile, document: SourceFile): Finding[
 /** Every file of the engine and the threads is in docs/kernel_map.md; every file there exists. */
 export function checkKernelMap(map: SourceFile, files: readonly SourceFile[]): Finding[] {
   const rule = 'kernel map';
-  const ours = files.map((file) => file.path).filter((path) => /^(src\/mm|kthreads)\/[^/]+\.ts$/.test(path));
+  const ours = files
+    .map((file) => file.path)
+    .filter((path) => /^(src\/mm|kthreads)\/[^/]+\.ts$/.test(path));
   const named = new Set(
     [...map.text.matchAll(/`?\b((?:(?:src\/mm|kthreads)\/)?[a-z0-9_]+\.ts)\b`?/g)].map(
       (match) => match[1] as string,
@@ -103,4 +105,24 @@ export function checkDocComments({ path, text }: SourceFile): Finding[] {
       line,
       message: `exported ${kind} ${name} has no doc comment`,
     }));
+}
+
+/** Calls that take a lock or wait: `spinLock`, `ptlLock`, `rwsemDownRead`, `waitSleep`, ... */
+const TAKES =
+  /\b(?!assert)(\w*(?:Lock|DownRead|DownWrite|LockLocked|ReadLock|Sleep)|synchronizeRcu|waitEvent\w*)\(/g;
+
+/** An exported function of the substrate or the engine that takes a lock or waits has `@context`. */
+export function checkContexts({ path, text }: SourceFile): Finding[] {
+  if (!/^(shared|src\/mm)\/[^/]+\.ts$/.test(path)) return [];
+  const { code } = split(text);
+  const lines = code.split('\n');
+  return exportsOf(text).flatMap(({ name, kind, comment, line }) => {
+    if (kind === 'class' || comment.includes('@context')) return [];
+    const end = lines.findIndex((text, at) => at >= line && text.startsWith('}'));
+    const body = lines.slice(line, end).join('\n');
+    const taken = new Set([...body.matchAll(TAKES)].map((match) => match[1] as string));
+    if (taken.size === 0) return [];
+    const message = `${name} calls ${[...taken].join(', ')} but its comment has no @context`;
+    return [{ rule: 'context', path, line, message }];
+  });
 }

@@ -26,7 +26,9 @@ export function checkHeader({ path, text }: SourceFile): Finding[] {
   const body = text.replace(/^(#!.*\n)?\/\/ SPDX.*\n/, '');
   const header = /^\s*(\/\*[\s\S]*?\*\/|(?:\/\/.*\n)+)/.exec(body)?.[1] ?? '';
   if ((header.match(/[A-Za-z]{2,}/g) ?? []).length >= 4) return [];
-  return [{ rule: 'header', path, line: 2, message: 'no header comment says what the file is for' }];
+  return [
+    { rule: 'header', path, line: 2, message: 'no header comment says what the file is for' },
+  ];
 }
 
 /** At most 600 lines a file, 100 columns a line. */
@@ -55,7 +57,8 @@ export function checkMarks({ path, text }: SourceFile): Finding[] {
 /** No test is skipped, focused or promised. */
 export function checkSkipped({ path, text }: SourceFile): Finding[] {
   const { code } = split(text);
-  const pattern = /\b(?:it|test|describe|suite|bench)(?:\.\w+)*\.(skip|only|todo|fails)\b|\bx(it|describe|test)\(/g;
+  const pattern =
+    /\b(?:it|test|describe|suite|bench)(?:\.\w+)*\.(skip|only|todo|fails)\b|\bx(it|describe|test)\(/g;
   return findAll('skipped', path, code, pattern, (match) => `${match[0]} leaves tests out`);
 }
 

@@ -59,5 +59,11 @@ export function checkPairs(files: readonly SourceFile[]): Finding[] {
 export function checkAtomics({ path, text }: SourceFile): Finding[] {
   const { code } = split(text);
   const whole = /\bAtomics\b(?!\s*\.\s*\w+\s*(?:<[^>]*>)?\()(?! as unknown as)/g;
-  return findAll('atomics', path, code, whole, () => 'call Atomics.xxx(...) directly, without alias');
+  return findAll(
+    'atomics',
+    path,
+    code,
+    whole,
+    () => 'call Atomics.xxx(...) directly, without alias',
+  );
 }
