@@ -18,8 +18,8 @@
  *
  * Guarantees: (A) as RCU's: after synchronizeSrcu no section that began before it still runs; (B) a
  * thread that died in a section is recorded in `dead` and no longer waited for.
- * Progress: readers wait-free; synchronizeSrcu blocks on readers and on other callers of the domain.
- * A section ends in the thread that began it.
+ * Progress: readers wait-free; synchronizeSrcu blocks on readers and on other callers of the
+ * domain. A section ends in the thread that began it.
  */
 import type { ArenaBuilder } from './arena.ts';
 import { assert } from './assert.ts';
@@ -33,7 +33,7 @@ import { LINE_WORDS } from './types.ts';
 import { waitFinish, waitPrepare, waitSleep, wakeUp } from './wait_queue.ts';
 
 const SRCU_COLUMNS = {
-  counts: 'i32', // @owner thread of the row, by Atomics: ENTER and LEAVE per side, one line per thread
+  counts: 'i32', // @owner thread of the row, by Atomics: ENTER and LEAVE per side
 } as const;
 
 // Words of a domain.
