@@ -5,7 +5,7 @@
  * and pops), spsc1 spsc16 (thread 0 pushes, thread 1 pops), mpsc (thread 0 pops, the others push).
  * The same rings as shared/kfifo.ts without the parking: 4096 elements, cached peer index, index
  * stores sequentially consistent, since JavaScript has no weaker ones. Both sides poll, and sleep for
- * a moment after IDLE_POLLS polls in vain, as in bench/ring_jobs.ts.
+ * a moment after IDLE_POLLS polls in vain in a row, as in bench/ring_jobs.ts.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -20,7 +20,7 @@
 #define CAPACITY 4096u
 #define MASK (CAPACITY - 1)
 #define CHUNK 512
-#define IDLE_POLLS 1000
+#define IDLE_POLLS 20000
 
 static struct {
 	atomic_uint head __attribute__((aligned(LINE)));
