@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * `kreclaim bench rcu`: what a reader pays under RCU, SRCU and a reader trylock, and what an updater
- * waits, beside C, in one run.
+ * `kreclaim bench rcu`: what a reader pays under RCU, SRCU and a reader trylock, and what an
+ * updater waits, beside C, in one run.
  *
- * Groups. `section`: one thread, ns per read section, beside the bare loop. `storm`: all threads take
- * and leave read sections of one lock or domain, M sections per second in total; the rwsem's readers
- * share a word, RCU's share nothing. `grace period`: one thread calls synchronizeRcu while two others
- * read and pass quiescent states; ns per call.
+ * Groups. `section`: one thread, ns per read section, beside the bare loop. `storm`: all threads
+ * take and leave read sections of one lock or domain, M sections per second in total; the rwsem's
+ * readers share a word, RCU's share nothing. `grace period`: one thread calls synchronizeRcu while
+ * two others read and pass quiescent states; ns per call.
  *
- * C is liburcu's QSBR flavour where it is installed, else a plain QSBR of ours (bench/native/rcu.c).
+ * C is liburcu's QSBR flavour where it is installed, else a plain QSBR of ours
+ * (bench/native/rcu.c).
  *
- * Goals: an RCU read section (`read`) <= 3 ns. Non-goal: the cost of `deref`, one Atomics.load, which
- * V8 calls out of line.
+ * Goals: an RCU read section (`read`) <= 3 ns. Non-goal: the cost of `deref`, one Atomics.load,
+ * which V8 calls out of line.
  */
 import { pathToFileURL } from 'node:url';
 import { buildNative, runNative } from './bench_native.ts';

@@ -191,7 +191,9 @@ const srcuRead: BenchPrepare = (data) => {
   };
 };
 
-/** Sections per grace period asked for: one call, so that the job's clock is looked at often enough. */
+/**
+ * Sections per grace period asked for: one call, so that the job's clock is looked at often enough.
+ */
 const synchronize: BenchPrepare = (data, index) => {
   const readers = quiescent(data, index, 0);
   if (index > 0) return (ops, stopped) => 0 * readers(ops, stopped);

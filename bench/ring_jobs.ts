@@ -6,11 +6,11 @@
  *   spsc1 spsc16   thread 0 pushes, thread 1 pops
  *   mpsc           thread 0 pops, the others push
  *
- * Both sides poll, as a user's tight loop would; one that has found the ring full or empty IDLE_POLLS
- * times in a row (the peer has lost its core) sleeps for a moment, so that a busy machine measures the
- * rings and not the scheduler's time slice. Only what the consumer took counts. A poll that finds
- * nothing costs one of the chunk's operations and counts nothing, so no job can block. All elements
- * are written and read; their sum is kept, so that the loops are.
+ * Both sides poll, as a user's tight loop would; one that has found the ring full or empty
+ * IDLE_POLLS times in a row (the peer has lost its core) sleeps for a moment, so that a busy
+ * machine measures the rings and not the scheduler's time slice. Only what the consumer took
+ * counts. A poll that finds nothing costs one of the chunk's operations and counts nothing, so no
+ * job can block. All elements are written and read; their sum is kept, so that the loops are.
  */
 import { KfifoMpsc, KfifoSpsc } from '../shared/kfifo.ts';
 import type { I32 } from '../shared/types.ts';
@@ -36,7 +36,9 @@ interface RingbufModule {
   };
 }
 
-/** @returns the ringbuf.js module, null where it is not installed (it is a development dependency) */
+/**
+ * @returns the ringbuf.js module, null where it is not installed (it is a development dependency)
+ */
 export async function loadRingbuf(): Promise<RingbufModule | null> {
   try {
     return (await import('ringbuf.js')) as unknown as RingbufModule;

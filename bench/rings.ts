@@ -2,10 +2,10 @@
 /**
  * `kreclaim bench rings`: our rings beside ringbuf.js and C, in one run.
  *
- * Groups. `one thread`: a push and a pop by the same thread, ns per element. `two threads`: elements
- * per second through the ring, both sides polling. `producers`: MPSC with one and two producers.
- * All rings hold 4096 elements of 32 bits; C publishes with sequentially consistent stores, as
- * JavaScript must.
+ * Groups. `one thread`: a push and a pop by the same thread, ns per element. `two threads`:
+ * elements per second through the ring, both sides polling. `producers`: MPSC with one and two
+ * producers. All rings hold 4096 elements of 32 bits; C publishes with sequentially consistent
+ * stores, as JavaScript must.
  *
  * Goals: SPSC at least 2 x ringbuf.js one element at a time, 4 x in batches of 16.
  * Non-goal: rates of a paced stream; polling both ends without pause is the worst case for a ring.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * The parallel campaign: every trace at several sizes of memory, CPUs sharing one address space or
- * each with its own, global pressure and a group's limit. Every run must end with no mismatch and no
- * violation.
+ * each with its own, global pressure and a group's limit. Every run must end with no mismatch and
+ * no violation.
  *
  *   node scripts/campaign.mjs [DIR ...]   traces: files or folders (default: traces/)
  *     --parts 25,50,75,90   memory in percent of the footprint

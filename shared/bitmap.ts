@@ -2,10 +2,10 @@
 /**
  * Bitmaps: bit `n` is bit `n & 31` of word `base + (n >> 5)` of an i32 column.
  *
- * Every function takes `base`, the word where the bitmap starts, so that many bitmaps share a column.
- * Plain functions need the bitmap's lock or its single owner; the `Atomic` ones are for bitmaps that
- * several threads write, and are wait-free. Searches read plainly: under a lock they are exact, without
- * one they give a hint that the caller confirms with an atomic operation.
+ * Every function takes `base`, the word where the bitmap starts, so that many bitmaps share a
+ * column. Plain functions need the bitmap's lock or its single owner; the `Atomic` ones are for
+ * bitmaps that several threads write, and are wait-free. Searches read plainly: under a lock they
+ * are exact, without one they give a hint that the caller confirms with an atomic operation.
  */
 import type { I32 } from './types.ts';
 

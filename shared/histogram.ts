@@ -2,17 +2,17 @@
 /**
  * Latency histogram: log-linear buckets of nanoseconds.
  *
- * Below 2 x SUB a bucket is one nanosecond; above, every power of two has SUB buckets, so a bucket is
- * at most 1/SUB (6.25 %) of its value wide. A histogram is HISTOGRAM_CELLS i32 cells, plus its largest
- * and its total value (f64). It belongs to one thread; histograms add cell by cell, so a
+ * Below 2 x SUB a bucket is one nanosecond; above, every power of two has SUB buckets, so a bucket
+ * is at most 1/SUB (6.25 %) of its value wide. A histogram is HISTOGRAM_CELLS i32 cells, plus its
+ * largest and its total value (f64). It belongs to one thread; histograms add cell by cell, so a
  * report merges the threads'.
  *
  *   value   0 1 2 .. 31 | 32-33 34-35 .. 62-63 | 64-67 ..      bucket width
  *   index   0 1 2 .. 31 | 32    33    .. 47    | 48    ..      1, 1, 2, 4, 8 ...
  *
- * Guarantees: (A) a percentile is at least the true one and less than 1/SUB above it, and never above
- * the maximum; (B) merging loses nothing; (C) values above HISTOGRAM_NS_MAX (18 minutes) count in the
- * last bucket and keep their true maximum. Cells wrap after 2^32 entries.
+ * Guarantees: (A) a percentile is at least the true one and less than 1/SUB above it, and never
+ * above the maximum; (B) merging loses nothing; (C) values above HISTOGRAM_NS_MAX (18 minutes)
+ * count in the last bucket and keep their true maximum. Cells wrap after 2^32 entries.
  */
 import type { ArenaBuilder } from './arena.ts';
 import { assert } from './assert.ts';

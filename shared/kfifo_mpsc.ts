@@ -127,7 +127,10 @@ export class KfifoMpsc {
     }
   }
 
-  /** Adds one element, sleeping while the ring is full. @returns false on timeout @context any; sleeps */
+  /**
+   * Adds one element, sleeping while the ring is full. @returns false on timeout @context any;
+   * sleeps
+   */
   pushWait(value: number, timeoutMs = Infinity): boolean {
     let deadline = -1;
     while (!this.push(value)) {
@@ -142,7 +145,9 @@ export class KfifoMpsc {
     return true;
   }
 
-  /** Takes one element, sleeping until there is one. @returns undefined on timeout @context consumer */
+  /**
+   * Takes one element, sleeping until there is one. @returns undefined on timeout @context consumer
+   */
   popWait(timeoutMs = Infinity): number | undefined {
     const value = this.pop();
     if (value !== undefined) return value;

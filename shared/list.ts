@@ -3,8 +3,8 @@
  * Intrusive doubly linked lists of indices, as the kernel's `list_head`.
  *
  * A list lives in two i32 columns, `next` and `prev`, indexed by the node (a pfn, a folio, a slot).
- * It is circular through a head: a row of the same columns that is no node, for example one past the
- * last pfn. A node is on at most one list of a pair of columns at a time.
+ * It is circular through a head: a row of the same columns that is no node, for example one past
+ * the last pfn. A node is on at most one list of a pair of columns at a time.
  *
  *   next[node] state
  *   >= 0       on a list (or a head: a head that names itself is an empty list)
@@ -14,7 +14,8 @@
  * (C) neighbours are checked to name the node before a delete, as CONFIG_DEBUG_LIST does.
  * Not promised: that a node is on the list whose head the caller thinks of. Zeroed columns are not
  * initialised: row 0 would be everybody's neighbour.
- * Progress: wait-free, O(1), but for the walks. Accesses are plain: the caller holds the list's lock.
+ * Progress: wait-free, O(1), but for the walks. Accesses are plain: the caller holds the list's
+ * lock.
  */
 import { assert } from './assert.ts';
 import type { I32 } from './types.ts';
@@ -125,20 +126,27 @@ function splice(next: I32, prev: I32, from: number, before: number, after: numbe
   listInit(next, prev, from);
 }
 
-/** Moves all of list `from` to the front of list `to`, in order; `from` ends empty. @context both locks */
+/**
+ * Moves all of list `from` to the front of list `to`, in order; `from` ends empty. @context both
+ * locks
+ */
 export function listSplice(next: I32, prev: I32, from: number, to: number): void {
   assert(from !== to, 'list: splice onto itself');
   splice(next, prev, from, to, next[to] as number);
 }
 
-/** Moves all of list `from` to the tail of list `to`, in order; `from` ends empty. @context both locks */
+/**
+ * Moves all of list `from` to the tail of list `to`, in order; `from` ends empty. @context both
+ * locks
+ */
 export function listSpliceTail(next: I32, prev: I32, from: number, to: number): void {
   assert(from !== to, 'list: splice onto itself');
   splice(next, prev, from, prev[to] as number, to);
 }
 
 /**
- * Moves the list's head so that `node` becomes its first node: what stood before it goes to the tail.
+ * Moves the list's head so that `node` becomes its first node: what stood before it goes to the
+ * tail.
  * @param node on the list of `head` @context the list's lock
  */
 export function listRotateTo(next: I32, prev: I32, head: number, node: number): void {

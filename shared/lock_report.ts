@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
- * Reports on the locks of a domain: /proc/lock_stat, and what a thread holds or waits for. They read
- * the arena only, so that a thread outside the domain, such as the main thread, can make them.
+ * Reports on the locks of a domain: /proc/lock_stat, and what a thread holds or waits for. They
+ * read the arena only, so that a thread outside the domain, such as the main thread, can make them.
  */
 import { type HeldLock, heldOf } from './held_locks.ts';
 import { clearLockStat, type LockStatRow, sumLockStat } from './lock_stat.ts';

@@ -142,7 +142,9 @@ function awaitHead(words: I32, base: number, nodes: I32, cls: number, before: nu
   }
 }
 
-/** Waits for the one that swapped TAIL after this thread to say who it is. Bounded by its progress. */
+/**
+ * Waits for the one that swapped TAIL after this thread to say who it is. Bounded by its progress.
+ */
 function awaitLink(words: I32, base: number, nodes: I32, cls: number): number {
   const link = self.id * LINE_WORDS + NODE_NEXT;
   for (let spins = 0; spins < SPIN_LIMIT; spins++) {

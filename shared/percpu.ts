@@ -7,13 +7,13 @@
  *   events  f64 cells that only grow (pgfault, pgscan_kswapd). One row per thread, written by it alone
  *           with plain increments; a reader adds the rows. Exact to 2^53.
  *   state   i32 values that go up and down (nr_free_pages). A thread collects a difference of its own
- *           and folds it into the global word when it passes the threshold. `read` is off by at most
- *           threads x threshold; `readExact` adds the differences.
+ *           and folds it into the global word when it passes the threshold. `read` is off by at
+ *           most threads x threshold; `readExact` adds the differences.
  *
  * Guarantees: (A) a sum that is read after the writers stopped (joined, or at a barrier) is exact;
  * (B) the sum of a thread's own writes is exact for that thread at any time.
- * Not promised: a consistent snapshot across counters, or that a sum read while others write ever held
- * at one instant. Progress: wait-free.
+ * Not promised: a consistent snapshot across counters, or that a sum read while others write ever
+ * held at one instant. Progress: wait-free.
  */
 import type { ArenaBuilder } from './arena.ts';
 import { assert } from './assert.ts';
@@ -116,7 +116,9 @@ export function percpuStateRead(table: PercpuStateTable, index: number): number 
   return Atomics.load(table.global, index);
 }
 
-/** @returns the folded value plus every thread's difference @context any; exact when writers rest */
+/**
+ * @returns the folded value plus every thread's difference @context any; exact when writers rest
+ */
 export function percpuStateReadExact(table: PercpuStateTable, index: number): number {
   const { diff, stride } = table;
   assert(index >= 0 && index < table.nr, 'state counter out of range');
@@ -133,7 +135,10 @@ export class PercpuState {
   readonly #base: number;
   readonly #threshold: number;
 
-  /** @param thread this thread's id @param threshold fold when a difference passes it; 0 folds always */
+  /**
+   * @param thread this thread's id @param threshold fold when a difference passes it; 0 folds
+   *   always
+   */
   constructor(table: PercpuStateTable, thread: number, threshold = STATE_THRESHOLD) {
     assert(thread >= 0 && thread < THREADS_MAX, 'thread id out of range');
     assert(threshold >= 0, 'negative fold threshold');

@@ -9,10 +9,10 @@
  *                      condResched does), or it is offline (asleep: every park says so)
  *   grace period       a time in which every online thread passed a quiescent state
  *
- * Words: GP is the number of the newest grace period, COMPLETED the newest that ended; both run over
- * i32 and skip 0. A thread's row holds the GP that it saw at its last quiescent state, 0 offline.
- * A caller that reads GP = s needs a grace period that starts later: any number after s. At most one
- * thread, the driver, runs one; callers that wait meanwhile share the next.
+ * Words: GP is the number of the newest grace period, COMPLETED the newest that ended; both run
+ * over i32 and skip 0. A thread's row holds the GP that it saw at its last quiescent state, 0
+ * offline. A caller that reads GP = s needs a grace period that starts later: any number after s.
+ * At most one thread, the driver, runs one; callers that wait meanwhile share the next.
  *
  *   updater                              reader
  *   rcuAssignPointer(p, new)             rcuReadLock()
@@ -22,13 +22,15 @@
  *   reuse old
  *
  * Guarantees. (A) After synchronizeRcu returns, no section that began before it was called still
- * runs. (B) A section that begins after an rcuAssignPointer whose grace period has ended sees the new
- * value. (C) Callbacks of one thread run in order, each after a grace period that began after it was
- * queued (overflow: see callRcu). (D) A thread that dies online does not hang a grace period; it is
- * recorded. (E) A thread that holds one up longer than stallMs is named, and waited for.
+ * runs. (B) A section that begins after an rcuAssignPointer whose grace period has ended sees the
+ * new value. (C) Callbacks of one thread run in order, each after a grace period that began after
+ * it was queued (overflow: see callRcu). (D) A thread that dies online does not hang a grace
+ * period; it is recorded. (E) A thread that holds one up longer than stallMs is named, and waited
+ * for.
  * Not promised: a bound on the length of a grace period; a thread that neither sleeps nor calls
  * rcuQuiescent holds it up for ever.
- * Progress: readers are wait-free; synchronizeRcu blocks on every online thread, never on a sleeper.
+ * Progress: readers are wait-free; synchronizeRcu blocks on every online thread, never on a
+ * sleeper.
  */
 import { assert } from './assert.ts';
 import { cpuRelax } from './cpu_relax.ts';
@@ -86,7 +88,9 @@ export function enterRcu(table: RcuTable, id: number): void {
   current = table;
 }
 
-/** Ends the registration. @context not inside a reader; the thread reads nothing under RCU after it */
+/**
+ * Ends the registration. @context not inside a reader; the thread reads nothing under RCU after it
+ */
 export function leaveRcu(): void {
   rcuUnregisterThread();
   current = null;
@@ -119,7 +123,9 @@ export function synchronizeRcu(): void {
   }
 }
 
-/** @returns a cookie for a grace period that starts now, valid for 2^31 grace periods @context any */
+/**
+ * @returns a cookie for a grace period that starts now, valid for 2^31 grace periods @context any
+ */
 export function getStateSynchronizeRcu(): number {
   return Atomics.load(rcuDomain().words, RCU_GP);
 }

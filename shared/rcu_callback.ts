@@ -2,17 +2,17 @@
 /**
  * callRcu: run a function after a grace period, without waiting for it.
  *
- * Functions do not cross threads, so a callback is a registered function id and one i32. Every thread
- * has a bounded queue in the arena that it alone fills; the rcu_gp thread empties them all, pass by
- * pass: note how far each queue reaches, wait for a grace period, run what was noted.
+ * Functions do not cross threads, so a callback is a registered function id and one i32. Every
+ * thread has a bounded queue in the arena that it alone fills; the rcu_gp thread empties them all,
+ * pass by pass: note how far each queue reaches, wait for a grace period, run what was noted.
  *
  *   queue of a thread    free-running i32 counts, entry = count mod entries
  *   tail .. head-1       queued; the pass owner runs them in order and moves tail past each
  *   head - tail = size   full: callRcu waits for a grace period itself and runs the function inline
  *
- * Guarantees: (A) a function runs after a grace period that began after callRcu was called; (B) those
- * of one thread run in order, but one that found the queue full runs before those still queued;
- * (C) rcuBarrier returns when all that was queued before it has run.
+ * Guarantees: (A) a function runs after a grace period that began after callRcu was called; (B)
+ * those of one thread run in order, but one that found the queue full runs before those still
+ * queued; (C) rcuBarrier returns when all that was queued before it has run.
  * Progress: callRcu is wait-free unless the queue is full.
  */
 import { assert, bug } from './assert.ts';
@@ -110,7 +110,8 @@ export function rcuGpPass(table: RcuTable): number {
 }
 
 /**
- * Sleeps until a callback is queued that no other thread is about to run, or somebody wakes queue RCU_WORK (a stop request does).
+ * Sleeps until a callback is queued that no other thread is about to run, or somebody wakes queue
+ * RCU_WORK (a stop request does).
  * @param stop tested after every wake-up: true ends the wait
  * @param timeoutMs bound, Infinity for none
  * @returns false when the time ran out

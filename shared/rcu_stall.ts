@@ -95,7 +95,9 @@ export function rcuStalls(table: RcuTable): RcuStall[] {
   return list;
 }
 
-/** One line for a log: `rcu: grace period 7 waits 2000 ms for kswapd0/3, in a reader (nesting 1)`. */
+/**
+ * One line for a log: `rcu: grace period 7 waits 2000 ms for kswapd0/3, in a reader (nesting 1)`.
+ */
 export function formatRcuStall(stall: RcuStall): string {
   const who = threadLabel(stall.thread);
   if (stall.kind === RCU_DEAD) {

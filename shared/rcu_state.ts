@@ -112,8 +112,8 @@ export function rcuQuiescent(): void {
 
 /**
  * Begins an extended quiescent state: the thread is about to sleep. Nests. No-op for a thread that
- * is not registered. Inside a reader the thread stays online, so that a spinlock may park there: the
- * grace period then waits for it, as it must.
+ * is not registered. Inside a reader the thread stays online, so that a spinlock may park there:
+ * the grace period then waits for it, as it must.
  * @context any; followed by `rcuOnline`
  */
 export function rcuOffline(): void {
@@ -129,8 +129,8 @@ export function rcuOnline(): void {
   if (offlineDepth <= 0) bug('rcuOnline without rcuOffline');
   if (--offlineDepth > 0 || nest >= 0) return;
   gpSeen = Atomics.load(rows.words, RCU_GP);
-  // PAIRS(rcu-online): this store comes before any pointer that the thread then reads. A driver that
-  // still saw 0 published its update before, so those reads see the update.
+  // PAIRS(rcu-online): this store comes before any pointer that the thread then reads. A driver
+  // that still saw 0 published its update before, so those reads see the update.
   Atomics.store(rows.seen, row, gpSeen);
   nest = 0;
 }

@@ -3,8 +3,8 @@
  * A ring buffer of 32-bit integers on a SharedArrayBuffer of yours: one producing thread, one
  * consuming thread. The public face of KfifoSpsc (kfifo.ts has the state table and the guarantees).
  *
- * Nothing needs setting up but zeroed memory: each side constructs a SharedArrayBufferRingBuffer over
- * the same bytes with the same capacity. The first writes a header; the second checks it.
+ * Nothing needs setting up but zeroed memory: each side constructs a SharedArrayBufferRingBuffer
+ * over the same bytes with the same capacity. The first writes a header; the second checks it.
  *
  *   const bytes = SharedArrayBufferRingBuffer.sizeBytes(1024);
  *   const sab = new SharedArrayBuffer(bytes);                   // main thread; sent to both workers
@@ -89,7 +89,9 @@ export class SharedArrayBufferRingBuffer {
     return this.#ring.pop();
   }
 
-  /** Adds as many of `from[offset .. offset+count-1]` as fit. @returns how many @context producer */
+  /**
+   * Adds as many of `from[offset .. offset+count-1]` as fit. @returns how many @context producer
+   */
   pushBatch(from: Int32Array, offset = 0, count = from.length - offset): number {
     checkRange(from, offset, count);
     return this.#ring.pushBatch(from, offset, count);
@@ -107,12 +109,17 @@ export class SharedArrayBufferRingBuffer {
     return this.#ring.popBatch(into, offset, count);
   }
 
-  /** Adds an element, sleeping while full. @returns false when the time ran out @context producer */
+  /**
+   * Adds an element, sleeping while full. @returns false when the time ran out @context producer
+   */
   pushWait(value: number, timeoutMs = Infinity): boolean {
     return this.#ring.pushWait(value, timeoutMs);
   }
 
-  /** Takes an element, sleeping while empty. @returns undefined when the time ran out @context consumer */
+  /**
+   * Takes an element, sleeping while empty. @returns undefined when the time ran out @context
+   * consumer
+   */
   popWait(timeoutMs = Infinity): number | undefined {
     return this.#ring.popWait(timeoutMs);
   }

@@ -18,7 +18,8 @@
  *
  * Guarantees: (A) as RCU's: after synchronizeSrcu no section that began before it still runs; (B) a
  * thread that died in a section is recorded in `dead` and no longer waited for.
- * Progress: readers wait-free; synchronizeSrcu blocks on readers and on other callers of the domain.
+ * Progress: readers wait-free; synchronizeSrcu blocks on readers and on other callers of the
+ * domain.
  * A section ends in the thread that began it.
  */
 import type { ArenaBuilder } from './arena.ts';

@@ -12,9 +12,9 @@
  *
  * Guarantees: (A) a drained record is one that was written, in order, never twice; (B) what was
  * overwritten before it was drained is counted in `lost`; (C) the writer never waits.
- * How a torn record is seen: the drainer reads sequence, words, sequence, then HEAD again; the record
- * is dropped unless all three say that the writer has not come round. Plain words are read while they
- * may be written; that is harmless since such a record is dropped.
+ * How a torn record is seen: the drainer reads sequence, words, sequence, then HEAD again; the
+ * record is dropped unless all three say that the writer has not come round. Plain words are read
+ * while they may be written; that is harmless since such a record is dropped.
  * Progress: the writer is wait-free; a drain is bounded by `entries`.
  */
 import type { ArenaBuilder } from './arena.ts';

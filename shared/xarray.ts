@@ -2,25 +2,25 @@
 /**
  * Sparse table: unsigned 32-bit index -> non-zero i32 value, as the kernel's XArray.
  *
- * A radix tree of 64-slot nodes from a pool in the arena; many tables share a pool. A head word says
- * where the tree starts:
+ * A radix tree of 64-slot nodes from a pool in the arena; many tables share a pool. A head word
+ * says where the tree starts:
  *
  *   head     height(3) | node(26)   height 0: empty.   height h holds indices below 64^h
  *   node     64 slots: children (node numbers) above the last level, values in it; 0 is absent
  *   marks    3 bits per slot; a set bit above the last level says that some entry below has the mark
  *
  * Writers (store, erase, marks) hold the table's lock. Lookups (load, next) need no lock: they run
- * inside an RCU read section and see each entry as it was before or after a concurrent write. A node
- * that is taken out is handed to the pool's `free` hook, which must return it with `xaFreeNode` only
- * after a grace period; without concurrent lookups it may do so at once.
+ * inside an RCU read section and see each entry as it was before or after a concurrent write. A
+ * node that is taken out is handed to the pool's `free` hook, which must return it with
+ * `xaFreeNode` only after a grace period; without concurrent lookups it may do so at once.
  *
  *   writer                                  lookup
  *   fill the new node with plain stores     node = Atomics.load(slot)
  *   Atomics.store(slot, node)               its words are those that the writer filled in
  *
  * Guarantees: (A) a lookup sees an entry that was stored before it began and not erased until it
- * ended; (B) store keeps the table unchanged when the pool is empty; (C) a table whose last entry is
- * erased holds no node. Not promised: a snapshot across several lookups.
+ * ended; (B) store keeps the table unchanged when the pool is empty; (C) a table whose last entry
+ * is erased holds no node. Not promised: a snapshot across several lookups.
  * Progress: lookups are wait-free; writers take the pool's spinlock when a node comes or goes.
  */
 import { assert } from './assert.ts';
@@ -158,7 +158,9 @@ export class Xarray {
     return value;
   }
 
-  /** Sets a mark on an entry that is there. @param mark 0 .. XA_MARKS-1 @context the table's lock */
+  /**
+   * Sets a mark on an entry that is there. @param mark 0 .. XA_MARKS-1 @context the table's lock
+   */
   setMark(index: number, mark: number): void {
     assert(mark >= 0 && mark < XA_MARKS, 'xarray mark out of range');
     assert(this.load(index) !== 0, 'xarray mark on an absent entry');
@@ -226,7 +228,10 @@ export class Xarray {
     return true;
   }
 
-  /** Fills #path with the nodes over `index`, from the last level up. @returns 0, or the level where it ends */
+  /**
+   * Fills #path with the nodes over `index`, from the last level up. @returns 0, or the level where
+   * it ends
+   */
   #walk(index: number): number {
     const { slots } = this.#pool;
     const head = this.#heads[this.#at] as number;
@@ -283,7 +288,10 @@ export class Xarray {
     return this.#searchNode(head & NODE_MASK, height - 1, 0, start, mark);
   }
 
-  /** @param base first index under the node @param from first index wanted, at or after base or below it */
+  /**
+   * @param base first index under the node @param from first index wanted, at or after base or
+   *   below it
+   */
   #searchNode(node: number, level: number, base: number, from: number, mark: number): number {
     const { slots } = this.#pool;
     const span = 2 ** (SHIFT * level);
@@ -309,7 +317,10 @@ export class Xarray {
     meta[at] = (meta[at] as number) + delta;
   }
 
-  /** Clears the mark of an entry, and of the levels above where no other entry has it. @context #walk was run */
+  /**
+   * Clears the mark of an entry, and of the levels above where no other entry has it. @context
+   * #walk was run
+   */
   #unmark(index: number, mark: number): void {
     const height = (this.#heads[this.#at] as number) >>> HEIGHT_SHIFT;
     for (let level = 0; level < height; level++) {

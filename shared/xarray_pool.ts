@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
- * The nodes of sparse tables (xarray.ts): a fixed pool in the arena with a free list under a spinlock.
+ * The nodes of sparse tables (xarray.ts): a fixed pool in the arena with a free list under a
+ * spinlock.
  *
  *   node state   COUNT in its row            who may touch it
  *   free         next free node, 0 the last  the holder of the pool's lock
@@ -36,7 +37,10 @@ export interface XaPool {
   readonly cls: number;
 }
 
-/** @param nodes nodes that all tables together can have (node 0 is not used) @param cls class of the pool's lock */
+/**
+ * @param nodes nodes that all tables together can have (node 0 is not used) @param cls class of the
+ *   pool's lock
+ */
 export function declareXaPool(builder: ArenaBuilder, name: string, nodes: number, cls = 0): XaPool {
   assert(nodes >= 0 && nodes <= XA_NODES_MAX, 'too many xarray nodes');
   const rows = nodes + 1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * C peer of the replay bench: the same work over the same layout, in the order that is natural in C.
+ * C peer of the replay bench: the same work over the same layout, in the order that is natural in
+ * C.
  * replay MS CASE THREADS FILE: every thread replays the events of FILE, in an address space of its
  * own, again and again for MS milliseconds. Prints events per second.
  *

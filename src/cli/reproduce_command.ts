@@ -38,7 +38,10 @@ async function referenceRows(file: string): Promise<Map<string, ReferenceRow[]>>
   throw inputError({ file, reason: 'no row of a classic kernel under a limit', hint });
 }
 
-/** Drops the rows whose trace is not in the folder, and says so. @throws UsageError when none is left */
+/**
+ * Drops the rows whose trace is not in the folder, and says so. @throws UsageError when none is
+ * left
+ */
 function keepPresent(byTrace: Map<string, ReferenceRow[]>, dir: string): void {
   for (const name of [...byTrace.keys()]) {
     if (existsSync(traceFile(dir, name))) continue;

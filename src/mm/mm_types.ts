@@ -125,7 +125,9 @@ export const SLOT_COLUMNS = {
   memcg: 'u16', // @guardedBy swap_cluster  group that the slot is charged to
 } as const;
 
-/** What a page holds besides its CPU slots: enough to make its fill again. One row per pfn or slot. */
+/**
+ * What a page holds besides its CPU slots: enough to make its fill again. One row per pfn or slot.
+ */
 export const CLUSTER_COLUMNS = {
   free: 'i32', // @guardedBy swap_cluster  @racy allocation scan: a stale count costs one visit
   hint: 'i32', // @guardedBy swap_cluster  where the search for a free slot starts
@@ -140,7 +142,8 @@ export const ZRAM_COLUMNS = {
 
 export type PageTable = Columns<typeof PAGE_COLUMNS>;
 
-// --- page flags -----------------------------------------------------------------------------------
+// --- page flags
+// -----------------------------------------------------------------------------------
 export const PG_LOCKED = 1 << 0;
 /** Somebody sleeps for the folio lock or the end of writeback. */
 export const PG_WAITERS = 1 << 1;
@@ -163,7 +166,8 @@ export const PG_READAHEAD = 1 << 15;
 /** Never allocated: the zero page. */
 export const PG_RESERVED = 1 << 16;
 
-// --- LRU lists --------------------------------------------------------------------------------------
+// --- LRU lists
+// --------------------------------------------------------------------------------------
 export const LRU_INACTIVE_ANON = 0;
 export const LRU_ACTIVE_ANON = 1;
 export const LRU_INACTIVE_FILE = 2;
@@ -171,7 +175,8 @@ export const LRU_ACTIVE_FILE = 3;
 export const LRU_UNEVICTABLE = 4;
 export const NR_LRU_LISTS = 5;
 
-// --- address spaces -----------------------------------------------------------------------------------
+// --- address spaces
+// -----------------------------------------------------------------------------------
 export const VM_WRITE = 2;
 export const VM_EXEC = 4;
 export const VM_LOCKED = 8;
@@ -185,13 +190,15 @@ export const MMF_OOM_SKIP = 2;
 /** exit_mmap has begun. */
 export const MMF_EXITING = 4;
 
-// --- swap -----------------------------------------------------------------------------------------------
+// --- swap
+// -----------------------------------------------------------------------------------------------
 export const SWAP_HAS_CACHE = 0x40;
 export const SWAP_MAP_MAX = 0x3e;
 /** The slot is broken or reserved: never allocated. */
 export const SWAP_MAP_BAD = 0x3f;
 
-// --- page-table entries ---------------------------------------------------------------------------------
+// --- page-table entries
+// ---------------------------------------------------------------------------------
 //   present:   pfn 23 | unused | SPECIAL 4 | DIRTY 3 | YOUNG 2 | WRITE 1 | PRESENT 0
 //   swapped:   slot 23 | ... | PRESENT 0 clear; 0 is empty
 //   non-leaf:  table 23 | YOUNG 2 | PRESENT 0

@@ -30,7 +30,9 @@ const OOM_REPORTS_MAX = 16;
 /** How long a task that lost the race waits before it looks again: a jiffy. */
 const OOM_WAIT_MS = 4;
 
-/** Badness: mapped pages, swap entries and page tables (oom_badness). -1 when it cannot be chosen. */
+/**
+ * Badness: mapped pages, swap entries and page tables (oom_badness). -1 when it cannot be chosen.
+ */
 function oomBadness(m: Mm, mm: number): number {
   const flags = Atomics.load(m.mm.flags, mm);
   if (Atomics.load(m.mm.users, mm) === 0 || (flags & (MMF_OOM_SKIP | MMF_EXITING)) !== 0) return -1;

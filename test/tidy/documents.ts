@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Documents that must not drift from the code: the lock order, the map of files to the kernel's, and
- * the comments on what is exported.
+ * Documents that must not drift from the code: the lock order, the map of files to the kernel's,
+ * and the comments on what is exported.
  */
 import { type Finding, findAll, lineAt, type SourceFile, split } from './source.ts';
 
@@ -111,7 +111,9 @@ export function checkDocComments({ path, text }: SourceFile): Finding[] {
 const TAKES =
   /\b(?!assert)(\w*(?:Lock|DownRead|DownWrite|LockLocked|ReadLock|Sleep)|synchronizeRcu|waitEvent\w*)\(/g;
 
-/** An exported function of the substrate or the engine that takes a lock or waits has `@context`. */
+/**
+ * An exported function of the substrate or the engine that takes a lock or waits has `@context`.
+ */
 export function checkContexts({ path, text }: SourceFile): Finding[] {
   if (!/^(shared|src\/mm)\/[^/]+\.ts$/.test(path)) return [];
   const { code } = split(text);

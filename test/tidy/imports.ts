@@ -107,7 +107,9 @@ export interface Allowed {
 
 const names = (table: unknown): string[] => Object.keys((table ?? {}) as object).sort();
 
-/** package.json names exactly the packages that were argued for, and each at run time is imported. */
+/**
+ * package.json names exactly the packages that were argued for, and each at run time is imported.
+ */
 export function checkDependencies(
   packageText: string,
   allowed: Allowed,

@@ -61,7 +61,9 @@ function needOf(word: i32): i32 {
   return (word & 3) == KIND_WRITE ? NEED_WRITE : NEED_READ;
 }
 
-/** Returns the address of the first event that faults, or `end`. Pfns go to `pfns` bytes further on. */
+/**
+ * Returns the address of the first event that faults, or `end`. Pfns go to `pfns` bytes further on.
+ */
 export function access(
   first: usize,
   end: usize,
