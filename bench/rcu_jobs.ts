@@ -45,6 +45,9 @@ export interface RcuBenchSetup {
   readonly ids: I32;
 }
 
+/** Sections per operation asked for: a section is so short that the chunk's clock would show. */
+const PER_OP = 16;
+
 const POINTER = 0;
 const COUNT = LINE_WORDS;
 const RWSEM = 2 * LINE_WORDS;
@@ -83,120 +86,125 @@ export function setupBench(setup: unknown): void {
 
 const wordsOf = (data: unknown): I32 => (data as RcuJobData).words;
 
+// The loops are functions of the module, not closures of a job: one copy each, compiled for itself.
+
+function bareLoop(words: I32, count: number): void {
+  let sum = 0;
+  for (let i = 0; i < count; i++) sum ^= words[POINTER + (i & 15)] as number;
+  sink ^= sum;
+}
+
+function readLoop(words: I32, count: number): void {
+  let sum = 0;
+  for (let i = 0; i < count; i++) {
+    rcuReadLock();
+    sum ^= words[POINTER + (i & 15)] as number;
+    rcuReadUnlock();
+  }
+  sink ^= sum;
+}
+
+function derefLoop(words: I32, count: number): void {
+  let sum = 0;
+  for (let i = 0; i < count; i++) {
+    rcuReadLock();
+    sum ^= rcuDereference(words, POINTER);
+    rcuReadUnlock();
+  }
+  sink ^= sum;
+}
+
+function quiescentLoop(words: I32, count: number): void {
+  let sum = 0;
+  for (let i = 0; i < count; i++) {
+    rcuReadLock();
+    sum ^= rcuDereference(words, POINTER);
+    rcuReadUnlock();
+    rcuQuiescent();
+  }
+  sink ^= sum;
+}
+
+function refLoop(words: I32, count: number): void {
+  let sum = 0;
+  for (let i = 0; i < count; i++) {
+    rcuReadLock();
+    sum ^= rcuDereference(words, POINTER);
+    Atomics.add(words, COUNT, 1);
+    rcuReadUnlock();
+    Atomics.sub(words, COUNT, 1);
+  }
+  sink ^= sum;
+}
+
+function tryreadLoop(words: I32, count: number): number {
+  let sum = 0;
+  let taken = 0;
+  for (let i = 0; i < count; i++) {
+    if (!rwsemTryRead(words, RWSEM, 0)) continue;
+    sum ^= words[POINTER] as number;
+    rwsemUpRead(words, RWSEM, 0);
+    taken++;
+  }
+  sink ^= sum;
+  return taken;
+}
+
+function srcuLoop(words: I32, count: number, domain: SrcuDomain): void {
+  let sum = 0;
+  for (let i = 0; i < count; i++) {
+    const side = domain.readLock();
+    sum ^= words[POINTER] as number;
+    domain.readUnlock(side);
+  }
+  sink ^= sum;
+}
+
+/** A job that is online while it loops. */
+function online(loop: (words: I32, count: number) => void): BenchPrepare {
+  return (data) => {
+    const words = wordsOf(data);
+    return (ops) => {
+      rcuOnline();
+      loop(words, ops * PER_OP);
+      rcuOffline();
+      return ops * PER_OP;
+    };
+  };
+}
+
 const bare: BenchPrepare = (data) => {
   const words = wordsOf(data);
   return (ops) => {
-    let sum = 0;
-    for (let i = 0; i < ops; i++) sum ^= words[POINTER + (i & 15)] as number;
-    sink ^= sum;
-    return ops;
-  };
-};
-
-const read: BenchPrepare = (data) => {
-  const words = wordsOf(data);
-  return (ops) => {
-    rcuOnline();
-    let sum = 0;
-    for (let i = 0; i < ops; i++) {
-      rcuReadLock();
-      sum ^= words[POINTER + (i & 15)] as number;
-      rcuReadUnlock();
-    }
-    sink ^= sum;
-    rcuOffline();
-    return ops;
-  };
-};
-
-const deref: BenchPrepare = (data) => {
-  const words = wordsOf(data);
-  return (ops) => {
-    rcuOnline();
-    let sum = 0;
-    for (let i = 0; i < ops; i++) {
-      rcuReadLock();
-      sum ^= rcuDereference(words, POINTER);
-      rcuReadUnlock();
-    }
-    sink ^= sum;
-    rcuOffline();
-    return ops;
-  };
-};
-
-const quiescent: BenchPrepare = (data) => {
-  const words = wordsOf(data);
-  return (ops) => {
-    rcuOnline();
-    let sum = 0;
-    for (let i = 0; i < ops; i++) {
-      rcuReadLock();
-      sum ^= rcuDereference(words, POINTER);
-      rcuReadUnlock();
-      rcuQuiescent();
-    }
-    sink ^= sum;
-    rcuOffline();
-    return ops;
-  };
-};
-
-const ref: BenchPrepare = (data) => {
-  const words = wordsOf(data);
-  return (ops) => {
-    rcuOnline();
-    let sum = 0;
-    for (let i = 0; i < ops; i++) {
-      rcuReadLock();
-      sum ^= rcuDereference(words, POINTER);
-      Atomics.add(words, COUNT, 1);
-      rcuReadUnlock();
-      Atomics.sub(words, COUNT, 1);
-    }
-    sink ^= sum;
-    rcuOffline();
-    return ops;
+    bareLoop(words, ops * PER_OP);
+    return ops * PER_OP;
   };
 };
 
 const tryread: BenchPrepare = (data) => {
   const words = wordsOf(data);
-  return (ops) => {
-    let sum = 0;
-    let taken = 0;
-    for (let i = 0; i < ops; i++) {
-      if (!rwsemTryRead(words, RWSEM, 0)) continue;
-      sum ^= words[POINTER] as number;
-      rwsemUpRead(words, RWSEM, 0);
-      taken++;
-    }
-    sink ^= sum;
-    return taken;
-  };
+  return (ops) => tryreadLoop(words, ops);
 };
 
 const srcuRead: BenchPrepare = (data) => {
   const words = wordsOf(data);
-  const domain = srcu as SrcuDomain;
   return (ops) => {
-    let sum = 0;
-    for (let i = 0; i < ops; i++) {
-      const side = domain.readLock();
-      sum ^= words[POINTER] as number;
-      domain.readUnlock(side);
-    }
-    sink ^= sum;
+    srcuLoop(words, ops, srcu as SrcuDomain);
     return ops;
   };
 };
 
-/**
- * Sections per grace period asked for: one call, so that the job's clock is looked at often enough.
- */
+/** Thread 0: one call at a time, so that the job's clock is looked at often enough. */
 const synchronize: BenchPrepare = (data, index) => {
-  const readers = quiescent(data, index, 0);
-  if (index > 0) return (ops, stopped) => 0 * readers(ops, stopped);
+  const words = wordsOf(data);
+  if (index > 0) {
+    return (ops) => {
+      rcuOnline();
+      quiescentLoop(words, ops);
+      rcuOffline();
+      return 0;
+    };
+  }
   return () => {
     rcuOnline();
     synchronizeRcu();
@@ -207,10 +215,10 @@ const synchronize: BenchPrepare = (data, index) => {
 
 export const jobs: BenchJobs = {
   bare,
-  read,
-  deref,
-  quiescent,
-  ref,
+  read: online(readLoop),
+  deref: online(derefLoop),
+  quiescent: online(quiescentLoop),
+  ref: online(refLoop),
   tryread,
   srcu: srcuRead,
   synchronize,

@@ -6,10 +6,9 @@
  *   spsc1 spsc16   thread 0 pushes, thread 1 pops
  *   mpsc           thread 0 pops, the others push
  *
- * Both sides poll, as a user's tight loop would; one that has found the ring full or empty
- * IDLE_POLLS times in a row (the peer has lost its core) sleeps for a moment, so that a busy
- * machine measures the rings and not the scheduler's time slice. Only what the consumer took
- * counts. A poll that finds nothing costs one of the chunk's operations and counts nothing, so no
+ * Both sides poll, as a user's tight loop would; IDLE_POLLS polls in vain in a row
+ * mean that the peer has lost its core, and the side sleeps for a moment, so that a busy machine
+ * measures the rings and not its scheduler's time slice. Only what the consumer took counts. A poll that finds nothing costs one of the chunk's operations and counts nothing, so no
  * job can block. All elements are written and read; their sum is kept, so that the loops are.
  */
 import { KfifoMpsc, KfifoSpsc } from '../shared/kfifo.ts';
@@ -49,16 +48,24 @@ export async function loadRingbuf(): Promise<RingbufModule | null> {
 
 const ringbuf = await loadRingbuf();
 
-/** Polls in vain, about 20 us, before a side gives up its core. */
-const IDLE_POLLS = 1000;
+/**
+ * Polls in vain, some 200 us, before a side gives up its core. Longer than the sleep that follows,
+ * or the two sides would take turns sleeping for ever after.
+ */
+const IDLE_POLLS = 20_000;
 const idleWord = new Int32Array(new SharedArrayBuffer(4));
 
-/** @returns the new number of polls in vain */
-function idle(polls: number): number {
-  if (polls < IDLE_POLLS) return polls + 1;
+let idlePolls = 0;
+
+/** A poll in vain: sleeps after IDLE_POLLS in a row. */
+function idle(): void {
+  if (++idlePolls < IDLE_POLLS) return;
   Atomics.wait(idleWord, 0, 0, 0.05);
-  return 0;
+  idlePolls = 0;
 }
+
+const one = new Int32Array(1);
+const batch = new Int32Array(BATCH);
 
 /** Keeps what was read, so that the reads are. */
 export let sink = 0;
@@ -75,212 +82,197 @@ function ringbufOf(data: unknown): RingbufRing {
   return new ringbuf.RingBuffer((data as RingJobData).buffer, Int32Array);
 }
 
-const spscSelf1: BenchPrepare = (data) => {
-  const producer = spscOf(data);
-  const consumer = spscOf(data);
-  return (ops) => {
-    for (let i = 0; i < ops; i++) {
-      producer.push(i);
-      sink ^= consumer.pop() as number;
-    }
-    return ops;
-  };
-};
+// The loops are functions of the module, not closures of a job: one copy each, compiled for itself.
 
-const spscSelf16: BenchPrepare = (data) => {
-  const producer = spscOf(data);
-  const consumer = spscOf(data);
-  const batch = new Int32Array(BATCH);
-  return (ops) => {
-    for (let i = 0; i < ops; i += BATCH) {
-      batch[0] = i;
-      producer.pushBatch(batch, 0, BATCH);
-      consumer.popBatch(batch, 0, BATCH);
-      sink ^= batch[0] as number;
-    }
-    return ops;
-  };
-};
-
-const ringbufSelf1: BenchPrepare = (data) => {
-  const producer = ringbufOf(data);
-  const consumer = ringbufOf(data);
-  const one = new Int32Array(1);
-  return (ops) => {
-    for (let i = 0; i < ops; i++) {
-      one[0] = i;
-      producer.push(one);
-      consumer.pop(one);
-      sink ^= one[0] as number;
-    }
-    return ops;
-  };
-};
-
-const ringbufSelf16: BenchPrepare = (data) => {
-  const producer = ringbufOf(data);
-  const consumer = ringbufOf(data);
-  const batch = new Int32Array(BATCH);
-  return (ops) => {
-    for (let i = 0; i < ops; i += BATCH) {
-      batch[0] = i;
-      producer.push(batch);
-      consumer.pop(batch);
-      sink ^= batch[0] as number;
-    }
-    return ops;
-  };
-};
-
-const mpscSelf1: BenchPrepare = (data) => {
-  const producer = mpscOf(data);
-  const consumer = mpscOf(data);
-  return (ops) => {
-    for (let i = 0; i < ops; i++) {
-      producer.push(i);
-      sink ^= consumer.pop() as number;
-    }
-    return ops;
-  };
-};
-
-const spsc1: BenchPrepare = (data, index) => {
-  const ring = spscOf(data);
-  let polls = 0;
-  if (index === 0) {
-    return (ops) => {
-      for (let i = 0; i < ops; i++) polls = ring.push(i) ? 0 : idle(polls);
-      return 0;
-    };
+function spscSelf1(producer: KfifoSpsc, consumer: KfifoSpsc, ops: number): number {
+  for (let i = 0; i < ops; i++) {
+    producer.push(i);
+    sink ^= consumer.pop() as number;
   }
-  return (ops) => {
-    let taken = 0;
-    for (let i = 0; i < ops; i++) {
-      const value = ring.pop();
-      if (value === undefined) {
-        polls = idle(polls);
-        continue;
-      }
-      polls = 0;
+  return ops;
+}
+
+function spscSelf16(producer: KfifoSpsc, consumer: KfifoSpsc, ops: number): number {
+  for (let i = 0; i < ops; i += BATCH) {
+    batch[0] = i;
+    producer.pushBatch(batch, 0, BATCH);
+    consumer.popBatch(batch, 0, BATCH);
+    sink ^= batch[0] as number;
+  }
+  return ops;
+}
+
+function ringbufSelf1(producer: RingbufRing, consumer: RingbufRing, ops: number): number {
+  for (let i = 0; i < ops; i++) {
+    one[0] = i;
+    producer.push(one);
+    consumer.pop(one);
+    sink ^= one[0] as number;
+  }
+  return ops;
+}
+
+function ringbufSelf16(producer: RingbufRing, consumer: RingbufRing, ops: number): number {
+  for (let i = 0; i < ops; i += BATCH) {
+    batch[0] = i;
+    producer.push(batch);
+    consumer.pop(batch);
+    sink ^= batch[0] as number;
+  }
+  return ops;
+}
+
+function mpscSelf1(producer: KfifoMpsc, consumer: KfifoMpsc, ops: number): number {
+  for (let i = 0; i < ops; i++) {
+    producer.push(i);
+    sink ^= consumer.pop() as number;
+  }
+  return ops;
+}
+
+function spscPush1(ring: KfifoSpsc, ops: number): number {
+  for (let i = 0; i < ops; i++) {
+    if (ring.push(i)) idlePolls = 0;
+    else idle();
+  }
+  return 0;
+}
+
+function spscPop1(ring: KfifoSpsc, ops: number): number {
+  let taken = 0;
+  for (let i = 0; i < ops; i++) {
+    const value = ring.pop();
+    if (value === undefined) idle();
+    else {
+      idlePolls = 0;
       sink ^= value;
       taken++;
     }
-    return taken;
-  };
-};
-
-const ringbuf1: BenchPrepare = (data, index) => {
-  const ring = ringbufOf(data);
-  const one = new Int32Array(1);
-  let polls = 0;
-  if (index === 0) {
-    return (ops) => {
-      for (let i = 0; i < ops; i++) {
-        one[0] = i;
-        polls = ring.push(one) > 0 ? 0 : idle(polls);
-      }
-      return 0;
-    };
   }
-  return (ops) => {
-    let taken = 0;
-    for (let i = 0; i < ops; i++) {
-      if (ring.pop(one) === 0) {
-        polls = idle(polls);
-        continue;
-      }
-      polls = 0;
+  return taken;
+}
+
+function ringbufPush1(ring: RingbufRing, ops: number): number {
+  for (let i = 0; i < ops; i++) {
+    one[0] = i;
+    if (ring.push(one) > 0) idlePolls = 0;
+    else idle();
+  }
+  return 0;
+}
+
+function ringbufPop1(ring: RingbufRing, ops: number): number {
+  let taken = 0;
+  for (let i = 0; i < ops; i++) {
+    if (ring.pop(one) === 0) idle();
+    else {
+      idlePolls = 0;
       sink ^= one[0] as number;
       taken++;
     }
-    return taken;
-  };
-};
-
-const spsc16: BenchPrepare = (data, index) => {
-  const ring = spscOf(data);
-  const batch = new Int32Array(BATCH);
-  let polls = 0;
-  if (index === 0) {
-    return (ops) => {
-      for (let i = 0; i < ops; i += BATCH) {
-        batch[0] = i;
-        polls = ring.pushBatch(batch, 0, BATCH) > 0 ? 0 : idle(polls);
-      }
-      return 0;
-    };
   }
-  return (ops) => {
-    let taken = 0;
-    for (let i = 0; i < ops; i += BATCH) {
-      const nr = ring.popBatch(batch, 0, BATCH);
-      polls = nr > 0 ? 0 : idle(polls);
-      sink ^= batch[0] as number;
-      taken += nr;
-    }
-    return taken;
-  };
-};
+  return taken;
+}
 
-const ringbuf16: BenchPrepare = (data, index) => {
-  const ring = ringbufOf(data);
-  const batch = new Int32Array(BATCH);
-  let polls = 0;
-  if (index === 0) {
-    return (ops) => {
-      for (let i = 0; i < ops; i += BATCH) {
-        batch[0] = i;
-        polls = ring.push(batch) > 0 ? 0 : idle(polls);
-      }
-      return 0;
-    };
+function spscPush16(ring: KfifoSpsc, ops: number): number {
+  for (let i = 0; i < ops; i += BATCH) {
+    batch[0] = i;
+    if (ring.pushBatch(batch, 0, BATCH) > 0) idlePolls = 0;
+    else idle();
   }
-  return (ops) => {
-    let taken = 0;
-    for (let i = 0; i < ops; i += BATCH) {
-      const nr = ring.pop(batch);
-      polls = nr > 0 ? 0 : idle(polls);
-      sink ^= batch[0] as number;
-      taken += nr;
-    }
-    return taken;
-  };
-};
+  return 0;
+}
 
-const mpsc: BenchPrepare = (data, index) => {
-  const ring = mpscOf(data);
-  let polls = 0;
-  if (index > 0) {
-    return (ops) => {
-      for (let i = 0; i < ops; i++) polls = ring.push(i) ? 0 : idle(polls);
-      return 0;
-    };
+function spscPop16(ring: KfifoSpsc, ops: number): number {
+  let taken = 0;
+  for (let i = 0; i < ops; i += BATCH) {
+    const nr = ring.popBatch(batch, 0, BATCH);
+    if (nr > 0) idlePolls = 0;
+    else idle();
+    sink ^= batch[0] as number;
+    taken += nr;
   }
-  return (ops) => {
-    let taken = 0;
-    for (let i = 0; i < ops; i++) {
-      const value = ring.pop();
-      if (value === undefined) {
-        polls = idle(polls);
-        continue;
-      }
-      polls = 0;
+  return taken;
+}
+
+function ringbufPush16(ring: RingbufRing, ops: number): number {
+  for (let i = 0; i < ops; i += BATCH) {
+    batch[0] = i;
+    if (ring.push(batch) > 0) idlePolls = 0;
+    else idle();
+  }
+  return 0;
+}
+
+function ringbufPop16(ring: RingbufRing, ops: number): number {
+  let taken = 0;
+  for (let i = 0; i < ops; i += BATCH) {
+    const nr = ring.pop(batch);
+    if (nr > 0) idlePolls = 0;
+    else idle();
+    sink ^= batch[0] as number;
+    taken += nr;
+  }
+  return taken;
+}
+
+function mpscPush(ring: KfifoMpsc, ops: number): number {
+  for (let i = 0; i < ops; i++) {
+    if (ring.push(i)) idlePolls = 0;
+    else idle();
+  }
+  return 0;
+}
+
+function mpscPop(ring: KfifoMpsc, ops: number): number {
+  let taken = 0;
+  for (let i = 0; i < ops; i++) {
+    const value = ring.pop();
+    if (value === undefined) idle();
+    else {
+      idlePolls = 0;
       sink ^= value;
       taken++;
     }
-    return taken;
+  }
+  return taken;
+}
+
+/** One thread is both sides. */
+function self<Ring>(
+  ringOf: (data: unknown) => Ring,
+  loop: (producer: Ring, consumer: Ring, ops: number) => number,
+): BenchPrepare {
+  return (data) => {
+    const producer = ringOf(data);
+    const consumer = ringOf(data);
+    return (ops) => loop(producer, consumer, ops);
   };
-};
+}
+
+/** The thread numbered `consumer` pops, the others push. */
+function sides<Ring>(
+  ringOf: (data: unknown) => Ring,
+  consumer: number,
+  push: (ring: Ring, ops: number) => number,
+  pop: (ring: Ring, ops: number) => number,
+): BenchPrepare {
+  return (data, index) => {
+    const ring = ringOf(data);
+    const loop = index === consumer ? pop : push;
+    return (ops) => loop(ring, ops);
+  };
+}
 
 export const jobs: BenchJobs = {
-  'spsc self1': spscSelf1,
-  'spsc self16': spscSelf16,
-  'ringbuf self1': ringbufSelf1,
-  'ringbuf self16': ringbufSelf16,
-  'mpsc self1': mpscSelf1,
-  spsc1,
-  spsc16,
-  ringbuf1,
-  ringbuf16,
-  mpsc,
+  'spsc self1': self(spscOf, spscSelf1),
+  'spsc self16': self(spscOf, spscSelf16),
+  'ringbuf self1': self(ringbufOf, ringbufSelf1),
+  'ringbuf self16': self(ringbufOf, ringbufSelf16),
+  'mpsc self1': self(mpscOf, mpscSelf1),
+  spsc1: sides(spscOf, 1, spscPush1, spscPop1),
+  spsc16: sides(spscOf, 1, spscPush16, spscPop16),
+  ringbuf1: sides(ringbufOf, 1, ringbufPush1, ringbufPop1),
+  ringbuf16: sides(ringbufOf, 1, ringbufPush16, ringbufPop16),
+  mpsc: sides(mpscOf, 0, mpscPush, mpscPop),
 };

@@ -34,7 +34,7 @@ const MAX = 0;
 const TOTAL = 1;
 
 export interface HistogramTable {
-  readonly cells: I32; // @owner thread of the row  @racy merges: a late entry shows in the next merge
+  readonly cells: I32; // @owner thread of the row  @racy merges: a late entry shows next time
   readonly sums: F64; // @owner thread of the row  @racy merges: largest value, total
   readonly rows: number;
 }

@@ -14,7 +14,7 @@
  *   MPSC (after Vyukov): each slot has a sequence word beside its element. In round r (r-th use of
  *   the ring) of capacity C, in units of index x 2 and relative to the slot's number:
  *   sequence         state        who may touch the slot   sleeper on it
- *   2rC              free         the producer whose compare-and-swap moved HEAD past it; the consumer
+ *   2rC              free         the producer that moved HEAD past it; the consumer
  *                                 may sleep here until it is filled
  *   2rC + 2          filled       the consumer             producers, ring full
  *   2(r+1)C          free again   as above
@@ -30,9 +30,9 @@
  * producers moved HEAD), none twice, none lost; (B) what the producer wrote before a push is seen
  * after the pop; (C) no wake-up is lost; (D) a false or undefined from push or pop is true of an
  * instant during the call.
- * Progress: SPSC wait-free; MPSC push lock-free, and a producer that dies between claiming and filling
- * stops the ring at its slot. The waiting variants block; they wait for a dead peer until their timeout.
- * Fairness: none between producers.
+ * Progress: SPSC wait-free; MPSC push lock-free, and a producer that dies between claiming and
+ * filling stops the ring at its slot. The waiting variants block; they wait for a dead peer until
+ * their timeout. Fairness: none between producers.
  */
 
 import { assert } from './assert.ts';
@@ -94,7 +94,12 @@ export class KfifoSpsc {
     this.#tail = Atomics.load(words, this.#tailAt) & ~PARKED;
   }
 
-  /** Adds one element. @param value any i32 @returns false when the ring is full @context producer */
+  /**
+   * Adds one element.
+   * @param value any i32
+   * @returns false when the ring is full
+   * @context producer
+   */
   push(value: number): boolean {
     const head = this.#head;
     if (((head - this.#tail) | 0) >= this.#span) {
@@ -216,12 +221,20 @@ export class KfifoSpsc {
     }
   }
 
-  /** Adds one element, sleeping while the ring is full. @returns false on timeout @context producer */
+  /**
+   * Adds one element, sleeping while the ring is full.
+   * @returns false on timeout
+   * @context producer
+   */
   pushWait(value: number, timeoutMs = Infinity): boolean {
     return this.push(value) || (this.waitWritable(timeoutMs) && this.push(value));
   }
 
-  /** Takes one element, sleeping while the ring is empty. @returns undefined on timeout @context consumer */
+  /**
+   * Takes one element, sleeping while the ring is empty.
+   * @returns undefined on timeout
+   * @context consumer
+   */
   popWait(timeoutMs = Infinity): number | undefined {
     const value = this.pop();
     if (value !== undefined) return value;

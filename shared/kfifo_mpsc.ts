@@ -128,8 +128,9 @@ export class KfifoMpsc {
   }
 
   /**
-   * Adds one element, sleeping while the ring is full. @returns false on timeout @context any;
-   * sleeps
+   * Adds one element, sleeping while the ring is full.
+   * @returns false on timeout
+   * @context any; sleeps
    */
   pushWait(value: number, timeoutMs = Infinity): boolean {
     let deadline = -1;
@@ -146,7 +147,9 @@ export class KfifoMpsc {
   }
 
   /**
-   * Takes one element, sleeping until there is one. @returns undefined on timeout @context consumer
+   * Takes one element, sleeping until there is one.
+   * @returns undefined on timeout
+   * @context consumer
    */
   popWait(timeoutMs = Infinity): number | undefined {
     const value = this.pop();

@@ -12,7 +12,7 @@ import { LINE_WORDS } from './types.ts';
 export const KFIFO_CAPACITY_MAX = 2 ** 24;
 
 export const HEAD = 0; // @atomic next index to fill, x 2, PARKED bit
-export const TAIL = LINE_WORDS; // @atomic next index to take, x 2, PARKED bit (MPSC: @owner consumer)
+export const TAIL = LINE_WORDS; // @atomic next index to take, x 2, PARKED bit (MPSC: no bit)
 export const DATA = 2 * LINE_WORDS; // @owner the side that the indices give the slot to
 export const PARKED = 1;
 

@@ -127,8 +127,8 @@ function splice(next: I32, prev: I32, from: number, before: number, after: numbe
 }
 
 /**
- * Moves all of list `from` to the front of list `to`, in order; `from` ends empty. @context both
- * locks
+ * Moves all of list `from` to the front of list `to`, in order; `from` ends empty.
+ * @context both locks
  */
 export function listSplice(next: I32, prev: I32, from: number, to: number): void {
   assert(from !== to, 'list: splice onto itself');
@@ -136,8 +136,8 @@ export function listSplice(next: I32, prev: I32, from: number, to: number): void
 }
 
 /**
- * Moves all of list `from` to the tail of list `to`, in order; `from` ends empty. @context both
- * locks
+ * Moves all of list `from` to the tail of list `to`, in order; `from` ends empty.
+ * @context both locks
  */
 export function listSpliceTail(next: I32, prev: I32, from: number, to: number): void {
   assert(from !== to, 'list: splice onto itself');

@@ -4,10 +4,10 @@
  *
  * Two kinds, after the kernel's vmstat:
  *
- *   events  f64 cells that only grow (pgfault, pgscan_kswapd). One row per thread, written by it alone
- *           with plain increments; a reader adds the rows. Exact to 2^53.
- *   state   i32 values that go up and down (nr_free_pages). A thread collects a difference of its own
- *           and folds it into the global word when it passes the threshold. `read` is off by at
+ *   events  f64 cells that only grow (pgfault, pgscan_kswapd). One row per thread, written by it
+ *           alone with plain increments; a reader adds the rows. Exact to 2^53.
+ *   state   i32 values that go up and down (nr_free_pages). A thread collects a difference of its
+ *           own and folds it into the global word when it passes the threshold. `read` is off by at
  *           most threads x threshold; `readExact` adds the differences.
  *
  * Guarantees: (A) a sum that is read after the writers stopped (joined, or at a barrier) is exact;
@@ -27,14 +27,14 @@ export const STATE_THRESHOLD = 125;
 const F64_LINE = LINE_WORDS / 2;
 
 export interface PercpuEventTable {
-  readonly cells: F64; // @owner thread of the row  @racy sums: a late increment shows in the next sum
+  readonly cells: F64; // @owner thread of the row  @racy sums: a late increment shows next time
   readonly nr: number;
   readonly stride: number;
 }
 
 export interface PercpuStateTable {
   readonly global: I32; // @atomic
-  readonly diff: I32; // @owner thread of the row  @racy readExact: a late difference shows next time
+  readonly diff: I32; // @owner thread of the row  @racy readExact: a late one shows next time
   readonly nr: number;
   readonly stride: number;
 }
@@ -117,7 +117,8 @@ export function percpuStateRead(table: PercpuStateTable, index: number): number 
 }
 
 /**
- * @returns the folded value plus every thread's difference @context any; exact when writers rest
+ * @returns the folded value plus every thread's difference
+ * @context any; exact when writers rest
  */
 export function percpuStateReadExact(table: PercpuStateTable, index: number): number {
   const { diff, stride } = table;
@@ -136,8 +137,8 @@ export class PercpuState {
   readonly #threshold: number;
 
   /**
-   * @param thread this thread's id @param threshold fold when a difference passes it; 0 folds
-   *   always
+   * @param thread this thread's id
+   * @param threshold fold when a difference passes it; 0 folds always
    */
   constructor(table: PercpuStateTable, thread: number, threshold = STATE_THRESHOLD) {
     assert(thread >= 0 && thread < THREADS_MAX, 'thread id out of range');

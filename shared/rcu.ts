@@ -26,9 +26,8 @@
  * new value. (C) Callbacks of one thread run in order, each after a grace period that began after
  * it was queued (overflow: see callRcu). (D) A thread that dies online does not hang a grace
  * period; it is recorded. (E) A thread that holds one up longer than stallMs is named, and waited
- * for.
- * Not promised: a bound on the length of a grace period; a thread that neither sleeps nor calls
- * rcuQuiescent holds it up for ever.
+ * for. Not promised: a bound on the length of a grace period; a thread that neither sleeps nor
+ * calls rcuQuiescent holds it up for ever.
  * Progress: readers are wait-free; synchronizeRcu blocks on every online thread, never on a
  * sleeper.
  */
@@ -89,7 +88,8 @@ export function enterRcu(table: RcuTable, id: number): void {
 }
 
 /**
- * Ends the registration. @context not inside a reader; the thread reads nothing under RCU after it
+ * Ends the registration.
+ * @context not inside a reader; the thread reads nothing under RCU after it
  */
 export function leaveRcu(): void {
   rcuUnregisterThread();
@@ -124,7 +124,8 @@ export function synchronizeRcu(): void {
 }
 
 /**
- * @returns a cookie for a grace period that starts now, valid for 2^31 grace periods @context any
+ * @returns a cookie for a grace period that starts now, valid for 2^31 grace periods
+ * @context any
  */
 export function getStateSynchronizeRcu(): number {
   return Atomics.load(rcuDomain().words, RCU_GP);

@@ -12,7 +12,8 @@
  *
  * Guarantees: (A) a function runs after a grace period that began after callRcu was called; (B)
  * those of one thread run in order, but one that found the queue full runs before those still
- * queued; (C) rcuBarrier returns when all that was queued before it has run.
+ * queued;
+ * (C) rcuBarrier returns when all that was queued before it has run.
  * Progress: callRcu is wait-free unless the queue is full.
  */
 import { assert, bug } from './assert.ts';

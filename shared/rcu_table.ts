@@ -26,7 +26,7 @@ export const RCU_DONE = LINE_WORDS;
 
 const READER_COLUMNS = {
   seen: 'i32', // @owner thread of the row, by Atomics: grace period last seen, 0 offline
-  nesting: 'i32', // @owner thread of the row  @racy stall reports: a stale depth is a wrong word there
+  nesting: 'i32', // @owner thread of the row  @racy reports: a stale depth is a wrong word there
 } as const;
 
 const CALLBACK_COLUMNS = {
@@ -35,7 +35,7 @@ const CALLBACK_COLUMNS = {
 } as const;
 
 const ENTRY_COLUMNS = {
-  fn: 'i32', // @guardedBy head and tail: the queuing thread until head passes it, then the pass owner
+  fn: 'i32', // @guardedBy head and tail: its thread until head passes it, then the pass owner
   arg: 'i32', // @guardedBy head and tail
 } as const;
 

@@ -7,7 +7,7 @@
  * over the same bytes with the same capacity. The first writes a header; the second checks it.
  *
  *   const bytes = SharedArrayBufferRingBuffer.sizeBytes(1024);
- *   const sab = new SharedArrayBuffer(bytes);                   // main thread; sent to both workers
+ *   const sab = new SharedArrayBuffer(bytes);      // main thread; sent to both workers
  *   const ring = new SharedArrayBufferRingBuffer(sab, 0, 1024); // in each of them
  *   ring.push(42);            // producer: false when full
  *   ring.pop();               // consumer: undefined when empty
@@ -90,7 +90,9 @@ export class SharedArrayBufferRingBuffer {
   }
 
   /**
-   * Adds as many of `from[offset .. offset+count-1]` as fit. @returns how many @context producer
+   * Adds as many of `from[offset .. offset+count-1]` as fit.
+   * @returns how many
+   * @context producer
    */
   pushBatch(from: Int32Array, offset = 0, count = from.length - offset): number {
     checkRange(from, offset, count);
@@ -110,15 +112,18 @@ export class SharedArrayBufferRingBuffer {
   }
 
   /**
-   * Adds an element, sleeping while full. @returns false when the time ran out @context producer
+   * Adds an element, sleeping while full.
+   * @returns false when the time ran out
+   * @context producer
    */
   pushWait(value: number, timeoutMs = Infinity): boolean {
     return this.#ring.pushWait(value, timeoutMs);
   }
 
   /**
-   * Takes an element, sleeping while empty. @returns undefined when the time ran out @context
-   * consumer
+   * Takes an element, sleeping while empty.
+   * @returns undefined when the time ran out
+   * @context consumer
    */
   popWait(timeoutMs = Infinity): number | undefined {
     return this.#ring.popWait(timeoutMs);

@@ -13,14 +13,13 @@
  *
  * Why twice: a reader may read the index, be delayed, and count on the old side after a flip was
  * waited for. It began before the *next* synchronizeSrcu, which waits for that side first.
- * Why leaves are summed before enters: an enter that is seen has had its leave summed too early, so
- * the sums can only differ too much, never agree too soon.
+ * Why leaves are summed before enters: a leave that is counted then has its enter counted too, so
+ * the sums agree only when every enter that was counted has left.
  *
  * Guarantees: (A) as RCU's: after synchronizeSrcu no section that began before it still runs; (B) a
  * thread that died in a section is recorded in `dead` and no longer waited for.
  * Progress: readers wait-free; synchronizeSrcu blocks on readers and on other callers of the
- * domain.
- * A section ends in the thread that began it.
+ * domain. A section ends in the thread that began it.
  */
 import type { ArenaBuilder } from './arena.ts';
 import { assert } from './assert.ts';
@@ -34,7 +33,7 @@ import { LINE_WORDS } from './types.ts';
 import { waitFinish, waitPrepare, waitSleep, wakeUp } from './wait_queue.ts';
 
 const SRCU_COLUMNS = {
-  counts: 'i32', // @owner thread of the row, by Atomics: ENTER and LEAVE per side, one line per thread
+  counts: 'i32', // @owner thread of the row, by Atomics: ENTER and LEAVE per side
 } as const;
 
 // Words of a domain.

@@ -42,3 +42,13 @@ export function loadKernel(url: URL, memory: SharedMemory): Readonly<Record<stri
   const module = new Wasm.Module(readFileSync(url));
   return new Wasm.Instance(module, { env: { memory } }).exports;
 }
+
+/**
+ * Makes a zeroed shared memory.
+ * @param sizeBytes up to 4 GiB; rounded up to 64 KiB
+ * @throws RangeError when it is larger, or the host has no memory for it
+ */
+export function newSharedMemory(sizeBytes: number): SharedMemory {
+  const pages = Math.ceil(sizeBytes / 65536);
+  return new Wasm.Memory({ initial: pages, maximum: pages, shared: true });
+}

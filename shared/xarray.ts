@@ -7,7 +7,7 @@
  *
  *   head     height(3) | node(26)   height 0: empty.   height h holds indices below 64^h
  *   node     64 slots: children (node numbers) above the last level, values in it; 0 is absent
- *   marks    3 bits per slot; a set bit above the last level says that some entry below has the mark
+ *   marks    3 bits per slot; a set bit above the last level: some entry below has the mark
  *
  * Writers (store, erase, marks) hold the table's lock. Lookups (load, next) need no lock: they run
  * inside an RCU read section and see each entry as it was before or after a concurrent write. A
@@ -159,7 +159,9 @@ export class Xarray {
   }
 
   /**
-   * Sets a mark on an entry that is there. @param mark 0 .. XA_MARKS-1 @context the table's lock
+   * Sets a mark on an entry that is there.
+   * @param mark 0 .. XA_MARKS-1
+   * @context the table's lock
    */
   setMark(index: number, mark: number): void {
     assert(mark >= 0 && mark < XA_MARKS, 'xarray mark out of range');
@@ -229,8 +231,8 @@ export class Xarray {
   }
 
   /**
-   * Fills #path with the nodes over `index`, from the last level up. @returns 0, or the level where
-   * it ends
+   * Fills #path with the nodes over `index`, from the last level up.
+   * @returns 0, or the level where it ends
    */
   #walk(index: number): number {
     const { slots } = this.#pool;
@@ -289,8 +291,8 @@ export class Xarray {
   }
 
   /**
-   * @param base first index under the node @param from first index wanted, at or after base or
-   *   below it
+   * @param base first index under the node
+   * @param from first index wanted, at or after base or below it
    */
   #searchNode(node: number, level: number, base: number, from: number, mark: number): number {
     const { slots } = this.#pool;
@@ -318,8 +320,8 @@ export class Xarray {
   }
 
   /**
-   * Clears the mark of an entry, and of the levels above where no other entry has it. @context
-   * #walk was run
+   * Clears the mark of an entry, and of the levels above where no other entry has it.
+   * @context #walk was run
    */
   #unmark(index: number, mark: number): void {
     const height = (this.#heads[this.#at] as number) >>> HEIGHT_SHIFT;

@@ -6,7 +6,7 @@
  *   node state   COUNT in its row            who may touch it
  *   free         next free node, 0 the last  the holder of the pool's lock
  *   in a table   slots used                  the holder of the table's lock; lookups read its slots
- *   taken out    0                           lookups, until their grace period ends; then xaFreeNode
+ *   taken out    0                           lookups, until their grace period ends
  */
 import type { ArenaBuilder } from './arena.ts';
 import { assert } from './assert.ts';
@@ -38,8 +38,8 @@ export interface XaPool {
 }
 
 /**
- * @param nodes nodes that all tables together can have (node 0 is not used) @param cls class of the
- *   pool's lock
+ * @param nodes nodes that all tables together can have (node 0 is not used)
+ * @param cls class of the pool's lock
  */
 export function declareXaPool(builder: ArenaBuilder, name: string, nodes: number, cls = 0): XaPool {
   assert(nodes >= 0 && nodes <= XA_NODES_MAX, 'too many xarray nodes');

@@ -13,9 +13,16 @@ import { declareRcu, type RcuTable } from '../../shared/rcu.ts';
 import { RWSEM_WORDS } from '../../shared/rwsem.ts';
 import { declareSync, type SyncDomain } from '../../shared/sync_domain.ts';
 import { declareTasks, type TaskTable } from '../../shared/task.ts';
-import { type F64, type I32, LINE_WORDS, type U8, type U32 } from '../../shared/types.ts';
+import {
+  type F64,
+  type I32,
+  LINE_BYTES,
+  LINE_WORDS,
+  type U8,
+  type U32,
+} from '../../shared/types.ts';
 import { WAIT_QUEUE_WORDS } from '../../shared/wait_queue.ts';
-import type { SharedMemory } from '../../shared/wasm.ts';
+import { newSharedMemory, type SharedMemory } from '../../shared/wasm.ts';
 import type { MmConfig } from './config.ts';
 import {
   ACCESS_WINDOW_WORDS,
@@ -43,8 +50,8 @@ const FOLIO_WAIT_BUCKETS = 64;
 /** What another thread needs to attach: structured-clonable. */
 export interface MmBuffers {
   readonly memory: SharedMemory;
-  /** Page frames, FRAME_BUFFER_PAGES each; empty when contents are off. */
-  readonly frames: readonly SharedArrayBuffer[];
+  /** Page frames, FRAME_BUFFER_PAGES each, the only one with scratch behind; empty when contents are off. */
+  readonly frames: readonly SharedMemory[];
   /** The zram store's own memory; null without zram or contents. */
   readonly zram: SharedArrayBuffer | null;
 }
@@ -78,6 +85,13 @@ export const GATE_EXITING = 3;
 /** Words of a CPU's region table: whole lines, since each CPU writes its own. */
 export function regionTableWords(config: MmConfig): number {
   return Math.ceil(config.regionsMax / LINE_WORDS) * LINE_WORDS;
+}
+
+/** Bytes of one CPU's scratch area behind the frames (touch_kernel.ts); 0 where there is none. */
+export function touchScratchBytes(config: MmConfig): number {
+  if (config.accessKernel !== 'wasm' || !config.contents) return 0;
+  const words = LINE_WORDS + ACCESS_WINDOW_WORDS + config.regionsMax * PTRS_PER_TABLE;
+  return Math.ceil(words / LINE_WORDS) * LINE_BYTES;
 }
 
 /** Histograms kept per thread. */
@@ -258,14 +272,17 @@ function bindMm(
   cpu: number,
 ): Mm {
   const frames = buffers.frames;
+  const { nrPages } = mmSizes(config);
+  const bytesOfFrames = (index: number): number =>
+    Math.min(FRAME_BUFFER_PAGES, nrPages - index * FRAME_BUFFER_PAGES) * PAGE_SIZE;
   return {
     ...tables,
     config,
     buffers,
     sizes: mmSizes(config),
     arenaBytes,
-    frame8: frames.map((buffer) => new Uint8Array(buffer)),
-    frame32: frames.map((buffer) => new Int32Array(buffer)),
+    frame8: frames.map(({ buffer }, i) => new Uint8Array(buffer, 0, bytesOfFrames(i))),
+    frame32: frames.map(({ buffer }, i) => new Int32Array(buffer, 0, bytesOfFrames(i) / 4)),
     zram8: buffers.zram === null ? null : new Uint8Array(buffers.zram),
     zram32: buffers.zram === null ? null : new Uint32Array(buffers.zram),
     task: {
@@ -294,11 +311,12 @@ export function arenaBytes(config: MmConfig): number {
 export function createMm(config: MmConfig): Mm {
   const sizes = mmSizes(config);
   const arena = createArena((builder) => declareMm(builder, config, sizes));
-  const frames: SharedArrayBuffer[] = [];
+  const frames: SharedMemory[] = [];
   if (config.contents) {
     for (let pfn = 0; pfn < sizes.nrPages; pfn += FRAME_BUFFER_PAGES) {
       const pages = Math.min(FRAME_BUFFER_PAGES, sizes.nrPages - pfn);
-      frames.push(new SharedArrayBuffer(pages * PAGE_SIZE));
+      const scratch = pages === sizes.nrPages ? config.cpus * touchScratchBytes(config) : 0;
+      frames.push(newSharedMemory(pages * PAGE_SIZE + scratch));
     }
   }
   const zram = sizes.nrZramPages > 0 ? new SharedArrayBuffer(sizes.nrZramPages * PAGE_SIZE) : null;

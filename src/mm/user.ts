@@ -40,6 +40,7 @@ import { FRAME_BUFFER_PAGES, HIST_FAULT, HIST_MAJOR_FAULT, type Mm } from './mm.
 import { PTE_DIRTY, PTE_PRESENT, PTE_SHIFT, PTE_SPECIAL, PTE_WRITE } from './mm_types.ts';
 import { PTE_NONE, pteAlloc, pteOffset } from './pgtable.ts';
 import { sectionEnter, sectionLeave } from './tlb.ts';
+import { type TouchKernel, touchKernelOf } from './touch_kernel.ts';
 
 export { KIND_IFETCH, KIND_READ, KIND_WRITE } from './access_kernel.ts';
 
@@ -68,7 +69,9 @@ export class UserContext {
   /** Index of the first leaf entry of each region; -1 until it has a table. */
   readonly #tables: Int32Array;
   /** What this CPU stored last in each page slot; 0 for never. */
-  readonly #lastSeq: Int32Array;
+  readonly #lastSeq: Int32Array<ArrayBufferLike>;
+  /** Touches for this context, if it found room for its last stores. */
+  readonly #toucher: TouchKernel | null;
   #seq = 0;
   readonly #window: AccessWindow;
   readonly #kernel: AccessKernel | null;
@@ -85,7 +88,11 @@ export class UserContext {
     this.mm = mm;
     this.#regions = regions;
     this.#tables = new Int32Array(regions.length).fill(-1);
-    this.#lastSeq = new Int32Array(m.config.contents ? regions.length * 512 : 0);
+    const slots = m.config.contents ? regions.length * 512 : 0;
+    const toucher = touchKernelOf(m);
+    const claimed = toucher?.claim(slots) ?? null;
+    this.#toucher = claimed === null ? null : toucher;
+    this.#lastSeq = claimed ?? new Int32Array(slots);
     this.#window = accessWindowOf(m);
     this.#kernel = accessKernelOf(m);
     this.#tlb = new Int32Array(m.config.tlbEntries).fill(-1);
@@ -152,6 +159,8 @@ export class UserContext {
     const m = this.#m;
     const kernel = this.#kernel?.takes(this.#tables, count) === true ? this.#kernel : null;
     kernel?.bind(this.#tables);
+    const toucher = kernel === null ? null : this.#toucher;
+    toucher?.load(this.#window, count);
     let at = 0;
     for (;;) {
       sectionEnter(m);
@@ -161,7 +170,8 @@ export class UserContext {
           : this.#tlb.length > 0
             ? this.#accessTlb(at, count)
             : accessWindow(m, this.#window, this.#tables, at, count);
-      if (m.config.contents) this.#touch(at, done);
+      if (toucher !== null) this.#touchByKernel(toucher, at, done);
+      else if (m.config.contents) this.#touch(at, done);
       sectionLeave(m);
       this.eventsDone += done - at;
       if (done === count) return RUN_DONE;
@@ -229,6 +239,20 @@ export class UserContext {
       this.#touchFrames(frame32[buffer] as Int32Array, at, to);
       at = to;
     }
+  }
+
+  /** `#touch` through the kernel, which stops at each mismatch. */
+  #touchByKernel(kernel: TouchKernel, first: number, end: number): void {
+    const { cpu } = this.#m.task;
+    const { events, pfns } = this.#window;
+    kernel.seq = this.#seq;
+    for (let at = first; at < end; at++) {
+      at = kernel.touch(this.#window, this.#lastSeq, at, end, cpu, slotTag(cpu));
+      if (at === end) break;
+      const word = (pfns[at] as number) * PAGE_WORDS + cpu * 2;
+      this.noteMismatch((events[at] as number) >>> 2, this.#m.frame32[0]?.[word + 1] as number);
+    }
+    this.#seq = kernel.seq;
   }
 
   /** `#touch` of events whose frames lie in one buffer. */

@@ -2,14 +2,14 @@
 /** The WebAssembly access kernel against its TypeScript twin. */
 import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
-import { Prng } from '../../../../dist/shared/prng.js';
+import { Prng } from '../../../dist/shared/prng.js';
 import {
   accessKernelOf,
   accessWindow,
   accessWindowOf,
-} from '../../../../dist/src/mm/access_kernel.js';
-import { SECTION_EVENTS_MAX } from '../../../../dist/src/mm/limits.js';
-import type { Mm } from '../../../../dist/src/mm/mm.js';
+} from '../../../dist/src/mm/access_kernel.js';
+import { SECTION_EVENTS_MAX } from '../../../dist/src/mm/limits.js';
+import type { Mm } from '../../../dist/src/mm/mm.js';
 import {
   accessMachine,
   CORRUPT,
@@ -20,7 +20,7 @@ import {
   REGIONS,
   ROUNDS,
   STOP,
-} from '../../../fixtures/access_machine.mjs';
+} from '../../fixtures/access_machine.mjs';
 
 /** What both threads of the concurrent test must have done. */
 const ROUNDS_MIN = 200_000;
@@ -109,7 +109,7 @@ describe('access kernel', () => {
     const tables = Int32Array.from({ length: REGIONS }, (_, i) => BASE + i * 512);
     kernel.bind(tables);
     const control = new Int32Array(new SharedArrayBuffer(16));
-    const worker = new Worker(new URL('../../../fixtures/access_machine.mjs', import.meta.url), {
+    const worker = new Worker(new URL('../../fixtures/access_machine.mjs', import.meta.url), {
       workerData: { takeEntries: true, buffers: m.buffers, control },
     });
     const wrong: string[] = [];
