@@ -55,7 +55,8 @@ async function one(traces, label, config) {
   const bad = panic !== null || integrity.mismatches !== 0 || integrity.violations !== 0;
   const v = report.vmstat;
   console.log(
-    `${bad ? 'FAIL' : 'ok  '} ${label.padEnd(44)} ${Math.round(report.wallMs).toString().padStart(6)} ms  ` +
+    `${bad ? 'FAIL' : 'ok  '} ${label.padEnd(44)} ` +
+      `${Math.round(report.wallMs).toString().padStart(6)} ms  ` +
       `steal ${v.pgsteal_anon} scan ${v.pgscan_anon} in ${v.pswpin} out ${v.pswpout} ` +
       `stall ${v.allocstall_normal} oom ${v.oom_kill}`,
   );

@@ -35,7 +35,8 @@ export function formatHeldLocks(domain: SyncDomain, id: number): string {
   const title = `${held.length} lock${held.length === 1 ? '' : 's'} held by ${who}:`;
   const lines = held.map((lock, i) => {
     const address = (lock.address >>> 0).toString(16).padStart(8, '0');
-    return ` #${i}: ${address} (${lock.class}){${lock.read ? 'read' : lock.tried ? 'try' : 'held'}}`;
+    const how = lock.read ? 'read' : lock.tried ? 'try' : 'held';
+    return ` #${i}: ${address} (${lock.class}){${how}}`;
   });
   return [title, ...lines].join('\n');
 }

@@ -16,7 +16,7 @@ import { ktimeNs } from './ktime.ts';
 import { LOCK_CLASSES_MAX, THREADS_MAX } from './limits.ts';
 
 const STAT_COLUMNS = {
-  cell: 'f64', // @owner the row's thread  @racy readers: a total in a live display may be one behind
+  cell: 'f64', // @owner the row's thread  @racy readers: a live total may be one behind
 } as const;
 
 export interface LockStatTable extends Columns<typeof STAT_COLUMNS> {

@@ -116,7 +116,8 @@ function bugRecursive(cls: number): never {
 function bugSameClass(cls: number): never {
   return bug(
     `possible recursive locking: ${threadLabel(self.id)} asks for a second lock of class ` +
-      `${lockClassName(cls)}, without a class of its own for the inner one; chain: ${ownChain(cls)}`,
+      `${lockClassName(cls)}, without a class of its own for the inner one; ` +
+      `chain: ${ownChain(cls)}`,
   );
 }
 

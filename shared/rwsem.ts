@@ -241,7 +241,8 @@ export function rwsemTryWrite(words: I32, base: number, cls: number): boolean {
  */
 export function rwsemUpWrite(words: I32, base: number, cls: number): void {
   if (lockTrace.on) traceRelease(words, base, cls, 0);
-  const guess = ((words[base + STATE] as number) & PHASE) | WRITER | self.id; // @racy as in downWrite
+  // @racy as in downWrite
+  const guess = ((words[base + STATE] as number) & PHASE) | WRITER | self.id;
   if (Atomics.compareExchange(words, base + STATE, guess, guess & PHASE) !== guess) {
     upWriteSlow(words, base, cls);
   }

@@ -4,7 +4,7 @@
  * sleeps.
  *
  * A thread answers to the machine at three places only:
- *   condResched()   in every long loop. Quiescent state for RCU, heartbeat for the watchdog, one load
+ *   condResched()   in every long loop. Quiescent state for RCU, heartbeat for the watchdog, a load
  *                   of the request word. Never sleeps, so locks may be held (no RCU section may).
  *   waitEvent*()    sleeping for a condition. A stop, park or freeze request ends the interruptible
  *                   forms, with the condition left false; the caller's loop then sees to it.

@@ -57,14 +57,14 @@ export const PANIC_LOCKS_BYTES = 2048;
 
 /** One row per thread id. */
 export const TASK_COLUMNS = {
-  waitWord: 'i32', // @atomic arena word index that the thread sleeps on, 0 while awake; written by the thread itself
+  waitWord: 'i32', // @atomic index of the arena word it sleeps on, 0 awake; written by itself
   frozen: 'i32', // @atomic 1 while in the refrigerator; written by the thread itself
   flags: 'i32', // @frozen TASK_*, set by the main thread before the worker starts
 } as const;
 
 /** Written once by a thread on its way out, before its final state is stored. */
 export const TASK_EXIT_COLUMNS = {
-  cpuUs: 'f64', // @owner the thread itself; read once its state is EXITED or DEAD. CPU time in us, -1 unknown
+  cpuUs: 'f64', // @owner the thread itself; read once EXITED or DEAD. CPU time in us, -1 unknown
 } as const;
 
 /** One row: the machine. */

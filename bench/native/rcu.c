@@ -105,7 +105,8 @@ static double now_ns(void)
 	return ts.tv_sec * 1e9 + ts.tv_nsec;
 }
 
-static const char *names[] = { "read", "deref", "quiescent", "ref", "tryread", "srcu", "synchronize" };
+static const char *names[] = { "read", "deref", "quiescent", "ref", "tryread", "srcu",
+	"synchronize" };
 enum { READ, DEREF, QUIESCENT, REF, TRYREAD, SRCU, SYNCHRONIZE, KINDS };
 static int kind;
 

@@ -55,7 +55,8 @@ static void *zeroed(size_t bytes)
 	return memset(memory, 0, bytes);
 }
 
-static __attribute__((noinline)) int mark(struct cpu *cpu, int32_t index, int32_t seen, int32_t need)
+static __attribute__((noinline)) int
+mark(struct cpu *cpu, int32_t index, int32_t seen, int32_t need)
 {
 	int32_t must = need & (PRESENT | WRITE), entry = seen;
 
@@ -133,7 +134,7 @@ static void *body(void *arg)
 	return NULL;
 }
 
-/* Entries in tables 2 .. nr_regions + 1, under a table 1; page frames in the order of first touch. */
+/* Entries in tables 2 .. nr_regions + 1, under table 1; page frames in the order of first touch. */
 static void populate(struct cpu *cpu, int id)
 {
 	size_t slots = (size_t)nr_regions * 512;

@@ -80,7 +80,8 @@ async function runRows(byTrace: Map<string, ReferenceRow[]>, dir: string): Promi
 function verdictOf(rows: readonly ReproduceRow[]): string {
   const holding = rows.filter((row) => row.within).length;
   return (
-    `${holding} of ${rows.length} rows hold: refaults within 5 % or 50 faults of the nearer kernel, ` +
+    `${holding} of ${rows.length} rows hold: ` +
+    `refaults within 5 % or 50 faults of the nearer kernel, ` +
     'pages scanned per page reclaimed within 15 %'
   );
 }

@@ -50,7 +50,10 @@ const FOLIO_WAIT_BUCKETS = 64;
 /** What another thread needs to attach: structured-clonable. */
 export interface MmBuffers {
   readonly memory: SharedMemory;
-  /** Page frames, FRAME_BUFFER_PAGES each, the only one with scratch behind; empty when contents are off. */
+  /**
+   * Page frames, FRAME_BUFFER_PAGES each, the only one with scratch behind; empty when contents are
+   * off.
+   */
   readonly frames: readonly SharedMemory[];
   /** The zram store's own memory; null without zram or contents. */
   readonly zram: SharedArrayBuffer | null;
@@ -147,7 +150,7 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     zone: builder.columns('zone', T.ZONE_COLUMNS, s.nrZones),
     zoneLock: words('zone.lock', s.nrZones, LINE_WORDS),
     /**
-     * nr_free per order. @guardedBy zone->lock  @racy watermark test of order > 0: rechecked by the allocation
+     * nr_free per order. @guardedBy zone->lock  @racy watermark test: the allocation looks again
      */
     freeArea: words('zone.free_area', s.nrZones, NR_PAGE_ORDERS),
     zoneLru: words('zone.lru', s.nrZones, T.NR_LRU_LISTS),

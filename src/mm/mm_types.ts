@@ -14,9 +14,9 @@ export const PAGE_COLUMNS = {
   flags: 'i32', // @atomic PG_* bits, set and cleared with or/and/cas only
   refcount: 'i32', // @atomic 0 is free or frozen
   mapcount: 'i32', // @atomic page-table entries that map the page
-  mapping: 'i32', // @guardedBy folio_lock  anon_vma id, 0 when not mapped anonymously  @racy rmap: rechecked under the rwsem
-  index: 'f64', // @guardedBy folio_lock  virtual page number within the anon_vma  @racy rmap: constant while mapcount > 0
-  private: 'i32', // @guardedBy folio_lock  swap slot while PG_SWAPCACHE; buddy order under zone->lock
+  mapping: 'i32', // @guardedBy folio_lock  anon_vma id, 0 for none  @racy rmap: looks again
+  index: 'f64', // @guardedBy folio_lock  page in the anon_vma  @racy rmap: constant if mapped
+  private: 'i32', // @guardedBy folio_lock  swap slot if PG_SWAPCACHE; buddy order under zone->lock
   memcg: 'u16', // @guardedBy folio_lock  group charged for the page, constant from charge to free
   zone: 'u8', // @frozen zone index
 } as const;
@@ -112,14 +112,14 @@ export const ANON_VMA_COLUMNS = {
 
 /** One row per page-table page. */
 export const TABLE_COLUMNS = {
-  parent: 'i32', // @guardedBy page_table_lock  index of the entry that points here; constant while the table lives
+  parent: 'i32', // @guardedBy page_table_lock  index of the entry that points here; constant in use
   freeNext: 'i32', // @guardedBy page_table_lock  free list
 } as const;
 
 /** One row per swap slot. */
 export const SLOT_COLUMNS = {
   count: 'u8', // @guardedBy swap_cluster  references from page tables, and SWAP_HAS_CACHE
-  cache: 'i32', // @guardedBy swap_cluster  pfn in the swap cache, 0 for none  @racy lookups recheck under the folio lock
+  cache: 'i32', // @guardedBy swap_cluster  pfn or 0  @racy lookups: look again under folio_lock
   shadowAge: 'i32', // @guardedBy swap_cluster  nonresident age at eviction
   shadowTag: 'i32', // @guardedBy swap_cluster  memcg, node, workingset bit; 0 for no shadow
   memcg: 'u16', // @guardedBy swap_cluster  group that the slot is charged to
