@@ -2,8 +2,8 @@
 /**
  * Takes the runnable examples out of a Markdown file: fenced blocks of `sh` or `js` that follow a
  * line `<!-- run -->`. Usage: readme_blocks.mjs FILE MODULES OUT
- * Writes OUT/block_NN, a shell fragment each; modules go to MODULES, inside the package, so that they
- * can import it by its name. No block at all, or a mark without a block, is an error.
+ * Writes OUT/block_NN, a shell fragment each; modules go to MODULES, inside the package, so that
+ * they can import it by its name. No block at all, or a mark without a block, is an error.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -2,10 +2,11 @@
 /**
  * `kreclaim bench replay`: replay of accesses that hit, in events per second, beside C.
  *
- * Every page is resident before the first sample, and nothing reclaims, so an event is a hit: translate,
- * test the young and dirty bits, load or store with its check. The C peer (native/replay.c) does
- * the same over the same layout. Cases: with contents and without, through the WebAssembly kernel and
- * through its TypeScript twin; each thread is a CPU with an address space of its own.
+ * Every page is resident before the first sample, and nothing reclaims, so an event is a hit:
+ * translate, test the young and dirty bits, load or store with its check. The C peer
+ * (native/replay.c) does the same over the same layout. Cases: with contents and without, through
+ * the WebAssembly kernel and through its TypeScript twin; each thread is a CPU with an address
+ * space of its own.
  *
  * Goal: at most 2 x the time of C with the kernel. Non-goals: faults, reclaim, absolute figures.
  */
@@ -54,7 +55,9 @@ const ZIPF_EVENTS = 1 << 20;
 const ZIPF_SKEW = 0.99;
 const ZIPF_WRITES = 0.3;
 
-/** Accesses by Zipf's law over scattered pages: the rank of a page has nothing to do with its place. */
+/**
+ * Accesses by Zipf's law over scattered pages: the rank of a page has nothing to do with its place.
+ */
 export function zipfTrace(pages = ZIPF_PAGES, events = ZIPF_EVENTS, seed = 1): ReplayTrace {
   const prng = new Prng(seed);
   const cumulative = new Float64Array(pages);

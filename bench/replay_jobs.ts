@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Jobs of the replay bench. A pool's workers are the CPUs of one machine: worker i is CPU i and runs
- * process i + 1, which has an address space of its own. Before its first sample a CPU maps its memory
- * and replays the trace once, so that every page is resident.
+ * Jobs of the replay bench. A pool's workers are the CPUs of one machine: worker i is CPU i and
+ * runs process i + 1, which has an address space of its own. Before its first sample a CPU maps its
+ * memory and replays the trace once, so that every page is resident.
  */
 import { enterRcu } from '../shared/rcu.ts';
 import { enterSync } from '../shared/sync_domain.ts';

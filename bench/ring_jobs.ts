@@ -8,8 +8,9 @@
  *
  * Both sides poll, as a user's tight loop would; IDLE_POLLS polls in vain in a row
  * mean that the peer has lost its core, and the side sleeps for a moment, so that a busy machine
- * measures the rings and not its scheduler's time slice. Only what the consumer took counts. A poll that finds nothing costs one of the chunk's operations and counts nothing, so no
- * job can block. All elements are written and read; their sum is kept, so that the loops are.
+ * measures the rings and not its scheduler's time slice. Only what the consumer took counts. A poll
+ * that finds nothing costs one of the chunk's operations and counts nothing, so no job can block.
+ * All elements are written and read; their sum is kept, so that the loops are.
  */
 import { KfifoMpsc, KfifoSpsc } from '../shared/kfifo.ts';
 import type { I32 } from '../shared/types.ts';

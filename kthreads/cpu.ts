@@ -4,7 +4,8 @@
  * leaves.
  *
  * Processes that end while others run give their memory back at once, as they would anywhere. The
- * last ones wait at the gate until the main thread has looked at the machine as the programs left it.
+ * last ones wait at the gate until the main thread has looked at the machine as the programs left
+ * it.
  */
 import { condResched, kthreadShouldStop, waitEventBlocked } from '../shared/sched.ts';
 import { LINE_WORDS } from '../shared/types.ts';
@@ -81,7 +82,9 @@ function verify(m: Mm, process: Process, killed: boolean): void {
   }
 }
 
-/** Waits, showing that this CPU lives, until others have made `condition` true and woken the gate. */
+/**
+ * Waits, showing that this CPU lives, until others have made `condition` true and woken the gate.
+ */
 function waitAtGate(m: Mm, condition: () => boolean): void {
   while (!condition()) {
     condResched();
@@ -89,7 +92,10 @@ function waitAtGate(m: Mm, condition: () => boolean): void {
   }
 }
 
-/** Waits until every CPU of the process has ended its program: only then has every page been touched. */
+/**
+ * Waits until every CPU of the process has ended its program: only then has every page been
+ * touched.
+ */
 function joinProcess(m: Mm, mm: number): void {
   if (Atomics.sub(m.mm.running, mm, 1) === 1) wakeUp(m.gateWait, 0, WAKE_ALL);
   else waitAtGate(m, () => Atomics.load(m.mm.running, mm) === 0);

@@ -2,8 +2,8 @@
 /**
  * What the thread runtime needs to know of an engine, and what a worker is told at its start.
  *
- * The runtime has never heard of a page: it starts threads, stops them, and names the one that broke.
- * It takes its engine by URL, so that a test can run it on a toy.
+ * The runtime has never heard of a page: it starts threads, stops them, and names the one that
+ * broke. It takes its engine by URL, so that a test can run it on a toy.
  */
 import type { LockRegion } from '../shared/lock_region.ts';
 import type { RcuTable } from '../shared/rcu.ts';

@@ -89,7 +89,8 @@ async function run(engine: Engine, data: WorkerData): Promise<void> {
   }
   if (!passBarrier(engine, spec.stage)) return;
   Atomics.store(state, threadId, THREAD_RUNNING);
-  // A stop that came with the start is for the function to see: programs start together or not at all.
+  // A stop that came with the start is for the function to see: programs start together or not at
+  // all.
   kthreadSafePoint();
   const result = fn(engine.target, ...args);
   if (result instanceof Promise) bug(`thread function ${spec.export} is async: it must not be`);

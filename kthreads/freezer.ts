@@ -9,9 +9,9 @@
  *
  * Both sides are Atomics, so a thread that starts meanwhile is either counted or freezes at once.
  *
- * Counted as frozen: in the refrigerator, parked (it freezes before it goes on), not started, ended.
- * Threads with TASK_NOFREEZE are left alone: the others need them on their way (rcu_gp), or they
- * only look on (khungtaskd). One freezer at a time.
+ * Counted as frozen: in the refrigerator, parked (it freezes before it goes on), not started,
+ * ended. Threads with TASK_NOFREEZE are left alone: the others need them on their way (rcu_gp), or
+ * they only look on (khungtaskd). One freezer at a time.
  */
 import { THREADS_MAX } from '../shared/limits.ts';
 import { pendingRequests, waitSequence } from '../shared/sched.ts';

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** khungtaskd: wakes some times per timeout, ages every thread, panics the machine over a hung one. */
+/**
+ * khungtaskd: wakes some times per timeout, ages every thread, panics the machine over a hung one.
+ */
 import { ktimeNs } from '../shared/ktime.ts';
 import { kthreadSafePoint, scheduleTimeout } from '../shared/sched.ts';
 import { currentEngine } from './kthread.ts';

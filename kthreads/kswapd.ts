@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * kswapd, one per node: sleeps until an allocation finds the node below its low watermark, brings it
- * back to the high one, sleeps again.
+ * kswapd, one per node: sleeps until an allocation finds the node below its low watermark, brings
+ * it back to the high one, sleeps again.
  *
  * Falling asleep takes two steps, as in the kernel: a nap first, during which a quick return of
  * pressure is noticed and counted, then a sleep without end.

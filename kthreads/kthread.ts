@@ -7,8 +7,8 @@
  *   new -> running <-> sleeping | blocked | parked -> exited     it returned, or was told to unwind
  *                                                  -> dead       it threw, or its worker is gone
  *
- * Stop, park and freeze are requests: bits that the thread looks at where it is safe (sched.ts). The
- * calls here come in two forms. `request*` only set the bit: any thread may call them, the main
+ * Stop, park and freeze are requests: bits that the thread looks at where it is safe (sched.ts).
+ * The calls here come in two forms. `request*` only set the bit: any thread may call them, the main
  * thread too. The others wait until the request has been honoured, so only workers may call them.
  *
  * Each thread's columns are written by that thread alone, but for `request` (any thread, by or and

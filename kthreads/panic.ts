@@ -10,7 +10,8 @@
  *
  * After PUBLISHED each thread unwinds at its next condResched or sleep. Those parked on a lock find
  * its holder gone within PARK_CHECK_MS. Whoever is left after a grace period is terminated by the
- * main thread. A writer that dies in WRITING leaves a record without a text; the main thread says so.
+ * main thread. A writer that dies in WRITING leaves a record without a text; the main thread says
+ * so.
  */
 import { BugError } from '../shared/assert.ts';
 import { ktimeSharedMs } from '../shared/ktime.ts';

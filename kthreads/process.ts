@@ -3,8 +3,8 @@
  * What a program sees: its address space, and accesses to it.
  *
  * A program is a synchronous function `(process, args) => result | undefined`. Bulk replay goes
- * through `replay`, which is a plain loop over event words; `load` and `store` are for programs that
- * decide as they go.
+ * through `replay`, which is a plain loop over event words; `load` and `store` are for programs
+ * that decide as they go.
  */
 import { assert } from '../shared/assert.ts';
 import { LINE_WORDS } from '../shared/types.ts';
@@ -75,7 +75,10 @@ export class Process {
     return user.run(events, from, events.length, stride, (done) => this.#report(done));
   }
 
-  /** Reads one page: checks that it holds what this CPU stored last. @param vpn a mapped page @returns RUN_* */
+  /**
+   * Reads one page: checks that it holds what this CPU stored last. @param vpn a mapped page
+   * @returns RUN_*
+   */
   load(vpn: number): number {
     return this.#access(vpn, KIND_READ);
   }

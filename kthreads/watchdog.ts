@@ -3,7 +3,7 @@
  * Hung tasks: who has shown no sign of life for too long, and what to say about them.
  *
  *   state                hung when
- *   running              the heartbeat stood still for hungTaskMs (condResched and wake-ups move it)
+ *   running              the heartbeat stood still for hungTaskMs; condResched and wake-ups move it
  *   blocked              the same: it is asleep on a lock, a folio or a completion since then
  *   sleeping, parked     never: it waits for work, or was told to
  *

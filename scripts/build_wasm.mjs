@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Compiles every AssemblyScript kernel, `<tree>/wasm/NAME.ts`, to `dist/<tree>/wasm/NAME.wasm`, unless
- * it is newer than its source and this script. The memory is imported; its declared bounds admit an
- * arena of any size.
+ * Compiles every AssemblyScript kernel, `<tree>/wasm/NAME.ts`, to `dist/<tree>/wasm/NAME.wasm`,
+ * unless it is newer than its source and this script. The memory is imported; its declared bounds
+ * admit an arena of any size.
  */
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';

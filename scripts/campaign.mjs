@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * The parallel campaign: every trace at several sizes of memory, CPUs sharing one address space or
- * each with its own, global pressure and a group's limit. Every run must end with no mismatch and no
- * violation.
+ * each with its own, global pressure and a group's limit. Every run must end with no mismatch and
+ * no violation.
  *
  *   node scripts/campaign.mjs [DIR ...]   traces: files or folders (default: traces/)
  *     --parts 25,50,75,90   memory in percent of the footprint
@@ -55,7 +55,8 @@ async function one(traces, label, config) {
   const bad = panic !== null || integrity.mismatches !== 0 || integrity.violations !== 0;
   const v = report.vmstat;
   console.log(
-    `${bad ? 'FAIL' : 'ok  '} ${label.padEnd(44)} ${Math.round(report.wallMs).toString().padStart(6)} ms  ` +
+    `${bad ? 'FAIL' : 'ok  '} ${label.padEnd(44)} ` +
+      `${Math.round(report.wallMs).toString().padStart(6)} ms  ` +
       `steal ${v.pgsteal_anon} scan ${v.pgscan_anon} in ${v.pswpin} out ${v.pswpout} ` +
       `stall ${v.allocstall_normal} oom ${v.oom_kill}`,
   );

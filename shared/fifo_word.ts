@@ -5,8 +5,8 @@
  *
  * Vocabulary. The *head* is the first of the queue. A *pass* is an acquisition by a thread that is
  * not in the queue while the head sleeps. A pure FIFO lock hands over to a thread that may not run
- * for milliseconds when threads outnumber cores, and falls to a thousandth of its rate; so a running
- * thread may pass a sleeping head, a bounded number of times.
+ * for milliseconds when threads outnumber cores, and falls to a thousandth of its rate; so a
+ * running thread may pass a sleeping head, a bounded number of times.
  *
  *   bits 0..15   owner id, 0 when free
  *   QUEUED       somebody queues: only the head may take a free lock ...

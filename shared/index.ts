@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
- * kreclaim/sync: synchronisation primitives over shared memory, for any program with worker threads.
+ * kreclaim/sync: synchronisation primitives over shared memory, for any program with worker
+ * threads.
  *
  * Every primitive is a word or a few in an Int32Array over a SharedArrayBuffer, used through
  * functions, or through a thin class that remembers where the word is. Without a sync domain they

@@ -3,9 +3,9 @@
  * Where the locks of a machine are, so that a report can say who holds what.
  *
  * A region is a row of lock words at a fixed stride whose low OWNER_BITS hold the owner's thread id
- * (spinlock, mutex). The machine lists its regions as data; nothing is written when a lock is taken,
- * so this costs nothing until a report scans them. Locks without an owner in their word (read sides,
- * bit locks) are in the held stacks of held_locks.ts instead.
+ * (spinlock, mutex). The machine lists its regions as data; nothing is written when a lock is
+ * taken, so this costs nothing until a report scans them. Locks without an owner in their word
+ * (read sides, bit locks) are in the held stacks of held_locks.ts instead.
  */
 import { OWNER_MASK } from './limits.ts';
 import type { I32 } from './types.ts';

@@ -50,7 +50,7 @@ import { self, WAIT_LOCK } from './thread.ts';
 import { type I32, LINE_WORDS } from './types.ts';
 
 const TAIL = FIFO_QUEUE; // @atomic id of the last in the queue, 0 when nobody queues
-const HEAD_ID = FIFO_QUEUE + 1; // @atomic id of the head, for the unlocker; stale once it has the lock
+const HEAD_ID = FIFO_QUEUE + 1; // @atomic id of the head, for the unlocker; stale once it has it
 
 /** Words of one MCS lock, from its base. */
 export const MCS_LOCK_WORDS = FIFO_QUEUE + 2;
@@ -142,7 +142,9 @@ function awaitHead(words: I32, base: number, nodes: I32, cls: number, before: nu
   }
 }
 
-/** Waits for the one that swapped TAIL after this thread to say who it is. Bounded by its progress. */
+/**
+ * Waits for the one that swapped TAIL after this thread to say who it is. Bounded by its progress.
+ */
 function awaitLink(words: I32, base: number, nodes: I32, cls: number): number {
   const link = self.id * LINE_WORDS + NODE_NEXT;
   for (let spins = 0; spins < SPIN_LIMIT; spins++) {

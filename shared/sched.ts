@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 /**
- * The running thread's side of the thread runtime: where it looks at its requests, and how it sleeps.
+ * The running thread's side of the thread runtime: where it looks at its requests, and how it
+ * sleeps.
  *
  * A thread answers to the machine at three places only:
- *   condResched()   in every long loop. Quiescent state for RCU, heartbeat for the watchdog, one load
+ *   condResched()   in every long loop. Quiescent state for RCU, heartbeat for the watchdog, a load
  *                   of the request word. Never sleeps, so locks may be held (no RCU section may).
  *   waitEvent*()    sleeping for a condition. A stop, park or freeze request ends the interruptible
  *                   forms, with the condition left false; the caller's loop then sees to it.
  *   tryToFreeze(), kthreadParkMe()   safe points: no lock held, nothing half done. Only top loops.
- * A machine that panics ends all three with MachineStopped, which nothing but the worker's entry may
- * catch: a thread that holds locks then unwinds without regard for what they protect.
+ * A machine that panics ends all three with MachineStopped, which nothing but the worker's entry
+ * may catch: a thread that holds locks then unwinds without regard for what they protect.
  *
  *   call                        ended by                        shown as   timed by the watchdog
  *   waitEvent, waitEventTimeout condition, time, any request    sleeping   no

@@ -10,8 +10,8 @@
  *   FREEZE  the same, for the whole machine at once     cleared by thaw
  *   PANIC   the machine is lost: unwind now             set once, never cleared
  *
- * A kick makes a sleeping thread look at its requests. A sleeper publishes the sequence word that it
- * is about to sleep on; whoever sets a request then bumps that word and notifies it:
+ * A kick makes a sleeping thread look at its requests. A sleeper publishes the sequence word that
+ * it is about to sleep on; whoever sets a request then bumps that word and notifies it:
  *
  *   sleeper                        | kicker
  *   store waitWord = W             | or request |= STOP
@@ -21,8 +21,8 @@
  *
  * All of these are Atomics, so one of the two sees the other: either the sleeper reads the request,
  * or the kicker reads `waitWord`, and then its bump either precedes `seq` (and the request is seen)
- * or makes the wait return at once. No wake-up is lost, and no sleeper has to poll. It follows that a
- * thread may only sleep on sequence words, whose value means nothing, inside the arena.
+ * or makes the wait return at once. No wake-up is lost, and no sleeper has to poll. It follows that
+ * a thread may only sleep on sequence words, whose value means nothing, inside the arena.
  */
 import type { ArenaBuilder, Columns } from './arena.ts';
 import { THREADS_MAX } from './limits.ts';
@@ -57,14 +57,14 @@ export const PANIC_LOCKS_BYTES = 2048;
 
 /** One row per thread id. */
 export const TASK_COLUMNS = {
-  waitWord: 'i32', // @atomic arena word index that the thread sleeps on, 0 while awake; written by the thread itself
+  waitWord: 'i32', // @atomic index of the arena word it sleeps on, 0 awake; written by itself
   frozen: 'i32', // @atomic 1 while in the refrigerator; written by the thread itself
   flags: 'i32', // @frozen TASK_*, set by the main thread before the worker starts
 } as const;
 
 /** Written once by a thread on its way out, before its final state is stored. */
 export const TASK_EXIT_COLUMNS = {
-  cpuUs: 'f64', // @owner the thread itself; read once its state is EXITED or DEAD. CPU time in us, -1 unknown
+  cpuUs: 'f64', // @owner the thread itself; read once EXITED or DEAD. CPU time in us, -1 unknown
 } as const;
 
 /** One row: the machine. */

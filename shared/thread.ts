@@ -30,12 +30,12 @@ export const COMM_BYTES = 16;
 
 /** One row per thread id. */
 export const THREAD_COLUMNS = {
-  state: 'i32', // @atomic THREAD_*; written by the thread itself, and by the main thread when its worker is gone
+  state: 'i32', // @atomic THREAD_*; written by the thread, or by the main thread once it is gone
   heartbeat: 'i32', // @atomic bumped by the thread at every condResched and wake-up
   waitKind: 'i32', // @atomic WAIT_* while SLEEPING or BLOCKED; 0 otherwise
   waitArg: 'i32', // @atomic lock class, pfn or queue that it waits on; meaning by waitKind
   request: 'i32', // @atomic REQUEST_* bits set by others: stop, park, freeze
-  wake: 'i32', // @atomic sequence number that this thread sleeps on when it waits for its own events
+  wake: 'i32', // @atomic sequence word that this thread sleeps on when it waits for its own events
   osTid: 'i32', // @atomic thread id of the operating system, 0 where unknown
   wakeups: 'i32', // @atomic returns from sleep; written by the thread itself
 } as const;

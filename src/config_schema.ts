@@ -2,8 +2,8 @@
 /**
  * What a user may configure, under which names, and within which bounds.
  *
- * An option has one name in the library (`memcgMax`), which is also its key in a configuration file;
- * on the command line it is `--memcg-max`; a sysctl (`vm.swappiness`) names the same option.
+ * An option has one name in the library (`memcgMax`), which is also its key in a configuration
+ * file; on the command line it is `--memcg-max`; a sysctl (`vm.swappiness`) names the same option.
  */
 import * as v from 'valibot';
 import { oneLine, UsageError } from './errors.ts';

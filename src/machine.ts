@@ -106,7 +106,8 @@ export class Machine<T = unknown> {
 
   /**
    * Boots a machine from its parts.
-   * @throws MachineBootError when a thread did not come up; the signal's reason when it was aborted.
+   * @throws MachineBootError when a thread did not come up; the signal's reason when it was
+   *   aborted.
    * Either way no worker is left
    */
   static async start<T>(parts: GatedParts, options: MachineOptions = {}): Promise<Machine<T>> {
@@ -177,7 +178,9 @@ export class Machine<T = unknown> {
     thawAll(this.#parts.engine);
   }
 
-  /** Ends one thread's worker as a crash would: fault injection. @returns false if it is not there */
+  /**
+   * Ends one thread's worker as a crash would: fault injection. @returns false if it is not there
+   */
   terminateThread(comm: string): boolean {
     return this.#supervisor.terminate(comm);
   }

@@ -56,8 +56,8 @@ export class ReclaimMachine {
   /**
    * Boots a machine.
    * @throws UsageError for a configuration that cannot be; MachineBootError when a thread did not
-   * come up, such as one whose program could not be loaded; the signal's reason when it was aborted.
-   * No worker is left then
+   * come up, such as one whose program could not be loaded; the signal's reason when it was
+   * aborted. No worker is left then
    */
   static async boot(config: BootConfig, options: MachineOptions = {}): Promise<ReclaimMachine> {
     const { processes, ...rest } = config;
@@ -132,7 +132,9 @@ export class ReclaimMachine {
     return text;
   }
 
-  /** Ends one thread's worker as a crash would: fault injection. @returns false if it is not there */
+  /**
+   * Ends one thread's worker as a crash would: fault injection. @returns false if it is not there
+   */
   terminateThread(comm: string): boolean {
     return this.#machine.terminateThread(comm);
   }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Runs a workload on a machine of its own and reports: what the command line and the library share. */
+/**
+ * Runs a workload on a machine of its own and reports: what the command line and the library share.
+ */
 import { readFileSync } from 'node:fs';
 import { cpus as hostCpus } from 'node:os';
 import process from 'node:process';

@@ -57,7 +57,9 @@ const LOADED_BY_NAME = new Map([
 
 const tree = readTree();
 const sources = tree.filter(({ path }) => /\.(ts|mjs|c|h)$/.test(path) || path === '.ci/run');
-/** AssemblyScript is TypeScript only in its looks: the linter's and the layers' rules hold, no more. */
+/**
+ * AssemblyScript is TypeScript only in its looks: the linter's and the layers' rules hold, no more.
+ */
 const scripts = sources.filter(({ path }) => /\.(ts|mjs)$/.test(path));
 const typed = scripts.filter(({ path }) => !path.startsWith('src/mm/wasm/'));
 const product = typed.filter(({ path }) => /^(shared|src|kthreads|bench)\//.test(path));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * C peers of the RCU benches, on pthreads and C11 atomics; on liburcu's QSBR flavour when built with
- * -DHAVE_LIBURCU, else on the small QSBR below (the same scheme as shared/rcu.ts).
+ * C peers of the RCU benches, on pthreads and C11 atomics; on liburcu's QSBR flavour when built
+ * with -DHAVE_LIBURCU, else on the small QSBR below (the same scheme as shared/rcu.ts).
  * rcu MS CASE THREADS: prints operations per second. Cases: read deref quiescent ref tryread srcu
  * synchronize (thread 0 updates, the others read). tryread is a reader trylock on one shared word;
  * srcu is a pair of counters per thread.
@@ -105,7 +105,8 @@ static double now_ns(void)
 	return ts.tv_sec * 1e9 + ts.tv_nsec;
 }
 
-static const char *names[] = { "read", "deref", "quiescent", "ref", "tryread", "srcu", "synchronize" };
+static const char *names[] = { "read", "deref", "quiescent", "ref", "tryread", "srcu",
+	"synchronize" };
 enum { READ, DEREF, QUIESCENT, REF, TRYREAD, SRCU, SYNCHRONIZE, KINDS };
 static int kind;
 

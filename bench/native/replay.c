@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * C peer of the replay bench: the same work over the same layout, in the order that is natural in C.
+ * C peer of the replay bench: the same work over the same layout, in the order that is natural in
+ * C.
  * replay MS CASE THREADS FILE: every thread replays the events of FILE, in an address space of its
  * own, again and again for MS milliseconds. Prints events per second.
  *
@@ -54,7 +55,8 @@ static void *zeroed(size_t bytes)
 	return memset(memory, 0, bytes);
 }
 
-static __attribute__((noinline)) int mark(struct cpu *cpu, int32_t index, int32_t seen, int32_t need)
+static __attribute__((noinline)) int
+mark(struct cpu *cpu, int32_t index, int32_t seen, int32_t need)
 {
 	int32_t must = need & (PRESENT | WRITE), entry = seen;
 
@@ -132,7 +134,7 @@ static void *body(void *arg)
 	return NULL;
 }
 
-/* Entries in tables 2 .. nr_regions + 1, under a table 1; page frames in the order of first touch. */
+/* Entries in tables 2 .. nr_regions + 1, under table 1; page frames in the order of first touch. */
 static void populate(struct cpu *cpu, int id)
 {
 	size_t slots = (size_t)nr_regions * 512;

@@ -13,8 +13,8 @@ export const EXIT_INTERRUPTED = 130;
 const REPORTING: readonly (string | undefined)[] = ['run', 'demo', 'reproduce'];
 
 /**
- * One Ctrl-C may arrive twice: from the terminal, and passed on by npm or a shell's job control. The
- * second counts from here on, in ms.
+ * One Ctrl-C may arrive twice: from the terminal, and passed on by npm or a shell's job control.
+ * The second counts from here on, in ms.
  */
 const SECOND_MS = 300;
 

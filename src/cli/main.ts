@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The `kreclaim` command. Signals are taken before anything large is loaded, so that an interrupt at
- * any instant finds its handler.
+ * The `kreclaim` command. Signals are taken before anything large is loaded, so that an interrupt
+ * at any instant finds its handler.
  */
 import process from 'node:process';
 import { takeSignals } from './interrupt.ts';

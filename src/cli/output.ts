@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Where results go: text to standard output, JSON to a file or, for `-`, alone to standard output. */
+/**
+ * Where results go: text to standard output, JSON to a file or, for `-`, alone to standard output.
+ */
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';

@@ -38,7 +38,10 @@ async function referenceRows(file: string): Promise<Map<string, ReferenceRow[]>>
   throw inputError({ file, reason: 'no row of a classic kernel under a limit', hint });
 }
 
-/** Drops the rows whose trace is not in the folder, and says so. @throws UsageError when none is left */
+/**
+ * Drops the rows whose trace is not in the folder, and says so. @throws UsageError when none is
+ * left
+ */
 function keepPresent(byTrace: Map<string, ReferenceRow[]>, dir: string): void {
   for (const name of [...byTrace.keys()]) {
     if (existsSync(traceFile(dir, name))) continue;
@@ -77,7 +80,8 @@ async function runRows(byTrace: Map<string, ReferenceRow[]>, dir: string): Promi
 function verdictOf(rows: readonly ReproduceRow[]): string {
   const holding = rows.filter((row) => row.within).length;
   return (
-    `${holding} of ${rows.length} rows hold: refaults within 5 % or 50 faults of the nearer kernel, ` +
+    `${holding} of ${rows.length} rows hold: ` +
+    `refaults within 5 % or 50 faults of the nearer kernel, ` +
     'pages scanned per page reclaimed within 15 %'
   );
 }

@@ -2,12 +2,12 @@
 /**
  * Translating and marking a window of events: the hot half of an access that hits.
  *
- * A window is up to SECTION_EVENTS_MAX events of one section. For each event, in order: the region's
- * leaf table, the entry, the young bit (and dirty, for a store) by compare-and-swap when it is
- * missing, the young bit above the table when the leaf's was missing. The page frames of the events
- * done come out, and their bytes are touched afterwards, in the same section and the same order: an
- * entry that was seen present stays good to the end of the section (tlb.ts), so the two halves need
- * not alternate. The first event that faults ends the window.
+ * A window is up to SECTION_EVENTS_MAX events of one section. For each event, in order: the
+ * region's leaf table, the entry, the young bit (and dirty, for a store) by compare-and-swap when
+ * it is missing, the young bit above the table when the leaf's was missing. The page frames of the
+ * events done come out, and their bytes are touched afterwards, in the same section and the same
+ * order: an entry that was seen present stays good to the end of the section (tlb.ts), so the two
+ * halves need not alternate. The first event that faults ends the window.
  *
  * The two halves are apart because page frames lie outside the arena: what works on the arena alone
  * can be WebAssembly. `accessWindow` is the reference; the kernel in wasm/access.ts does the same
@@ -156,7 +156,9 @@ export class AccessKernel {
     return events >= KERNEL_EVENTS_MIN && tables.length <= this.#tables.length;
   }
 
-  /** Makes `tables` the ones that `access` looks in: copies them unless they were the last bound. */
+  /**
+   * Makes `tables` the ones that `access` looks in: copies them unless they were the last bound.
+   */
   bind(tables: Int32Array): void {
     if (this.#bound === tables) return;
     this.#bound = tables;

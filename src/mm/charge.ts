@@ -38,8 +38,8 @@ function tryCharge(m: Mm, memcg: number, batch: { pages: number }): number {
 
 /**
  * Charges one new page to a group.
- * @returns false when the group is full and nothing can be reclaimed: the OOM killer has been asked,
- *   or the caller's own process is its victim
+ * @returns false when the group is full and nothing can be reclaimed: the OOM killer has been
+ *   asked, or the caller's own process is its victim
  * @context may block and reclaim; no spinlock and no folio lock held but the new folio's
  */
 export function memcgCharge(m: Mm, pfn: number, memcg: number): boolean {

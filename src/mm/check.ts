@@ -236,7 +236,8 @@ function checkNodes(m: Mm, check: Checker, mapped: Int32Array): void {
 
 /**
  * Checks the whole machine at rest.
- * @context quiescence: programs ended or parked, kthreads asleep, no lock held. Any thread; read only
+ * @context quiescence: programs ended or parked, kthreads asleep, no lock held. Any thread; read
+ *   only
  */
 export function checkQuiescent(m: Mm): CheckResult {
   const check = new Checker();
@@ -268,7 +269,8 @@ export function checkEmpty(m: Mm): CheckResult {
   const check = new Checker();
   for (let pfn = 1; pfn < m.sizes.nrPages; pfn++) {
     const flags = Atomics.load(m.page.flags, pfn);
-    // What is left may wait in a batch or in the swap cache of a slot nobody refers to: neither may be.
+    // What is left may wait in a batch or in the swap cache of a slot nobody refers to: neither may
+    // be.
     check.that(
       (flags & (PG_LRU | PG_SWAPCACHE)) === 0,
       () => `pfn ${pfn} leaked: flags 0x${flags.toString(16)}`,

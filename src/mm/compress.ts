@@ -42,7 +42,10 @@ export function compressPage(page: Uint8Array): Uint8Array {
   return codec.compress(page);
 }
 
-/** Unpacks into `page`, which must be PAGE_SIZE bytes. @throws BugError when the result is not a page */
+/**
+ * Unpacks into `page`, which must be PAGE_SIZE bytes. @throws BugError when the result is not a
+ * page
+ */
 export function decompressPage(packed: Uint8Array, page: Uint8Array): void {
   const bytes = codec.decompress(packed);
   assert(bytes.length === PAGE_SIZE, 'decompressed bytes are not one page');

@@ -70,9 +70,15 @@ export interface MmConfig {
   readonly tlbEntries: number;
   /** The emulated TLB is flushed every so many events; 0 for never. */
   readonly tlbFlushEvents: number;
-  /** What translates and marks: WebAssembly, or its TypeScript twin. The emulated TLB has its own loop. */
+  /**
+   * What translates and marks: WebAssembly, or its TypeScript twin. The emulated TLB has its own
+   * loop.
+   */
   readonly accessKernel: 'wasm' | 'ts';
-  /** Regions (512 pages) of the largest program that the WebAssembly kernel runs; larger ones run the twin. */
+  /**
+   * Regions (512 pages) of the largest program that the WebAssembly kernel runs; larger ones run
+   * the twin.
+   */
   readonly regionsMax: number;
   /** Page-table pages that the arena has room for. */
   readonly pageTables: number;

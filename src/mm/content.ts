@@ -2,8 +2,8 @@
 /**
  * What page frames hold, and how a reader knows that it is right.
  *
- *   bytes 0 .. SLOTS_BYTES-1   one 8-byte slot per CPU: word 0 a tag, word 1 the store's sequence number
- *   the rest                   fill: a third random, two thirds a repeated pattern, made from (mm, vpn)
+ *   bytes 0 .. SLOTS_BYTES-1   one 8-byte slot per CPU: word 0 a tag, word 1 the store's number
+ *   the rest                   fill: a third random, two thirds a repeated pattern, from (mm, vpn)
  *
  * A store writes its CPU's slot only, and each CPU remembers, privately, what it wrote last, so a
  * check of one's own slot is free of races. The fill can be made again from (mm, vpn): the walk at

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The end of an address space (mm/mmap.c exit_mmap, mm/memory.c zap_pte_range): every page, swap slot
- * and page table goes back.
+ * The end of an address space (mm/mmap.c exit_mmap, mm/memory.c zap_pte_range): every page, swap
+ * slot and page table goes back.
  */
 import { condResched } from '../../shared/sched.ts';
 import { folioTest, folioTryLock, folioUnlock } from './folio.ts';
@@ -60,7 +60,10 @@ function zapRange(m: Mm, mm: number, table: number, level: number): void {
   }
 }
 
-/** Frees every table below one, which is empty afterwards. @context nobody can find the tables any more */
+/**
+ * Frees every table below one, which is empty afterwards. @context nobody can find the tables any
+ * more
+ */
 function freeTables(m: Mm, mm: number, table: number, level: number): void {
   if (level === 0) return;
   for (let i = 0; i < PTRS_PER_TABLE; i++) {
@@ -99,7 +102,10 @@ function zapTable(m: Mm, mm: number, table: number): void {
   for (const slot of slots) freeSwapAndCache(m, slot);
 }
 
-/** Drops the swap cache's hold on a folio, if nobody is busy with it. @context the caller holds a reference */
+/**
+ * Drops the swap cache's hold on a folio, if nobody is busy with it. @context the caller holds a
+ * reference
+ */
 function freeSwapCache(m: Mm, pfn: number): void {
   if (!folioTest(m, pfn, PG_SWAPCACHE) || !folioTryLock(m, pfn)) return;
   folioFreeSwap(m, pfn);

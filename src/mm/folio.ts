@@ -94,7 +94,9 @@ export function folioUnlock(m: Mm, pfn: number): void {
   bitUnlock(m.page.flags, pfn, PG_LOCKED, m.folioWait, LC_FOLIO);
 }
 
-/** Sleeps until writeback of the folio has ended. @context may block; the caller holds a reference */
+/**
+ * Sleeps until writeback of the folio has ended. @context may block; the caller holds a reference
+ */
 export function folioWaitWriteback(m: Mm, pfn: number): void {
   bitWait(m.page.flags, pfn, PG_WRITEBACK, m.folioWait, LC_FOLIO);
 }

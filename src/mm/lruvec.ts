@@ -84,7 +84,9 @@ export function lruvecAddFolioLocked(m: Mm, lruvec: number, pfn: number, flags: 
   updateLruSize(m, lruvec, m.page.zone[pfn] as number, lru, 1);
 }
 
-/** Unlinks a folio from the list that its flags name. @context lru_lock held, PG_LRU just cleared */
+/**
+ * Unlinks a folio from the list that its flags name. @context lru_lock held, PG_LRU just cleared
+ */
 export function lruvecDelFolioLocked(m: Mm, lruvec: number, pfn: number, flags: number): void {
   assertSpinHeld(m.lruLock, lruvec * LINE_WORDS);
   listDel(m.link.next, m.link.prev, pfn);

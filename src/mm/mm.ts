@@ -50,7 +50,10 @@ const FOLIO_WAIT_BUCKETS = 64;
 /** What another thread needs to attach: structured-clonable. */
 export interface MmBuffers {
   readonly memory: SharedMemory;
-  /** Page frames, FRAME_BUFFER_PAGES each, the only one with scratch behind; empty when contents are off. */
+  /**
+   * Page frames, FRAME_BUFFER_PAGES each, the only one with scratch behind; empty when contents are
+   * off.
+   */
   readonly frames: readonly SharedMemory[];
   /** The zram store's own memory; null without zram or contents. */
   readonly zram: SharedArrayBuffer | null;
@@ -146,7 +149,9 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     folioWait: declareBitWait(builder, 'folio.wait', FOLIO_WAIT_BUCKETS, T.PG_WAITERS),
     zone: builder.columns('zone', T.ZONE_COLUMNS, s.nrZones),
     zoneLock: words('zone.lock', s.nrZones, LINE_WORDS),
-    /** nr_free per order. @guardedBy zone->lock  @racy watermark test of order > 0: rechecked by the allocation */
+    /**
+     * nr_free per order. @guardedBy zone->lock  @racy watermark test: the allocation looks again
+     */
     freeArea: words('zone.free_area', s.nrZones, NR_PAGE_ORDERS),
     zoneLru: words('zone.lru', s.nrZones, T.NR_LRU_LISTS),
     /** Per zone and CPU: word 0 lock, word 1 count. */
@@ -186,7 +191,10 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     zsClassLock: words('zs.class_lock', ZS_CLASSES, LINE_WORDS),
     zsClass: words('zs.class', ZS_CLASSES, 8),
     zsPage: words('zs.page', Math.ceil(s.nrZramPages / ZS_PAGES_PER_BLOCK), 6),
-    /** Word 0 lock, 1 next unused block, 2 free list, 3 blocks in use, 4 stored bytes, 5 stored objects. */
+    /**
+     * Word 0 lock, 1 next unused block, 2 free list, 3 blocks in use, 4 stored bytes, 5 stored
+     * objects.
+     */
     zsPool: words('zs.pool', 1, LINE_WORDS),
     /** Per thread LRU add batch: word 0 lock, 1 count, 2.. pfns. */
     lruBatch: words('lru_batch', THREADS_MAX, 2 * LINE_WORDS),
@@ -194,11 +202,18 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     stock: words('memcg.stock', THREADS_MAX, LINE_WORDS),
     /** Word 0: odd while the CPU is in a section. Word 1: somebody waits for it to leave. */
     section: words('cpu.section', config.cpus, LINE_WORDS),
-    /** Per CPU: the window of events that it translates, and their frames (access_kernel.ts). @owner cpu */
+    /**
+     * Per CPU: the window of events that it translates, and their frames (access_kernel.ts). @owner
+     * cpu
+     */
     accessWindow: words('cpu.access_window', config.cpus, ACCESS_WINDOW_WORDS),
-    /** Per CPU: first leaf entry of each region of the program that it runs, -1 for none. @owner cpu */
+    /**
+     * Per CPU: first leaf entry of each region of the program that it runs, -1 for none. @owner cpu
+     */
     regionTable: words('cpu.region_table', config.cpus, regionTableWords(config)),
-    /** Per CPU: how its program ended and what its integrity checks found (CPU_* words of user.ts). */
+    /**
+     * Per CPU: how its program ended and what its integrity checks found (CPU_* words of user.ts).
+     */
     cpuState: words('cpu.state', config.cpus, LINE_WORDS),
     oom: words('oom', 1, LINE_WORDS),
     oomRecord: builder.columns('oom.record', { bytes: 'u8' }, 16 * 4096).bytes,
@@ -292,7 +307,8 @@ export function arenaBytes(config: MmConfig): number {
 
 /**
  * Makes the tables and the frames, all zero: `mmInit` of mm_init.ts fills them.
- * @throws RangeError when the metadata exceeds the arena's 4 GiB or the host has no memory for the frames
+ * @throws RangeError when the metadata exceeds the arena's 4 GiB or the host has no memory for the
+ *   frames
  * @context the main thread, before any worker starts
  */
 export function createMm(config: MmConfig): Mm {

@@ -48,7 +48,9 @@ function initZones(m: Mm): void {
   assert(pfn === m.sizes.nrPages, 'zones cover all pages');
 }
 
-/** Gives a zone's pages to the buddy lists, highest blocks first so that low pfns are taken first. */
+/**
+ * Gives a zone's pages to the buddy lists, highest blocks first so that low pfns are taken first.
+ */
 function freeZone(m: Mm, zone: number, start: number, pages: number): void {
   const blocks: { pfn: number; order: number }[] = [];
   for (let at = 0; at < pages; ) {

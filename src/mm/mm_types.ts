@@ -14,9 +14,9 @@ export const PAGE_COLUMNS = {
   flags: 'i32', // @atomic PG_* bits, set and cleared with or/and/cas only
   refcount: 'i32', // @atomic 0 is free or frozen
   mapcount: 'i32', // @atomic page-table entries that map the page
-  mapping: 'i32', // @guardedBy folio_lock  anon_vma id, 0 when not mapped anonymously  @racy rmap: rechecked under the rwsem
-  index: 'f64', // @guardedBy folio_lock  virtual page number within the anon_vma  @racy rmap: constant while mapcount > 0
-  private: 'i32', // @guardedBy folio_lock  swap slot while PG_SWAPCACHE; buddy order under zone->lock
+  mapping: 'i32', // @guardedBy folio_lock  anon_vma id, 0 for none  @racy rmap: looks again
+  index: 'f64', // @guardedBy folio_lock  page in the anon_vma  @racy rmap: constant if mapped
+  private: 'i32', // @guardedBy folio_lock  swap slot if PG_SWAPCACHE; buddy order under zone->lock
   memcg: 'u16', // @guardedBy folio_lock  group charged for the page, constant from charge to free
   zone: 'u8', // @frozen zone index
 } as const;
@@ -112,20 +112,22 @@ export const ANON_VMA_COLUMNS = {
 
 /** One row per page-table page. */
 export const TABLE_COLUMNS = {
-  parent: 'i32', // @guardedBy page_table_lock  index of the entry that points here; constant while the table lives
+  parent: 'i32', // @guardedBy page_table_lock  index of the entry that points here; constant in use
   freeNext: 'i32', // @guardedBy page_table_lock  free list
 } as const;
 
 /** One row per swap slot. */
 export const SLOT_COLUMNS = {
   count: 'u8', // @guardedBy swap_cluster  references from page tables, and SWAP_HAS_CACHE
-  cache: 'i32', // @guardedBy swap_cluster  pfn in the swap cache, 0 for none  @racy lookups recheck under the folio lock
+  cache: 'i32', // @guardedBy swap_cluster  pfn or 0  @racy lookups: look again under folio_lock
   shadowAge: 'i32', // @guardedBy swap_cluster  nonresident age at eviction
   shadowTag: 'i32', // @guardedBy swap_cluster  memcg, node, workingset bit; 0 for no shadow
   memcg: 'u16', // @guardedBy swap_cluster  group that the slot is charged to
 } as const;
 
-/** What a page holds besides its CPU slots: enough to make its fill again. One row per pfn or slot. */
+/**
+ * What a page holds besides its CPU slots: enough to make its fill again. One row per pfn or slot.
+ */
 export const CLUSTER_COLUMNS = {
   free: 'i32', // @guardedBy swap_cluster  @racy allocation scan: a stale count costs one visit
   hint: 'i32', // @guardedBy swap_cluster  where the search for a free slot starts
@@ -140,7 +142,8 @@ export const ZRAM_COLUMNS = {
 
 export type PageTable = Columns<typeof PAGE_COLUMNS>;
 
-// --- page flags -----------------------------------------------------------------------------------
+// --- page flags
+// -----------------------------------------------------------------------------------
 export const PG_LOCKED = 1 << 0;
 /** Somebody sleeps for the folio lock or the end of writeback. */
 export const PG_WAITERS = 1 << 1;
@@ -163,7 +166,8 @@ export const PG_READAHEAD = 1 << 15;
 /** Never allocated: the zero page. */
 export const PG_RESERVED = 1 << 16;
 
-// --- LRU lists --------------------------------------------------------------------------------------
+// --- LRU lists
+// --------------------------------------------------------------------------------------
 export const LRU_INACTIVE_ANON = 0;
 export const LRU_ACTIVE_ANON = 1;
 export const LRU_INACTIVE_FILE = 2;
@@ -171,7 +175,8 @@ export const LRU_ACTIVE_FILE = 3;
 export const LRU_UNEVICTABLE = 4;
 export const NR_LRU_LISTS = 5;
 
-// --- address spaces -----------------------------------------------------------------------------------
+// --- address spaces
+// -----------------------------------------------------------------------------------
 export const VM_WRITE = 2;
 export const VM_EXEC = 4;
 export const VM_LOCKED = 8;
@@ -185,13 +190,15 @@ export const MMF_OOM_SKIP = 2;
 /** exit_mmap has begun. */
 export const MMF_EXITING = 4;
 
-// --- swap -----------------------------------------------------------------------------------------------
+// --- swap
+// -----------------------------------------------------------------------------------------------
 export const SWAP_HAS_CACHE = 0x40;
 export const SWAP_MAP_MAX = 0x3e;
 /** The slot is broken or reserved: never allocated. */
 export const SWAP_MAP_BAD = 0x3f;
 
-// --- page-table entries ---------------------------------------------------------------------------------
+// --- page-table entries
+// ---------------------------------------------------------------------------------
 //   present:   pfn 23 | unused | SPECIAL 4 | DIRTY 3 | YOUNG 2 | WRITE 1 | PRESENT 0
 //   swapped:   slot 23 | ... | PRESENT 0 clear; 0 is empty
 //   non-leaf:  table 23 | YOUNG 2 | PRESENT 0

@@ -30,7 +30,9 @@ const OOM_REPORTS_MAX = 16;
 /** How long a task that lost the race waits before it looks again: a jiffy. */
 const OOM_WAIT_MS = 4;
 
-/** Badness: mapped pages, swap entries and page tables (oom_badness). -1 when it cannot be chosen. */
+/**
+ * Badness: mapped pages, swap entries and page tables (oom_badness). -1 when it cannot be chosen.
+ */
 function oomBadness(m: Mm, mm: number): number {
   const flags = Atomics.load(m.mm.flags, mm);
   if (Atomics.load(m.mm.users, mm) === 0 || (flags & (MMF_OOM_SKIP | MMF_EXITING)) !== 0) return -1;
@@ -138,7 +140,8 @@ function writeReport(m: Mm, victim: number, memcg: number): void {
   const comm = processComm(m, victim);
   const group = m.config.memcgs[m.mm.memcg[victim] as number]?.name ?? '/';
   const rows: string[] = [
-    `${processComm(m, m.task.mm)} invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0`,
+    `${processComm(m, m.task.mm)} invoked oom-killer: ` +
+      'gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0',
     memInfoLine(m),
     `Free swap  = ${page(nrSwapPages(m))}`,
     `Total swap = ${page(Math.max(m.sizes.nrSlots - 1, 0))}`,
@@ -150,7 +153,8 @@ function writeReport(m: Mm, victim: number, memcg: number): void {
     const column = (value: number, width: number): string => String(value).padStart(width);
     rows.push(
       `[${column(mm, 7)}] ${column(Atomics.load(m.mm.rssAnon, mm), 8)} ` +
-        `${column(Atomics.load(m.mm.swapEnts, mm), 9)} ${column(Atomics.load(m.mm.nrTables, mm), 8)} ` +
+        `${column(Atomics.load(m.mm.swapEnts, mm), 9)} ` +
+        `${column(Atomics.load(m.mm.nrTables, mm), 8)} ` +
         processComm(m, mm),
     );
   }

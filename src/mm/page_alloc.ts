@@ -172,7 +172,8 @@ function assertFreeable(m: Mm, pfn: number): void {
 /**
  * Frees order-0 pages whose count has reached 0.
  * @param pfns the pages; the first `count` entries are used
- * @context any thread; takes pcp->lock or zone->lock. Frees go to the CPU's list; kthreads free to the zone
+ * @context any thread; takes pcp->lock or zone->lock. Frees go to the CPU's list; kthreads free to
+ *   the zone
  */
 export function freeUnrefPages(m: Mm, pfns: readonly number[], count: number): void {
   const { events } = m.task;

@@ -116,8 +116,8 @@ function allocPagesSlow(m: Mm, zones: readonly number[], order: number, nid: num
 /**
  * Allocates 2^order pages.
  * @param nid preferred node @param order 0 .. MAX_PAGE_ORDER
- * @returns the first pfn, refcount 1, contents undefined; PFN_NONE when the caller's process is being
- *   killed, or nothing can be done
+ * @returns the first pfn, refcount 1, contents undefined; PFN_NONE when the caller's process is
+ *   being killed, or nothing can be done
  * @context may block and reclaim unless the thread is memalloc; no spinlock held
  */
 export function allocPages(m: Mm, nid: number, order: number): number {

@@ -50,7 +50,9 @@ export function swapWriteout(m: Mm, pfn: number): number {
   return WRITE_DONE;
 }
 
-/** Reads a folio's page from its slot (swap_read_folio). @context folio locked, in the swap cache */
+/**
+ * Reads a folio's page from its slot (swap_read_folio). @context folio locked, in the swap cache
+ */
 export function swapReadFolio(m: Mm, pfn: number): void {
   const { events } = m.task;
   const slot = m.page.private[pfn] as number;

@@ -2,9 +2,9 @@
 /**
  * Page tables: four levels of 512 entries, allocated as needed, freed with their address space.
  *
- * Leaf entries are changed by the CPU that runs (young and dirty bits, by compare-and-swap: an entry
- * that reclaim has just cleared must not get them) and by whoever holds the table's lock (ptl).
- * Non-leaf entries carry a young bit too, set with the leaf's.
+ * Leaf entries are changed by the CPU that runs (young and dirty bits, by compare-and-swap: an
+ * entry that reclaim has just cleared must not get them) and by whoever holds the table's lock
+ * (ptl). Non-leaf entries carry a young bit too, set with the leaf's.
  */
 import { bug } from '../../shared/assert.ts';
 import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
@@ -26,7 +26,10 @@ function levelIndex(vpn: number, level: number): number {
   return Math.floor(vpn / 512 ** level) % 512;
 }
 
-/** @returns index of the leaf entry of `vpn`, or PTE_NONE @context lock-free: tables live as long as the mm */
+/**
+ * @returns index of the leaf entry of `vpn`, or PTE_NONE @context lock-free: tables live as long as
+ *   the mm
+ */
 export function pteOffset(m: Mm, mm: number, vpn: number): number {
   let table = m.mm.pgd[mm] as number;
   for (let level = 3; level > 0; level--) {

@@ -2,8 +2,8 @@
 /**
  * The files of a memory group (mm/memcontrol.c, cgroup v2). memory.stat covers the subtree.
  *
- * Events are counted over the machine, not by group: memory.stat has them for groups that hold every
- * process, where the two are the same, and leaves them out elsewhere.
+ * Events are counted over the machine, not by group: memory.stat has them for groups that hold
+ * every process, where the two are the same, and leaves them out elsewhere.
  */
 import { PAGE_SIZE } from './limits.ts';
 import { lruSize, lruvecRow, memcgWithin } from './lruvec.ts';

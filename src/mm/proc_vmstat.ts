@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * The text of /proc/vmstat (mm/vmstat.c): gauges of zones, gauges and events of nodes, then events,
- * a name and a number a line, in the kernel's order. Names that the engine does not keep are left out.
+ * a name and a number a line, in the kernel's order. Names that the engine does not keep are left
+ * out.
  */
 import type { Mm } from './mm.ts';
 import { vmEvents, vmGauges } from './vmstat.ts';

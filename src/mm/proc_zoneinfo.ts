@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The text of /proc/zoneinfo (mm/vmstat.c). A zone here has no holes: it spans what it has. Counters
- * are exact, so the threshold at which a CPU's own counts are folded is 0.
+ * The text of /proc/zoneinfo (mm/vmstat.c). A zone here has no holes: it spans what it has.
+ * Counters are exact, so the threshold at which a CPU's own counts are folded is 0.
  */
 
 import { lruSize, lruvecRow } from './lruvec.ts';
@@ -12,7 +12,9 @@ import { ZONE_STAT_NAMES } from './proc_vmstat.ts';
 import { nodeHopeless } from './throttle.ts';
 import { ZONE_NAMES } from './vmstat_items.ts';
 
-/** A zone's name: the last zone of a node is Normal. @param zone index of the zone in the machine */
+/**
+ * A zone's name: the last zone of a node is Normal. @param zone index of the zone in the machine
+ */
 export function zoneName(m: Mm, zone: number): string {
   const nid = m.zone.nid[zone] as number;
   let above = 0;

@@ -115,7 +115,10 @@ export function folioReferenced(m: Mm, pfn: number, memcg: number, rwTryLock: bo
   return referenced;
 }
 
-/** A new anonymous mapping: the caller's reference becomes the mapping's. @context ptl held, folio locked or new */
+/**
+ * A new anonymous mapping: the caller's reference becomes the mapping's. @context ptl held, folio
+ * locked or new
+ */
 export function folioAddAnonRmap(m: Mm, pfn: number, vma: number, vpn: number): void {
   if (folioMapcount(m, pfn) === 0) {
     // Before the count: a walker that sees the folio mapped finds where.

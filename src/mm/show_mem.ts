@@ -34,7 +34,8 @@ export function totalManaged(m: Mm): number {
 
 export function memInfoLine(m: Mm): string {
   return (
-    `Mem-Info: active_anon:${totalLru(m, LRU_ACTIVE_ANON)} inactive_anon:${totalLru(m, LRU_INACTIVE_ANON)} ` +
+    `Mem-Info: active_anon:${totalLru(m, LRU_ACTIVE_ANON)} ` +
+    `inactive_anon:${totalLru(m, LRU_INACTIVE_ANON)} ` +
     `active_file:${totalLru(m, LRU_ACTIVE_FILE)} inactive_file:${totalLru(m, LRU_INACTIVE_FILE)} ` +
     `unevictable:${totalLru(m, LRU_UNEVICTABLE)} free:${totalFree(m)} managed:${totalManaged(m)}`
   );

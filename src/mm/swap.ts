@@ -85,7 +85,9 @@ function folioPutBatch(m: Mm, pfn: number): void {
   if (folioPutTestZero(m, pfn)) folioPutFinal(m, pfn);
 }
 
-/** Drops a reference; frees the folio when it was the last. @context outside lru_lock and pcp->lock */
+/**
+ * Drops a reference; frees the folio when it was the last. @context outside lru_lock and pcp->lock
+ */
 export function folioPut(m: Mm, pfn: number): void {
   if (folioPutTestZero(m, pfn)) folioPutFinal(m, pfn);
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** The lock of a swap cluster: guards the slots of SWAPFILE_CLUSTER neighbours and what zram keeps for them. */
+/**
+ * The lock of a swap cluster: guards the slots of SWAPFILE_CLUSTER neighbours and what zram keeps
+ * for them.
+ */
 import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
 import { SWAPFILE_CLUSTER } from './limits.ts';
 import { LC_SWAP_CLUSTER } from './lock_order.ts';

@@ -2,8 +2,8 @@
 /**
  * Swap slots: allocation and reference counts (mm/swapfile.c).
  *
- * Slots come in clusters of SWAPFILE_CLUSTER, one lock each. Every thread allocates from a cluster of
- * its own until it is full, so that neighbours in time are neighbours on the device and threads
+ * Slots come in clusters of SWAPFILE_CLUSTER, one lock each. Every thread allocates from a cluster
+ * of its own until it is full, so that neighbours in time are neighbours on the device and threads
  * rarely meet. A slot's count has one reference per page-table entry, plus SWAP_HAS_CACHE while a
  * folio of it is in the swap cache; at zero the device's copy is dropped at once.
  *
@@ -112,7 +112,10 @@ export function swapFree(m: Mm, slot: number): void {
   clusterUnlock(m, slot);
 }
 
-/** References from page tables, the cache's apart. @context swap_cluster, or the folio lock of its folio */
+/**
+ * References from page tables, the cache's apart. @context swap_cluster, or the folio lock of its
+ * folio
+ */
 export function swapCount(m: Mm, slot: number): number {
   return (m.slot.count[slot] as number) & ~SWAP_HAS_CACHE;
 }

@@ -3,8 +3,8 @@
  * Reading one slot into a new folio (mm/swap_state.c, __read_swap_cache_async).
  *
  * The fault and the readahead window both come here. The folio enters the swap cache locked and not
- * up to date, so that whoever finds it there waits for the read; two threads that want one slot meet
- * at the insertion, and the slower one frees its page.
+ * up to date, so that whoever finds it there waits for the read; two threads that want one slot
+ * meet at the insertion, and the slower one frees its page.
  */
 import { assert } from '../../shared/assert.ts';
 import { memcgCharge } from './charge.ts';

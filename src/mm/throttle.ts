@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Slowing reclaimers down (mm/vmscan.c: too_many_isolated, reclaim_throttle, throttle_direct_reclaim).
+ * Slowing reclaimers down (mm/vmscan.c: too_many_isolated, reclaim_throttle,
+ * throttle_direct_reclaim).
  *
  * Every sleep here has a timeout, so a wake-up that never comes costs time, not progress.
  */

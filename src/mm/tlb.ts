@@ -5,8 +5,8 @@
  * A CPU translates, marks and touches bytes within a section. Reclaim clears a batch of page-table
  * entries and then waits, once, until every CPU that runs one of those address spaces has left the
  * section it was in: a CPU that read an entry before it was cleared is done with the bytes by then.
- * A CPU leaves its section at every fault and sleep, and after at most SECTION_EVENTS_MAX events, and
- * takes no lock inside one, so the wait is short and cannot deadlock.
+ * A CPU leaves its section at every fault and sleep, and after at most SECTION_EVENTS_MAX events,
+ * and takes no lock inside one, so the wait is short and cannot deadlock.
  *
  *   CPU                                  reclaim
  *   section odd; load entry; touch       cas entry -> swap; load cpuMask; load section

@@ -2,14 +2,14 @@
 /**
  * The loads and stores of a window in WebAssembly: the other half of a run with contents.
  *
- * Page frames lie in a memory of their own, and a kernel sees one memory: so behind the frames, each
- * CPU has a scratch area for what the kernel needs beside them.
+ * Page frames lie in a memory of their own, and a kernel sees one memory: so behind the frames,
+ * each CPU has a scratch area for what the kernel needs beside them.
  *
  *   frame memory:  frames | CPU 0: window, last stores | CPU 1: ...
  *
  * There is one only where all frames lie in one buffer. The last stores of a program (a word per
- * page slot) are taken from the area for good when its context is made; a context that finds no room
- * keeps them elsewhere and runs the twin.
+ * page slot) are taken from the area for good when its context is made; a context that finds no
+ * room keeps them elsewhere and runs the twin.
  */
 import { assert } from '../../shared/assert.ts';
 import { type I32, LINE_BYTES } from '../../shared/types.ts';

@@ -285,7 +285,10 @@ export class UserContext {
       `slot holds ${found}, last store was ${this.#lastSeq[slot]}`;
   }
 
-  /** The access faulted: finds the region's table, or handles the fault. @returns RUN_DONE to try again */
+  /**
+   * The access faulted: finds the region's table, or handles the fault. @returns RUN_DONE to try
+   * again
+   */
   #fault(slot: number, kind: number): number {
     const m = this.#m;
     const region = slot >>> 9;

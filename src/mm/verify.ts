@@ -91,7 +91,8 @@ export function verifyPages(m: Mm, user: UserContext, fill: boolean): Verificati
     const vpn = user.vpnOf(slot);
     if (copy[word + 1] !== user.lastSeqOf(slot)) {
       result.mismatches++;
-      result.first ??= `vpn ${vpn}: slot holds ${copy[word + 1]}, last store was ${user.lastSeqOf(slot)}`;
+      result.first ??=
+        `vpn ${vpn}: slot holds ${copy[word + 1]}, ` + `last store was ${user.lastSeqOf(slot)}`;
     }
     const wrong = fill ? verifyFill(copy, user.mm, vpn) : -1;
     if (wrong >= 0) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Direct reclaim: by an allocation that found no page (try_to_free_pages) and by a charge that found
- * its group full (try_to_free_mem_cgroup_pages).
+ * Direct reclaim: by an allocation that found no page (try_to_free_pages) and by a charge that
+ * found its group full (try_to_free_mem_cgroup_pages).
  */
 import { DEF_PRIORITY, SWAP_CLUSTER_MAX } from './limits.ts';
 import type { Mm } from './mm.ts';

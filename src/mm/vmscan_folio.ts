@@ -204,9 +204,11 @@ function tryReclaim(m: Mm, pfn: number, sc: ScanControl, stat: ReclaimStat): boo
 
 /**
  * Reclaims what it can of an isolated batch.
- * @param folios isolated pfns, oldest first; on return its first `kept` entries are to be put back, in order
+ * @param folios isolated pfns, oldest first; on return its first `kept` entries are to be put back,
+ *   in order
  * @returns pages reclaimed
- * @context no lock held; folio locks, ptl and swap locks taken and dropped; may wait for a shootdown
+ * @context no lock held; folio locks, ptl and swap locks taken and dropped; may wait for a
+ *   shootdown
  */
 export function shrinkFolioList(
   m: Mm,

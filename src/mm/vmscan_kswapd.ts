@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * kswapd's work: bringing a node back to its high watermarks (mm/vmscan.c, balance_pgdat), waking it,
- * and when it may sleep. The thread itself is kthreads/kswapd.ts.
+ * kswapd's work: bringing a node back to its high watermarks (mm/vmscan.c, balance_pgdat), waking
+ * it, and when it may sleep. The thread itself is kthreads/kswapd.ts.
  */
 import { WAIT_QUEUE_WORDS, WAKE_ALL, wakeUp } from '../../shared/wait_queue.ts';
 import { DEF_PRIORITY, SWAP_CLUSTER_MAX } from './limits.ts';

@@ -2,10 +2,10 @@
 /**
  * The zram device: a swap slot's page, compressed, in memory (drivers/block/zram).
  *
- * A slot is empty, a compressed object, a raw page (it would not shrink below ZS_MAX_COMPRESSED), or
- * a same-filled page, kept as the one word that it repeats. The slot table is guarded by the slot's
- * cluster lock; the object's bytes belong to whoever stores or frees the slot, and a reader holds
- * the folio lock of the slot's folio, which keeps both away.
+ * A slot is empty, a compressed object, a raw page (it would not shrink below ZS_MAX_COMPRESSED),
+ * or a same-filled page, kept as the one word that it repeats. The slot table is guarded by the
+ * slot's cluster lock; the object's bytes belong to whoever stores or frees the slot, and a reader
+ * holds the folio lock of the slot's folio, which keeps both away.
  */
 import { assert } from '../../shared/assert.ts';
 import { compressPage, decompressPage } from './compress.ts';
@@ -36,7 +36,8 @@ export function sameFilledWord(words: Int32Array): number | null {
 /**
  * Stores a folio's page in its slot.
  * @returns false when the store is full: nothing changed, the page stays dirty
- * @context folio locked, unmapped and flushed; may not be written meanwhile. Takes swap_cluster, zsmalloc locks
+ * @context folio locked, unmapped and flushed; may not be written meanwhile. Takes swap_cluster,
+ *   zsmalloc locks
  */
 export function zramWrite(m: Mm, pfn: number, slot: number): boolean {
   const { events } = m.task;
@@ -81,7 +82,8 @@ function setSlot(m: Mm, slot: number, kind: number, handle: number, size: number
 
 /**
  * Reads a slot's page into a frame.
- * @context the slot's folio is locked and in the swap cache, so that the slot neither changes nor goes
+ * @context the slot's folio is locked and in the swap cache, so that the slot neither changes nor
+ *   goes
  */
 export function zramRead(m: Mm, pfn: number, slot: number): void {
   if (m.config.contents) zramReadInto(m, slot, pageWords(m, pfn));

@@ -3,9 +3,9 @@
  * The store behind zram: objects of a few size classes in memory of its own (mm/zsmalloc.c, without
  * its movable pages).
  *
- * Memory is cut into blocks of ZS_PAGES_PER_BLOCK pages. A block belongs to one size class and holds
- * objects of that size back to back, so an object may straddle pages. Each class has a list of
- * blocks with room. An object's handle is its block and its position in it.
+ * Memory is cut into blocks of ZS_PAGES_PER_BLOCK pages. A block belongs to one size class and
+ * holds objects of that size back to back, so an object may straddle pages. Each class has a list
+ * of blocks with room. An object's handle is its block and its position in it.
  *
  * Per block: a free bitmap would cost 64 bytes; instead free objects are chained through their own
  * first word, as a slab does, so a block costs six words of metadata.
@@ -72,7 +72,10 @@ export function zsMalloc(m: Mm, size: number): number {
   return (block << HANDLE_OBJECT_BITS) | object;
 }
 
-/** Gives an object back; an empty block returns to the pool. @context takes zsmalloc_class, then zsmalloc_pool */
+/**
+ * Gives an object back; an empty block returns to the pool. @context takes zsmalloc_class, then
+ * zsmalloc_pool
+ */
 export function zsFree(m: Mm, handle: number): void {
   const block = handle >>> HANDLE_OBJECT_BITS;
   const object = handle & ((1 << HANDLE_OBJECT_BITS) - 1);

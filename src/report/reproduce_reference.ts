@@ -3,10 +3,10 @@
  * `kreclaim reproduce reference`: our refaults and pages scanned per page reclaimed beside a real
  * kernel's, on the same trace at the same limit.
  *
- * The reference's method: one CPU, a group with a limit, anonymous memory, classic LRU, swap to zram
- * without readahead, the node so large that only the limit matters. The reference's group also held
- * a few pages of the kernel's own (page tables, kernel objects), so that many less are given to the
- * program here.
+ * The reference's method: one CPU, a group with a limit, anonymous memory, classic LRU, swap to
+ * zram without readahead, the node so large that only the limit matters. The reference's group also
+ * held a few pages of the kernel's own (page tables, kernel objects), so that many less are given
+ * to the program here.
  */
 
 import { CPU_MISMATCHES } from '../../kthreads/cpu.ts';

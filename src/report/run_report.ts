@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * The run report: one object that says what was run, on what, and how it went (`kreclaim.run/1`).
- * Figures that are not known are null. Times are milliseconds where the name ends in Ms, nanoseconds
- * where it has Ns; memory is in pages of 4 KiB unless the name says bytes.
+ * Figures that are not known are null. Times are milliseconds where the name ends in Ms,
+ * nanoseconds where it has Ns; memory is in pages of 4 KiB unless the name says bytes.
  */
 import type { PanicRecord } from '../../kthreads/panic.ts';
 import type { FullConfig } from '../config_schema.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * What a machine's tables say at one instant, as parts of a report. Reads only, takes no lock: exact
- * when the machine rests, and as good as can be had after a panic.
+ * What a machine's tables say at one instant, as parts of a report. Reads only, takes no lock:
+ * exact when the machine rests, and as good as can be had after a panic.
  */
 import {
   CPU_ENDED,

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** A machine that is interrupted, aborted or shut down at any moment drains and leaves no worker. */
+/**
+ * A machine that is interrupted, aborted or shut down at any moment drains and leaves no worker.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { Prng } from '../../dist/shared/prng.js';

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Names that code may not use, with where they may be used. Time and chance have one source each, so
- * that a run can be replayed; functions whose last bit differs between engines stay out of what must
- * repeat; `enum` does not survive erasing types.
+ * Names that code may not use, with where they may be used. Time and chance have one source each,
+ * so that a run can be replayed; functions whose last bit differs between engines stay out of what
+ * must repeat; `enum` does not survive erasing types.
  */
 import { type Finding, findAll, type SourceFile, split } from './source.ts';
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Documents that must not drift from the code: the lock order, the map of files to the kernel's, and
- * the comments on what is exported.
+ * Documents that must not drift from the code: the lock order, the map of files to the kernel's,
+ * and the comments on what is exported.
  */
 import { type Finding, findAll, lineAt, type SourceFile, split } from './source.ts';
 
@@ -37,7 +37,8 @@ export function checkLockOrder(code: SourceFile, document: SourceFile): Finding[
   const at = Math.max(want.length, have.length);
   for (let i = 0; i < at; i++) {
     if (have[i] === want[i]) continue;
-    const message = `place ${i + 1} is '${have[i] ?? 'nothing'}'; in code '${want[i] ?? 'nothing'}'`;
+    const [here, there] = [have[i] ?? 'nothing', want[i] ?? 'nothing'];
+    const message = `place ${i + 1} is '${here}'; in code '${there}'`;
     return [{ rule, path, line: 0, message }];
   }
   return [];
@@ -81,8 +82,9 @@ interface Exported {
   readonly line: number;
 }
 
-const EXPORTED =
-  /(?:\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*)?^export (?:async )?(?:abstract )?(function\*?|class) (\w+)/gm;
+const COMMENT = /(?:\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*)?/;
+const DECLARED = /^export (?:async )?(?:abstract )?(function\*?|class) (\w+)/;
+const EXPORTED = new RegExp(COMMENT.source + DECLARED.source, 'gm');
 
 export function exportsOf(text: string): Exported[] {
   return [...text.matchAll(EXPORTED)].map((match) => ({
@@ -108,10 +110,11 @@ export function checkDocComments({ path, text }: SourceFile): Finding[] {
 }
 
 /** Calls that take a lock or wait: `spinLock`, `ptlLock`, `rwsemDownRead`, `waitSleep`, ... */
-const TAKES =
-  /\b(?!assert)(\w*(?:Lock|DownRead|DownWrite|LockLocked|ReadLock|Sleep)|synchronizeRcu|waitEvent\w*)\(/g;
+const TAKES = /\b(?!assert)(\w*(?:Lock|DownRead|DownWrite|Sleep)|synchronizeRcu|waitEvent\w*)\(/g;
 
-/** An exported function of the substrate or the engine that takes a lock or waits has `@context`. */
+/**
+ * An exported function of the substrate or the engine that takes a lock or waits has `@context`.
+ */
 export function checkContexts({ path, text }: SourceFile): Finding[] {
   if (!/^(shared|src\/mm)\/[^/]+\.ts$/.test(path)) return [];
   const { code } = split(text);

@@ -58,7 +58,7 @@ export function checkMarks({ path, text }: SourceFile): Finding[] {
 export function checkSkipped({ path, text }: SourceFile): Finding[] {
   const { code } = split(text);
   const pattern =
-    /\b(?:it|test|describe|suite|bench)(?:\.\w+)*\.(skip|only|todo|fails)\b|\bx(it|describe|test)\(/g;
+    /\b(?:it|test|describe)(?:\.\w+)*\.(skip|only|todo|fails)\w*\b|\bx(it|describe|test)\(/g;
   return findAll('skipped', path, code, pattern, (match) => `${match[0]} leaves tests out`);
 }
 

@@ -10,10 +10,19 @@ export interface Import {
   readonly line: number;
 }
 
-const SPECIFIER =
-  /\bfrom\s*'([^']+)'|^\s*import\s*'([^']+)'|\bimport\(\s*'([^']+)'\s*\)|new URL\(\s*[`'](\.[^`']+)[`']/gm;
+const SPECIFIER = new RegExp(
+  [
+    /\bfrom\s*'([^']+)'/,
+    /^\s*import\s*'([^']+)'/,
+    /\b(?:import|require\w*|createRequire\([^)]*\))\(\s*'([^']+)'\s*\)/,
+    /\bnew URL\(\s*[`'](\.[^`']+)[`']/,
+  ]
+    .map((pattern) => pattern.source)
+    .join('|'),
+  'gm',
+);
 
-/** Import, re-export, `import()` and `new URL('./x.js', ...)` of a file. */
+/** What a file imports, re-exports, requires, and names by `new URL('./x.js', ...)`. */
 export function importsOf(text: string): Import[] {
   const { bare } = split(text);
   return [...bare.matchAll(SPECIFIER)].map((match) => ({
@@ -107,7 +116,9 @@ export interface Allowed {
 
 const names = (table: unknown): string[] => Object.keys((table ?? {}) as object).sort();
 
-/** package.json names exactly the packages that were argued for, and each at run time is imported. */
+/**
+ * package.json names exactly the packages that were argued for, and each at run time is imported.
+ */
 export function checkDependencies(
   packageText: string,
   allowed: Allowed,
@@ -134,8 +145,7 @@ export function checkDependencies(
       .flatMap((file) => importsOf(file.text).map((found) => found.specifier)),
   );
   for (const name of names(parsed.dependencies)) {
-    const loads = files.some((file) => split(file.text).bare.includes(`require('${name}')`));
-    if (used.has(name) || loads) continue;
+    if (used.has(name)) continue;
     findings.push({ rule, path, line: 0, message: `nothing imports ${name}` });
   }
   return findings;

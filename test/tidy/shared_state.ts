@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The rules about shared words: each column says who may write it and under what; each comment about
- * ordering has its partner; `Atomics` is called by its own name, so that what replaces the global
- * replaces every call.
+ * The rules about shared words: each column says who may write it and under what; each comment
+ * about ordering has its partner; `Atomics` is called by its own name, so that what replaces the
+ * global replaces every call.
  */
 import { type Finding, findAll, lineAt, type SourceFile, split } from './source.ts';
 
@@ -13,8 +13,8 @@ const TAG = /@(?:atomic\b|frozen\b|guardedBy +\S|owner +\S)/g;
 
 /**
  * Every column carries exactly one of `@atomic`, `@guardedBy <lock>`, `@owner <thread>`, `@frozen`,
- * in the comment behind it or, in a literal on one line, in the comment right above. `@racy` gives a
- * reason.
+ * in the comment behind it or, in a literal on one line, in the comment right above. `@racy` gives
+ * a reason.
  */
 export function checkColumnTags({ path, text }: SourceFile): Finding[] {
   const rule = 'column tag';

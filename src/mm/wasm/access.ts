@@ -10,8 +10,8 @@
  *     before the look, and one atomic load between them does that for all looks, on x86 and on
  *     arm64; a look that is stale within the section is what a TLB gives, too. Marks are
  *     compare-and-swaps.
- * An event is slot << 2 | kind, so that its bits 2 to 10, in place, are the entry's offset within its
- * table. The constants are exported so that the loader can compare them with the engine's.
+ * An event is slot << 2 | kind, so that its bits 2 to 10, in place, are the entry's offset within
+ * its table. The constants are exported so that the loader can compare them with the engine's.
  */
 
 export const PTE_PRESENT: i32 = 1;
@@ -61,7 +61,9 @@ function needOf(word: i32): i32 {
   return (word & 3) == KIND_WRITE ? NEED_WRITE : NEED_READ;
 }
 
-/** Returns the address of the first event that faults, or `end`. Pfns go to `pfns` bytes further on. */
+/**
+ * Returns the address of the first event that faults, or `end`. Pfns go to `pfns` bytes further on.
+ */
 export function access(
   first: usize,
   end: usize,

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** The buddy allocator: conservation under random allocation and freeing, and splitting and merging. */
+/**
+ * The buddy allocator: conservation under random allocation and freeing, and splitting and merging.
+ */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { spinLock, spinUnlock } from '../../../dist/shared/spinlock.js';

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Reclaim on one thread: the reference table, swap and back, limits, refault activation, walkers. */
+/**
+ * Reclaim on one thread: the reference table, swap and back, limits, refault activation, walkers.
+ */
 import { describe, expect, it } from 'vitest';
 import { RWSEM_WORDS, rwsemDownWrite, rwsemUpWrite } from '../../../dist/shared/rwsem.js';
 import { checkEmpty, checkQuiescent } from '../../../dist/src/mm/check.js';

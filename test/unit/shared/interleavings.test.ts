@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: GPL-2.0-only
 /** Two-party races of the substrate, every interruption point tried. */
 import { describe, expect, test } from 'vitest';
 import { createArena } from '../../../dist/shared/arena.js';

@@ -201,7 +201,7 @@ describe('rcu: grace periods', () => {
 });
 
 describe('rcu: who holds a grace period up', () => {
-  test('a stall names the reader with its nesting, and the grace period ends when it leaves', async () => {
+  test('a stall names the reader; the grace period ends when it leaves', async () => {
     const tables = setUp();
     const { memory, words, rcu, threads } = tables;
     setRcuStallMs(rcu, 20);

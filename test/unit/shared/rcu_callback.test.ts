@@ -137,7 +137,7 @@ test('a barrier waits for another thread that is running the callbacks', async (
   expect(words[10]).toBe(6);
 });
 
-test('a thread that loops on a busy pass does not hold up the grace period of that pass', async () => {
+test('a thread that loops on a busy pass does not hold up its grace period', async () => {
   const { memory, tables } = arena;
   Atomics.store(tables.threads.state, self.id, THREAD_RUNNING);
   enterRcu(table, self.id);

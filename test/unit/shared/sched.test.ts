@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Waiting, on one thread: the other side of each race is played at its worst moment, from inside the
- * condition or from inside Atomics.wait.
+ * Waiting, on one thread: the other side of each race is played at its worst moment, from inside
+ * the condition or from inside Atomics.wait.
  */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import {

@@ -130,7 +130,7 @@ describe('xarray: the pool', () => {
   });
 });
 
-test('xarray: lookups under RCU while a writer grows, shrinks and erases see only its values', async () => {
+test('xarray: lookups under RCU see only what a growing, shrinking writer stored', async () => {
   const { memory, tables } = createArena(declareXarrayTest);
   initXaPool(tables.pool);
   const common = { memory, rounds: 400 };
