@@ -24,7 +24,11 @@ export function assertCapacity(capacity: number): void {
   );
 }
 
-/** Parks on `words[at]`, which holds `value` or `value | PARKED`. @returns false on timeout */
+/**
+ * Parks on `words[at]`, which holds `value` or `value | PARKED`.
+ * @returns false on timeout
+ * @context that side of the ring; sleeps
+ */
 export function park(words: I32, at: number, value: number, deadline: number): boolean {
   const seen = Atomics.compareExchange(words, at, value, value | PARKED);
   if (seen !== value && seen !== (value | PARKED)) return true; // it moved: no sleep
