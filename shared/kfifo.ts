@@ -45,6 +45,7 @@ import {
   HEAD,
   PARKED,
   park,
+  reload,
   TAIL,
 } from './kfifo_word.ts';
 import type { I32 } from './types.ts';
@@ -103,7 +104,7 @@ export class KfifoSpsc {
   push(value: number): boolean {
     const head = this.#head;
     if (((head - this.#tail) | 0) >= this.#span) {
-      this.#tail = Atomics.load(this.#words, this.#tailAt) & ~PARKED;
+      this.#tail = reload(this.#words, this.#tailAt, (head - this.#span) | 0);
       if (((head - this.#tail) | 0) >= this.#span) return false;
     }
     this.#words[this.#data + ((head >>> 1) & this.#mask)] = value;
@@ -115,7 +116,7 @@ export class KfifoSpsc {
   pop(): number | undefined {
     const tail = this.#tail;
     if (tail === this.#head) {
-      this.#head = Atomics.load(this.#words, this.#headAt) & ~PARKED;
+      this.#head = reload(this.#words, this.#headAt, tail);
       if (tail === this.#head) return undefined;
     }
     const value = this.#words[this.#data + ((tail >>> 1) & this.#mask)] as number;
@@ -132,7 +133,7 @@ export class KfifoSpsc {
     const head = this.#head;
     let free = (this.#span - ((head - this.#tail) | 0)) >> 1;
     if (free < count) {
-      this.#tail = Atomics.load(this.#words, this.#tailAt) & ~PARKED;
+      this.#tail = reload(this.#words, this.#tailAt, (head - this.#span) | 0);
       free = (this.#span - ((head - this.#tail) | 0)) >> 1;
       if (free === 0) return 0;
     }
@@ -165,7 +166,7 @@ export class KfifoSpsc {
     const tail = this.#tail;
     let used = ((this.#head - tail) | 0) >> 1;
     if (used < count) {
-      this.#head = Atomics.load(this.#words, this.#headAt) & ~PARKED;
+      this.#head = reload(this.#words, this.#headAt, tail);
       used = ((this.#head - tail) | 0) >> 1;
       if (used === 0) return 0;
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** What the rings of kfifo.ts share: where the words lie, how a side parks on one, bulk copies. */
 import { assert } from './assert.ts';
+import { cpuRelax } from './cpu_relax.ts';
 import { ktimeNs } from './ktime.ts';
 import { parkBegin, parkEnd } from './lock_park.ts';
 import { rcuMightSleep } from './rcu_state.ts';
@@ -45,6 +46,21 @@ export function park(words: I32, at: number, value: number, deadline: number): b
   } finally {
     parkEnd();
   }
+}
+
+/** Steps of back-off, some 50 to 150 ns: the time in which a busy peer moves several elements. */
+const BACK_OFF = 8;
+
+/**
+ * Reads the peer's index. When it still is `value` (ring empty, or full), backs off for a moment
+ * without touching the word and reads once more: two threads that poll then move by several elements
+ * at a time, and the word's cache line does not cross between the cores for each.
+ */
+export function reload(words: I32, at: number, value: number): number {
+  const seen = Atomics.load(words, at) & ~PARKED;
+  if (seen !== value) return seen;
+  for (let i = 0; i < BACK_OFF; i++) cpuRelax();
+  return Atomics.load(words, at) & ~PARKED;
 }
 
 /** Copies elements. Unrolled: twice as fast as a plain loop, thrice as `set` of a subarray. */
