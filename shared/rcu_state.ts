@@ -31,7 +31,7 @@ export const RCU_WORDS = 3 * LINE_WORDS;
 
 /** What a thread tells the others about itself. Rows are LINE_WORDS apart: each has one writer. */
 export interface RcuReaderRows {
-  readonly words: I32; // @atomic RCU_* words of the domain
+  readonly words: I32;
   readonly seen: I32;
   readonly nesting: I32;
 }

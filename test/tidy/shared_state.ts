@@ -30,7 +30,8 @@ function commentAt(
 /**
  * Every column carries exactly one of `@atomic`, `@guardedBy <lock>`, `@owner <thread>`, `@frozen`:
  * in the comment behind it or right above, or, for a schema that is written within the call, behind
- * the property that holds the column (`readonly cells: I32; // @owner ...`). `@racy` gives a reason.
+ * the property that holds the column (`readonly cells: I32; // @owner ...`). `@racy` gives a
+ * reason.
  */
 export function checkColumnTags({ path, text }: SourceFile): Finding[] {
   const rule = 'column tag';
