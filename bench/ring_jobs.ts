@@ -6,13 +6,14 @@
  *   spsc1 spsc16   thread 0 pushes, thread 1 pops
  *   mpsc           thread 0 pops, the others push
  *
- * Both sides poll, as a user's tight loop would; IDLE_POLLS polls in vain in a row
- * mean that the peer has lost its core, and the side sleeps for a moment, so that a busy machine
- * measures the rings and not its scheduler's time slice. Only what the consumer took counts. A poll
- * that finds nothing costs one of the chunk's operations and counts nothing, so no job can block.
- * All elements are written and read; their sum is kept, so that the loops are.
+ * Both sides poll, as a user's tight loop would. Polling in vain for IDLE_NS means that the peer has
+ * lost its core: the side then sleeps for a moment, so that a busy machine measures the rings and
+ * not its scheduler's time slice. Only what the consumer took counts. A poll that finds nothing
+ * costs one of the chunk's operations and counts nothing, so no job can block. All elements are
+ * written and read; their sum is kept, so that the loops are.
  */
 import { KfifoMpsc, KfifoSpsc } from '../shared/kfifo.ts';
+import { ktimeNs } from '../shared/ktime.ts';
 import type { I32 } from '../shared/types.ts';
 import type { BenchJobs, BenchPrepare } from './bench_pool.ts';
 
@@ -50,17 +51,22 @@ export async function loadRingbuf(): Promise<RingbufModule | null> {
 const ringbuf = await loadRingbuf();
 
 /**
- * Polls in vain, some 200 us, before a side gives up its core. Longer than the sleep that follows,
- * or the two sides would take turns sleeping for ever after.
+ * Nanoseconds of polling in vain before a side gives up its core. Longer than the sleep that
+ * follows, or the two sides would take turns sleeping for ever after.
  */
-const IDLE_POLLS = 20_000;
+const IDLE_NS = 200_000;
+/** Polls between two looks at the clock. */
+const IDLE_POLLS = 128;
 const idleWord = new Int32Array(new SharedArrayBuffer(4));
-
 let idlePolls = 0;
+let idleSince = 0;
 
-/** A poll in vain: sleeps after IDLE_POLLS in a row. */
+/** A poll in vain: sleeps when they went on for IDLE_NS. A poll with success sets idlePolls to 0. */
 function idle(): void {
-  if (++idlePolls < IDLE_POLLS) return;
+  if (++idlePolls % IDLE_POLLS !== 0) return;
+  const now = ktimeNs();
+  if (idlePolls === IDLE_POLLS) idleSince = now;
+  if (now - idleSince < IDLE_NS) return;
   Atomics.wait(idleWord, 0, 0, 0.05);
   idlePolls = 0;
 }

@@ -3,7 +3,16 @@
 
 import { assert } from './assert.ts';
 import { spinWhileEqual } from './cpu_relax.ts';
-import { assertCapacity, DATA, deadlineOf, HEAD, PARKED, park, TAIL } from './kfifo_word.ts';
+import {
+  assertCapacity,
+  DATA,
+  deadlineOf,
+  HEAD,
+  PARKED,
+  park,
+  reload,
+  TAIL,
+} from './kfifo_word.ts';
 import type { I32 } from './types.ts';
 
 /** Many producers, one consumer. Each thread makes its own instance over the same words. */
@@ -89,7 +98,7 @@ export class KfifoMpsc {
     const tail = this.#tail;
     const slot = this.#data + (tail & (this.#mask << 1));
     const free = tail & -this.#round;
-    if ((Atomics.load(words, slot) & ~PARKED) !== ((free + 2) | 0)) return undefined;
+    if (reload(words, slot, free) !== ((free + 2) | 0)) return undefined;
     const value = words[slot + 1] as number;
     this.#tail = (tail + 2) | 0;
     words[this.#tailAt] = this.#tail; // @racy length(): a stale tail overstates it

@@ -6,12 +6,14 @@
  * synchronize (thread 0 updates, the others read). tryread is a reader trylock on one shared word;
  * srcu is a pair of counters per thread.
  */
+#include <linux/futex.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #ifdef HAVE_LIBURCU
@@ -57,15 +59,23 @@ static struct {
 } __attribute__((aligned(LINE))) row[THREADS];
 static __thread int me;
 
+static atomic_int parked __attribute__((aligned(LINE)));
+
 static void reader_init(int id) { me = id; }
 static void reader_exit(void) {}
+static inline void report(unsigned value)
+{
+	atomic_store(&row[me].seen, value);
+	if (atomic_load(&parked))
+		syscall(SYS_futex, &row[me].seen, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
 static void online(void) { atomic_store(&row[me].seen, atomic_load(&gp)); }
-static void offline(void) { atomic_store(&row[me].seen, 0); }
+static void offline(void) { report(0); }
 static inline void quiescent(void)
 {
 	unsigned now = atomic_load(&gp);
 	if (now != atomic_load_explicit(&row[me].seen, memory_order_relaxed))
-		atomic_store(&row[me].seen, now);
+		report(now);
 }
 /* A section compiles to nothing but a barrier for the compiler, as in any QSBR. */
 static inline void section_enter(void) { atomic_signal_fence(memory_order_seq_cst); }
@@ -76,15 +86,16 @@ static void synchronize(void)
 	unsigned target = atomic_fetch_add(&gp, 1) + 1;
 	for (int i = 0; i < threads; i++) {
 		for (int spins = 0;; spins++) {
+			if (spins > SPIN_LIMIT)
+				atomic_store(&parked, 1);
 			unsigned seen = atomic_load(&row[i].seen);
 			if (seen == 0 || (int)(seen - target) >= 0)
 				break;
-			if (spins > SPIN_LIMIT) {
-				struct timespec ts = { 0, 10000 };
-				nanosleep(&ts, NULL);
-			}
+			if (spins > SPIN_LIMIT)
+				syscall(SYS_futex, &row[i].seen, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
 		}
 	}
+	atomic_store(&parked, 0);
 	online();
 }
 #endif

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * C peers of the ring benches, on pthreads and C11 atomics.
- * rings MS CASE THREADS: prints elements per second. Cases: self1 self16 mpscself1 (one thread
- * pushes and pops), spsc1 spsc16 (thread 0 pushes, thread 1 pops), mpsc (thread 0 pops, the others
- * push).
+ * rings MS CASE THREADS: prints elements per second. Cases: self1 self16 mpscself1 (one thread pushes
+ * and pops), spsc1 spsc16 (thread 0 pushes, thread 1 pops), mpsc (thread 0 pops, the others push).
  * The same rings as shared/kfifo.ts without the parking: 4096 elements, cached peer index, index
- * stores sequentially consistent, since JavaScript has no weaker ones. Both sides poll, and sleep
- * for a moment after IDLE_POLLS polls in vain in a row, as in bench/ring_jobs.ts.
+ * stores sequentially consistent, since JavaScript has no weaker ones. Both sides poll, and sleep for
+ * a moment after polling in vain for IDLE_NS, as in bench/ring_jobs.ts.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -21,7 +20,8 @@
 #define CAPACITY 4096u
 #define MASK (CAPACITY - 1)
 #define CHUNK 512
-#define IDLE_POLLS 20000
+#define IDLE_POLLS 128
+#define IDLE_NS 200000
 
 static struct {
 	atomic_uint head __attribute__((aligned(LINE)));
@@ -147,12 +147,19 @@ static double now_ns(void)
 	return ts.tv_sec * 1e9 + ts.tv_nsec;
 }
 
-/* Returns the new number of polls in vain. */
+static __thread double idle_since;
+
+/* A poll in vain: sleeps when they went on for IDLE_NS. Returns the new number of them. */
 static int idle(int polls)
 {
 	struct timespec ts = { 0, 50000 };
-	if (polls < IDLE_POLLS)
-		return polls + 1;
+	if (++polls % IDLE_POLLS)
+		return polls;
+	double now = now_ns();
+	if (polls == IDLE_POLLS)
+		idle_since = now;
+	if (now - idle_since < IDLE_NS)
+		return polls;
 	nanosleep(&ts, NULL);
 	return 0;
 }
