@@ -12,6 +12,10 @@ import type { Mm } from '../src/mm/mm.ts';
 import { mmapAnon } from '../src/mm/mmap.ts';
 import { KIND_READ, KIND_WRITE, RUN_DONE, RUN_STOPPED, UserContext } from '../src/mm/user.ts';
 
+/**
+ * What a program sees of the machine: its memory, and accesses to it. One per CPU that runs it.
+ * @context the CPU's own thread
+ */
 export class Process {
   /** Accesses made so far, one context per set of regions: verified when the program has ended. */
   readonly contexts: UserContext[] = [];

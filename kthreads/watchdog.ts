@@ -27,6 +27,7 @@ export function checkIntervalMs(hungTaskMs: number): number {
   return Math.min(CHECK_MS_MAX, Math.max(10, hungTaskMs / CHECKS_PER_TIMEOUT));
 }
 
+/** Remembers every thread's heartbeat and for how long it has stood still. @context one thread */
 export class HungTaskWatch {
   readonly #engine: Engine;
   readonly #hungTaskMs: number;

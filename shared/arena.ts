@@ -38,6 +38,7 @@ const ELEMENT_BYTES: Record<ColumnType, number> = { i32: 4, u32: 4, u16: 2, u8: 
  */
 export type Declare<T> = (builder: ArenaBuilder) => T;
 
+/** Places tables one after another: measures them, or binds their columns to a memory. */
 export class ArenaBuilder {
   readonly #buffer: SharedArrayBuffer | null;
   #offset = LINE_BYTES;

@@ -9,7 +9,6 @@
  * statistics and check the order of locks.
  */
 
-// the arena and its tables
 export {
   type Arena,
   ArenaBuilder,
@@ -21,10 +20,8 @@ export {
   type Schema,
 } from './arena.ts';
 export { assert, BugError, bug } from './assert.ts';
-// mutual exclusion
 export * from './atomics_mutex.ts';
 export * from './bit_lock.ts';
-// RCU, SRCU, rings, lists, sparse tables, bitmaps, per-thread counters, trace ring
 export * from './bitmap.ts';
 export * from './completion.ts';
 export { cpuRelax, spinUntil, spinWhileEqual } from './cpu_relax.ts';

@@ -25,7 +25,11 @@ export function assertCapacity(capacity: number): void {
   );
 }
 
-/** Parks on `words[at]`, which holds `value` or `value | PARKED`. @returns false on timeout */
+/**
+ * Parks on `words[at]`, which holds `value` or `value | PARKED`.
+ * @returns false on timeout
+ * @context that side of the ring; sleeps
+ */
 export function park(words: I32, at: number, value: number, deadline: number): boolean {
   const seen = Atomics.compareExchange(words, at, value, value | PARKED);
   if (seen !== value && seen !== (value | PARKED)) return true; // it moved: no sleep
@@ -49,8 +53,8 @@ const BACK_OFF = 8;
 
 /**
  * Reads the peer's index. When it still is `value` (ring empty, or full), backs off for a moment
- * without touching the word and reads once more: two threads that poll then move by several elements
- * at a time, and the word's cache line does not cross between the cores for each.
+ * without touching the word and reads once more: two threads that poll then move by several
+ * elements at a time, and the word's cache line does not cross between the cores for each.
  */
 export function reload(words: I32, at: number, value: number): number {
   const seen = Atomics.load(words, at) & ~PARKED;

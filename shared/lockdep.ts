@@ -78,6 +78,7 @@ export function enterLockdep(table: LockdepTable | null): void {
  * Checks an acquisition that may block, before it does.
  * @param at the lock's address @param cls its class @param bits HELD_* of the acquisition
  * @throws BugError naming both chains of an inversion, or the rule that is broken
+ * @context a thread of the domain, before it takes the lock
  */
 export function lockdepAcquire(at: number, cls: number, bits: number): void {
   if ((bits & HELD_SPIN) === 0) lockdepMightSleep(lockClassName(cls));

@@ -133,7 +133,8 @@ function awaitHead(words: I32, base: number, nodes: I32, cls: number, before: nu
       if (Atomics.load(nodes, node + NODE_STATE) === HEAD) return;
       if (Atomics.wait(nodes, node + NODE_SEQ, seq, PARK_CHECK_MS) === 'timed-out') {
         if (Atomics.load(nodes, node + NODE_STATE) === HEAD) return;
-        fifoCheckAlive(words, base, cls, before);
+        const moved = (): boolean => Atomics.load(nodes, node + NODE_STATE) === HEAD;
+        fifoCheckAlive(words, base, cls, before, moved);
       }
     }
   } finally {
@@ -159,7 +160,8 @@ function awaitLink(words: I32, base: number, nodes: I32, cls: number): number {
       const next = Atomics.load(nodes, link);
       if (next > 0) return next;
       if (Atomics.wait(nodes, link, LINK_AWAITED, PARK_CHECK_MS) === 'timed-out') {
-        fifoCheckAlive(words, base, cls, Atomics.load(words, base + TAIL));
+        const moved = (): boolean => Atomics.load(nodes, link) > 0;
+        fifoCheckAlive(words, base, cls, Atomics.load(words, base + TAIL), moved);
       }
     }
   } finally {

@@ -78,6 +78,7 @@ export function declareRcu(builder: ArenaBuilder, options: RcuOptions = {}): Rcu
     queueEntries > 0 && (queueEntries & (queueEntries - 1)) === 0,
     'RCU queue entries must be a power of two',
   );
+  // @atomic RCU_* words of the domain
   const { words } = builder.columns('rcu.words', { words: 'i32' }, RCU_WORDS);
   const { queues } = builder.columns('rcu.queues', { queues: 'i32' }, 2 * LINE_WORDS);
   const readers = builder.columns('rcu.reader', READER_COLUMNS, THREADS_MAX * LINE_WORDS);

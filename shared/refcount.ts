@@ -4,8 +4,8 @@
  * is in use.
  *
  *   value             inc                 incNotZero   dec              decAndTest        freeze(n)
- *   0                 saturate, throw     false        saturate, throw  saturate, throw   n == 0: true
- *   n in 1..MAX       n+1                 n+1, true    n-1 (n > 1)      n-1, true at 0    n: -> 0, true
+ *   0                 saturate, throw     false        saturate, throw  saturate, throw   0: true
+ *   n in 1..MAX       n+1                 n+1, true    n-1 (n > 1)      n-1, true at 0   n: 0, true
  *   SATURATED zone    stays, no error     stays, true  stays            stays, false      false
  *
  * The zone is every negative value; the word is put back to its middle whenever it is touched, so

@@ -306,7 +306,7 @@ function ownedBySelf(state: number): boolean {
 function checkHolders(words: I32, base: number, cls: number): void {
   const seen = Atomics.load(words, base + STATE);
   if ((seen & WRITER) !== 0) {
-    checkOwnerAlive(seen, cls);
+    checkOwnerAlive(words, base + STATE, cls);
     return;
   }
   const dead = deadHolder(lockAddress(words, base), cls);

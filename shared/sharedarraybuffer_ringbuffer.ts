@@ -22,6 +22,7 @@ import { LINE_BYTES, LINE_WORDS } from './types.ts';
 const MAGIC = 0x52494e47; // 'RING'
 const HEADER_WORDS = LINE_WORDS;
 
+/** One side's handle on a ring of numbers. @context one producer thread, one consumer thread */
 export class SharedArrayBufferRingBuffer {
   readonly #ring: KfifoSpsc;
   readonly #buffer: SharedArrayBuffer;

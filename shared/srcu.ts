@@ -50,7 +50,7 @@ const LEAVE = 1;
 const SIDE = 2;
 
 export interface SrcuTable {
-  readonly words: I32;
+  readonly words: I32; // @atomic words of the domain
   readonly counts: I32;
 }
 

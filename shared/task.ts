@@ -89,14 +89,15 @@ export interface TaskTable extends Columns<typeof TASK_COLUMNS> {
   /** Wait queue of the start barrier. */
   readonly startWait: I32;
   readonly panic: Columns<typeof PANIC_COLUMNS> & {
-    readonly message: U8;
-    readonly stack: U8;
-    readonly locks: U8;
+    readonly message: U8; // @owner as `who`
+    readonly stack: U8; // @owner as `who`
+    readonly locks: U8; // @owner as `who`
   };
   /** The whole arena as words: `waitWord` indexes it. */
   readonly words: I32;
 }
 
+/** Declares the task table and the machine's own words. Pure, as the arena asks. */
 export function declareTasks(builder: ArenaBuilder): TaskTable {
   const rows = builder.columns('task', TASK_COLUMNS, THREADS_MAX);
   const exit = builder.columns('task.exit', TASK_EXIT_COLUMNS, THREADS_MAX);

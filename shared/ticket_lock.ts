@@ -111,7 +111,8 @@ function awaitHead(words: I32, base: number, cls: number, ticket: number): void 
       // the head's id is stored after its ticket is drawn: believe it once nothing moved for a
       // while
       const head = Atomics.load(words, slotOf(base, serving) + SLOT_WHO);
-      fifoCheckAlive(words, base, cls, serving === stuckAt ? head : 0);
+      const moved = (): boolean => Atomics.load(words, base + SERVING) !== serving;
+      fifoCheckAlive(words, base, cls, serving === stuckAt ? head : 0, moved);
       stuckAt = serving;
     }
   } finally {

@@ -83,7 +83,7 @@ describe('tidy', () => {
     ['no test is skipped, focused or promised', scripts, checkSkipped],
     ['nothing names a machine or a registry', tree, checkForeign],
     ['every column says who may write it', product, checkColumnTags],
-    ['Atomics is called by its own name', typed, checkAtomics],
+    ['Atomics is called by its own name', product, checkAtomics],
     ['clocks are read in one place', typed, checkClocks],
     ['chance comes from one place', typed, checkChance],
     ['results do not depend on the last bit of a function', typed, checkExactMath],

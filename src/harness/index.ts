@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /**
- * `kreclaim/harness`: exploring, racing and replaying code that shares memory. Its three entry points
- * have their names and their place; what is behind them is not in this version yet, and they say so.
+ * `kreclaim/harness`: exploring, racing and replaying code that shares memory. Its three entry
+ * points have their names and their place; what is behind them is not in this version yet, and they
+ * say so.
  */
 
 /** What was called is not in this version yet. */
@@ -23,7 +24,9 @@ export function torture(_scenario: URL, _options?: object): never {
   return notYet('torture');
 }
 
-/** Counts the outcomes of a litmus test on real threads. @throws NotYetError always, in this version */
+/**
+ * Counts the outcomes of a litmus test on real threads. @throws NotYetError always, in this version
+ */
 export function litmus(_scenario: URL, _options?: object): never {
   return notYet('litmus');
 }

@@ -32,6 +32,7 @@ export function pageBytes(m: Mm, pfn: number): Uint8Array {
   return buffer.subarray(at, at + PAGE_SIZE);
 }
 
+/** @returns the bytes of a page frame as words @context the page is held or isolated */
 export function pageWords(m: Mm, pfn: number): Int32Array {
   const buffer = m.frame32[Math.floor(pfn / FRAME_BUFFER_PAGES)] as Int32Array;
   const at = (pfn % FRAME_BUFFER_PAGES) * PAGE_WORDS;

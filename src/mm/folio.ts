@@ -24,18 +24,22 @@ import {
   PG_WRITEBACK,
 } from './mm_types.ts';
 
+/** @returns all PG_* bits at this moment */
 export function folioFlags(m: Mm, pfn: number): number {
   return Atomics.load(m.page.flags, pfn);
 }
 
+/** @returns whether any of `bit` is set at this moment */
 export function folioTest(m: Mm, pfn: number, bit: number): boolean {
   return (Atomics.load(m.page.flags, pfn) & bit) !== 0;
 }
 
+/** Sets PG_* bits, leaving the others. */
 export function folioSet(m: Mm, pfn: number, bits: number): void {
   Atomics.or(m.page.flags, pfn, bits);
 }
 
+/** Clears PG_* bits, leaving the others. */
 export function folioClear(m: Mm, pfn: number, bits: number): void {
   Atomics.and(m.page.flags, pfn, ~bits);
 }
@@ -86,10 +90,12 @@ export function folioLock(m: Mm, pfn: number): void {
   bitLock(m.page.flags, pfn, PG_LOCKED, m.folioWait, LC_FOLIO);
 }
 
+/** @returns false when somebody holds the lock @context any, under spinlocks too */
 export function folioTryLock(m: Mm, pfn: number): boolean {
   return bitTryLock(m.page.flags, pfn, PG_LOCKED, LC_FOLIO);
 }
 
+/** Gives the folio lock up and wakes who waits for it. @context the holder */
 export function folioUnlock(m: Mm, pfn: number): void {
   bitUnlock(m.page.flags, pfn, PG_LOCKED, m.folioWait, LC_FOLIO);
 }
@@ -108,6 +114,7 @@ export function folioEndWriteback(m: Mm, pfn: number): void {
   bitClearWake(m.page.flags, pfn, PG_WRITEBACK, m.folioWait);
 }
 
+/** @returns the node that the folio is on */
 export function folioNid(m: Mm, pfn: number): number {
   return m.zone.nid[m.page.zone[pfn] as number] as number;
 }
@@ -121,6 +128,7 @@ export function folioLruList(flags: number): number {
   return (flags & PG_ACTIVE) !== 0 ? LRU_ACTIVE_FILE : LRU_INACTIVE_FILE;
 }
 
+/** @returns whether the list is one of the two of file pages */
 export function isFileLru(lru: number): boolean {
   return lru === LRU_INACTIVE_FILE || lru === LRU_ACTIVE_FILE;
 }

@@ -21,15 +21,18 @@ import {
   NR_LRU_LISTS,
 } from './mm_types.ts';
 
+/** @returns the link row that heads a list of an lruvec */
 export function lruHead(m: Mm, lruvec: number, lru: number): number {
   const { heads, nrZones } = m.sizes;
   return heads + nrZones * (NR_PAGE_ORDERS + m.config.cpus) + lruvec * NR_LRU_LISTS + lru;
 }
 
+/** @returns the row of a group's lruvec on a node */
 export function lruvecRow(m: Mm, memcg: number, nid: number): number {
   return memcg * m.sizes.nrNodes + nid;
 }
 
+/** @returns the group that an lruvec belongs to */
 export function lruvecMemcg(m: Mm, lruvec: number): number {
   return Math.floor(lruvec / m.sizes.nrNodes);
 }
@@ -46,10 +49,12 @@ export function lruLock(m: Mm, lruvec: number): void {
   spinLock(m.lruLock, lruvec * LINE_WORDS, LC_LRU);
 }
 
+/** Releases lruvec->lru_lock. @context the holder */
 export function lruUnlock(m: Mm, lruvec: number): void {
   spinUnlock(m.lruLock, lruvec * LINE_WORDS, LC_LRU);
 }
 
+/** @returns pages on a list; a moment old unless lru_lock is held */
 export function lruSize(m: Mm, lruvec: number, lru: number): number {
   return Atomics.load(m.lruSize, lruvec * NR_LRU_LISTS + lru);
 }

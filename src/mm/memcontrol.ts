@@ -56,7 +56,11 @@ export function memcgMargin(m: Mm, memcg: number): number {
   return Math.max(limit - Atomics.load(m.memcg.usage, memcg), 0);
 }
 
-/** Takes pages from this thread's stock. @returns false when it has too few of this group */
+/**
+ * Takes pages from this thread's stock.
+ * @returns false when it has too few of this group
+ * @context takes memcg_stock
+ */
 export function consumeStock(m: Mm, memcg: number, pages: number): boolean {
   const row = m.task.id * LINE_WORDS;
   spinLock(m.stock, row, LC_MEMCG_STOCK);
@@ -67,7 +71,7 @@ export function consumeStock(m: Mm, memcg: number, pages: number): boolean {
   return enough;
 }
 
-/** Puts pages that are charged already into this thread's stock. */
+/** Puts pages that are charged already into this thread's stock. @context takes memcg_stock */
 export function refillStock(m: Mm, memcg: number, pages: number): void {
   const row = m.task.id * LINE_WORDS;
   spinLock(m.stock, row, LC_MEMCG_STOCK);
@@ -84,7 +88,10 @@ function drainStockLocked(m: Mm, row: number): void {
   if (pages > 0) pageCounterUncharge(m, m.stock[row + STOCK_MEMCG] as number, pages);
 }
 
-/** Returns every thread's stock to the counters; one in use is skipped unless `force`. */
+/**
+ * Returns every thread's stock to the counters; one in use is skipped unless `force`.
+ * @context takes every memcg_stock in turn
+ */
 export function drainAllStock(m: Mm, force: boolean): void {
   for (let id = 1; id < THREADS_MAX; id++) {
     const row = id * LINE_WORDS;

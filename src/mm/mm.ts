@@ -103,6 +103,7 @@ export const HIST_MAJOR_FAULT = 1;
 export const HIST_ALLOC_STALL = 2;
 export const NR_HISTOGRAMS = 3;
 
+/** @returns how many rows each table of such a machine has; pure */
 export function mmSizes(config: MmConfig): MmSizes {
   const nrZones = config.nodes.reduce((sum, node) => sum + node.zonePages.length, 0);
   const managed = config.nodes.reduce(
@@ -148,81 +149,91 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     link: builder.columns('link', T.LINK_COLUMNS, s.nrPages + s.nrHeads),
     folioWait: declareBitWait(builder, 'folio.wait', FOLIO_WAIT_BUCKETS, T.PG_WAITERS),
     zone: builder.columns('zone', T.ZONE_COLUMNS, s.nrZones),
+    // @atomic lock words of zone->lock
     zoneLock: words('zone.lock', s.nrZones, LINE_WORDS),
-    /**
-     * nr_free per order. @guardedBy zone->lock  @racy watermark test: the allocation looks again
-     */
+    // @guardedBy zone->lock  nr_free per order  @racy watermark test: looks again
     freeArea: words('zone.free_area', s.nrZones, NR_PAGE_ORDERS),
+    // @atomic pages on each list of the zone
     zoneLru: words('zone.lru', s.nrZones, T.NR_LRU_LISTS),
-    /** Per zone and CPU: word 0 lock, word 1 count. */
+    // @guardedBy pcp->lock  per zone and CPU: word 0 the lock, word 1 count
     pcp: words('pcp', s.nrZones * config.cpus, LINE_WORDS),
     node: builder.columns('node', T.NODE_COLUMNS, s.nrNodes),
+    // @atomic wait queue
     kswapdWait: words('node.kswapd_wait', s.nrNodes, WAIT_QUEUE_WORDS),
+    // @atomic wait queue
     pfmemallocWait: words('node.pfmemalloc_wait', s.nrNodes, WAIT_QUEUE_WORDS),
+    // @atomic wait queue
     reclaimWait: words('node.reclaim_wait', s.nrNodes, WAIT_QUEUE_WORDS),
     lruvec: builder.columns('lruvec', T.LRUVEC_COLUMNS, s.nrLruvecs),
+    // @atomic lock words of lruvec->lru_lock
     lruLock: words('lruvec.lru_lock', s.nrLruvecs, LINE_WORDS),
-    /** Pages on each list. @atomic written under lru_lock, read without */
+    // @atomic pages on each list; written under lru_lock, read without
     lruSize: words('lruvec.size', s.nrLruvecs, T.NR_LRU_LISTS),
     memcg: builder.columns('memcg', T.MEMCG_COLUMNS, s.nrMemcgs),
     mm: builder.columns('mm', T.MM_COLUMNS, s.nrMms),
+    // @atomic words of mmap_lock
     mmapLock: words('mm.mmap_lock', s.nrMms, RWSEM_WORDS),
+    // @atomic lock words of page_table_lock
     pageTableLock: words('mm.page_table_lock', s.nrMms, LINE_WORDS),
-    /** Woken when an OOM victim has given its memory back. */
+    // @atomic wait queue: woken when an OOM victim has given its memory back
     exitWait: words('mm.exit_wait', 1, WAIT_QUEUE_WORDS),
     vma: builder.columns('vma', T.VMA_COLUMNS, config.vmasMax + 1),
     anonVma: builder.columns('anon_vma', T.ANON_VMA_COLUMNS, config.vmasMax + 1),
+    // @atomic words of anon_vma->rwsem
     anonVmaLock: words('anon_vma.rwsem', config.vmasMax + 1, RWSEM_WORDS),
     table: builder.columns('table', T.TABLE_COLUMNS, s.nrTables),
+    // @atomic lock words of ptl
     ptl: words('table.ptl', s.nrTables, 1),
-    /** Page-table entries of all levels. @atomic leaf: cas, the CPU marks, ptl holders change */
+    // @atomic entries of all levels: cas on leaves, the CPU marks, ptl holders change
     pte: words('table.pte', s.nrTables, PTRS_PER_TABLE),
-    /** Word 0: first free table; 1: tables handed out; 2: free VMA hint; 3: free anon_vma hint. */
+    // @guardedBy table_pool  first free table, tables handed out, free VMA and anon_vma hints
     pool: words('pool', 1, LINE_WORDS),
+    // @atomic lock word of table_pool
     poolLock: words('pool.lock', 1, LINE_WORDS),
     slot: builder.columns('slot', T.SLOT_COLUMNS, s.nrSlots),
-    /** Slots whose page was all zeroes. @atomic bitmap */
+    // @atomic bitmap: slots whose page was all zeroes
     zeromap: words('slot.zeromap', Math.ceil(s.nrSlots / 32), 1),
     cluster: builder.columns('cluster', T.CLUSTER_COLUMNS, s.nrClusters),
+    // @atomic lock words of swap_cluster
     clusterLock: words('cluster.lock', s.nrClusters, 1),
-    /** Word 0: free slots (@atomic). */
+    // @atomic word 0: free slots
     swapInfo: words('swap_info', 1, LINE_WORDS),
     zram: builder.columns('zram', T.ZRAM_COLUMNS, s.nrSlots),
+    // @atomic lock words of zsmalloc_class
     zsClassLock: words('zs.class_lock', ZS_CLASSES, LINE_WORDS),
+    // @guardedBy zsmalloc_class  rows of zsmalloc.ts  @racy totals: read while stores go on
     zsClass: words('zs.class', ZS_CLASSES, 8),
+    // @guardedBy zsmalloc_class  block rows of zsmalloc.ts; free ones under zsmalloc_pool
     zsPage: words('zs.page', Math.ceil(s.nrZramPages / ZS_PAGES_PER_BLOCK), 6),
-    /**
-     * Word 0 lock, 1 next unused block, 2 free list, 3 blocks in use, 4 stored bytes, 5 stored
-     * objects.
-     */
+    // @guardedBy zsmalloc_pool  word 0 the lock, 1 next unused block, 2 free list, 3 blocks in
+    // use, 4 stored bytes, 5 stored objects
     zsPool: words('zs.pool', 1, LINE_WORDS),
-    /** Per thread LRU add batch: word 0 lock, 1 count, 2.. pfns. */
+    // @guardedBy lru_batch  per thread: word 0 the lock, 1 count, 2.. pfns
     lruBatch: words('lru_batch', THREADS_MAX, 2 * LINE_WORDS),
-    /** Per thread charge stock: word 0 lock, 1 memcg, 2 pages. */
+    // @guardedBy memcg_stock  per thread: word 0 the lock, 1 memcg, 2 pages
     stock: words('memcg.stock', THREADS_MAX, LINE_WORDS),
-    /** Word 0: odd while the CPU is in a section. Word 1: somebody waits for it to leave. */
+    // @atomic word 0: odd while the CPU is in a section; word 1: who waits for it to leave
     section: words('cpu.section', config.cpus, LINE_WORDS),
-    /**
-     * Per CPU: the window of events that it translates, and their frames (access_kernel.ts). @owner
-     * cpu
-     */
+    // @owner cpu  the events that it translates, and their frames (access_kernel.ts)
     accessWindow: words('cpu.access_window', config.cpus, ACCESS_WINDOW_WORDS),
-    /**
-     * Per CPU: first leaf entry of each region of the program that it runs, -1 for none. @owner cpu
-     */
+    // @owner cpu  first leaf entry of each region of its program, -1 for none
     regionTable: words('cpu.region_table', config.cpus, regionTableWords(config)),
-    /**
-     * Per CPU: how its program ended and what its integrity checks found (CPU_* words of user.ts).
-     */
+    // @atomic per CPU: how its program ended and what its checks found (CPU_* of user.ts)
     cpuState: words('cpu.state', config.cpus, LINE_WORDS),
+    // @atomic word 0 lock of oom_lock; the rest OOM_* words
     oom: words('oom', 1, LINE_WORDS),
+    // @guardedBy oom_lock  texts of the first reports, zero-terminated
     oomRecord: builder.columns('oom.record', { bytes: 'u8' }, 16 * 4096).bytes,
+    // @owner thread of the row  @racy sums: a late increment shows next time
     events: builder.columns('vm_event', { cell: 'f64' }, THREADS_MAX * NR_VM_EVENTS).cell,
     histogram: declareHistograms(builder, 'histogram', THREADS_MAX * NR_HISTOGRAMS),
-    /** GATE_* words. @atomic */
+    // @atomic GATE_* words
     gate: words('gate', 1, LINE_WORDS),
+    // @atomic wait queue
     gateWait: words('gate.wait', 1, WAIT_QUEUE_WORDS),
+    // @owner cpu  why its program failed; read by the main thread after it ended
     cpuNote: builder.columns('cpu.note', { bytes: 'u8' }, config.cpus * CPU_NOTE_BYTES).bytes,
+    // @owner cpu  events done  @racy progress: a late count shows next time
     cpuEvents: builder.columns('cpu.events', { done: 'f64' }, config.cpus * LINE_WORDS).done,
     tasks: declareTasks(builder),
   };

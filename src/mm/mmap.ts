@@ -21,18 +21,22 @@ import { VM_WRITE } from './mm_types.ts';
 
 const POOL_VMAS = 2;
 
+/** Takes mmap_lock for reading. @context may block; no other lock held but oom_lock */
 export function mmapReadLock(m: Mm, mm: number): void {
   rwsemDownRead(m.mmapLock, mm * RWSEM_WORDS, LC_MMAP);
 }
 
+/** Releases mmap_lock. @context a reader */
 export function mmapReadUnlock(m: Mm, mm: number): void {
   rwsemUpRead(m.mmapLock, mm * RWSEM_WORDS, LC_MMAP);
 }
 
+/** Takes mmap_lock for writing. @context may block; no other lock held but oom_lock */
 export function mmapWriteLock(m: Mm, mm: number): void {
   rwsemDownWrite(m.mmapLock, mm * RWSEM_WORDS, LC_MMAP);
 }
 
+/** Releases mmap_lock. @context the writer */
 export function mmapWriteUnlock(m: Mm, mm: number): void {
   rwsemUpWrite(m.mmapLock, mm * RWSEM_WORDS, LC_MMAP);
 }

@@ -173,6 +173,7 @@ function writeReport(m: Mm, victim: number, memcg: number): void {
   }
 }
 
+/** @returns the name of the process that owns an mm; mm 0 is a kernel thread */
 export function processComm(m: Mm, mm: number): string {
   return mm === 0 ? 'kthread' : (m.config.processes[mm - 1]?.comm ?? `process${mm}`);
 }

@@ -21,10 +21,12 @@ import { EV } from './vmstat_items.ts';
 /** No page: also the pfn of the zero page, which is never allocated. */
 export const PFN_NONE = 0;
 
+/** @returns the link row that heads a zone's free blocks of one order */
 export function freeHead(m: Mm, zone: number, order: number): number {
   return m.sizes.heads + zone * NR_PAGE_ORDERS + order;
 }
 
+/** @returns the link row that heads the per-CPU list of a zone and CPU */
 export function pcpHead(m: Mm, zone: number, cpu: number): number {
   return m.sizes.heads + m.sizes.nrZones * NR_PAGE_ORDERS + zone * m.config.cpus + cpu;
 }
@@ -93,7 +95,11 @@ function rmqueueSmallestLocked(m: Mm, zone: number, order: number): number {
   return PFN_NONE;
 }
 
-/** A block straight from the buddy lists. @returns its first pfn with refcount 0, or PFN_NONE */
+/**
+ * A block straight from the buddy lists.
+ * @returns its first pfn with refcount 0, or PFN_NONE
+ * @context takes zone->lock; may be under pcp->lock
+ */
 export function rmqueueBuddy(m: Mm, zone: number, order: number): number {
   spinLock(m.zoneLock, zone * LINE_WORDS, LC_ZONE);
   const pfn = rmqueueSmallestLocked(m, zone, order);

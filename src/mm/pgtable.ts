@@ -64,7 +64,10 @@ export function pteAlloc(m: Mm, mm: number, vpn: number): number {
   return table * PTRS_PER_TABLE + (vpn % 512);
 }
 
-/** Takes a zeroed table from the pool, and makes `parent` its entry above. */
+/**
+ * Takes a zeroed table from the pool, and makes `parent` its entry above.
+ * @context takes table_pool; under page_table_lock, or at boot
+ */
 export function allocTable(m: Mm, mm: number, parent: number): number {
   spinLock(m.poolLock, 0, LC_TABLE_POOL);
   let table = m.pool[POOL_FREE] as number;
@@ -83,7 +86,10 @@ export function allocTable(m: Mm, mm: number, parent: number): number {
   return table;
 }
 
-/** Gives a table whose entries are all zero back to the pool. */
+/**
+ * Gives a table whose entries are all zero back to the pool.
+ * @context takes table_pool; nobody can reach the table
+ */
 export function freeTable(m: Mm, mm: number, table: number): void {
   spinLock(m.poolLock, 0, LC_TABLE_POOL);
   m.table.freeNext[table] = m.pool[POOL_FREE] as number;
@@ -92,11 +98,15 @@ export function freeTable(m: Mm, mm: number, table: number): void {
   Atomics.sub(m.mm.nrTables, mm, 1);
 }
 
-/** @param pte index of a leaf entry: its table's lock is taken */
+/**
+ * @param pte index of a leaf entry: its table's lock is taken
+ * @context takes ptl; nothing may sleep under it
+ */
 export function ptlLock(m: Mm, pte: number): void {
   spinLock(m.ptl, Math.floor(pte / PTRS_PER_TABLE), LC_PTL);
 }
 
+/** Releases the lock of the entry's table. @context the holder */
 export function ptlUnlock(m: Mm, pte: number): void {
   spinUnlock(m.ptl, Math.floor(pte / PTRS_PER_TABLE), LC_PTL);
 }

@@ -66,6 +66,7 @@ export function ownItems(m: Mm): Record<string, number> {
   return Object.fromEntries(Object.entries(vmEvents(m)).filter(([name]) => isOwn(name)));
 }
 
+/** @returns the text of /proc/vmstat */
 export function procVmstat(m: Mm): string {
   const lines = Object.entries(vmstatItems(m)).map(([name, value]) => `${name} ${value}\n`);
   return lines.join('');

@@ -31,6 +31,7 @@ export const REFERENCED_CONTENDED = -1;
 /** VM_* bits of the VMAs that `folioReferenced` saw. Private to the thread. */
 export const referencedOut = { vmFlags: 0 };
 
+/** @returns page-table entries that map the folio at this moment */
 export function folioMapcount(m: Mm, pfn: number): number {
   return Atomics.load(m.page.mapcount, pfn);
 }

@@ -32,6 +32,10 @@ export interface ScanControl {
   nrReclaimed: number;
 }
 
+/**
+ * A fresh record of one reclaim.
+ * @param role who reclaims @param targetMemcg 0 for the node @param nrToReclaim pages
+ */
 export function scanControl(
   role: ReclaimRole,
   targetMemcg: number,

@@ -26,12 +26,14 @@ export function totalFree(m: Mm): number {
   return pages;
 }
 
+/** @returns pages that all zones were given at boot */
 export function totalManaged(m: Mm): number {
   let pages = 0;
   for (let zone = 0; zone < m.sizes.nrZones; zone++) pages += m.zone.managed[zone] as number;
   return pages;
 }
 
+/** @returns the first line of the report on memory (show_mem) */
 export function memInfoLine(m: Mm): string {
   return (
     `Mem-Info: active_anon:${totalLru(m, LRU_ACTIVE_ANON)} ` +

@@ -39,7 +39,10 @@ export function folioAddLru(m: Mm, pfn: number): void {
   spinUnlock(m.lruBatch, row, LC_LRU_BATCH);
 }
 
-/** Moves the batch of this thread to the lists. */
+/**
+ * Moves the batch of this thread to the lists.
+ * @context takes this thread's lru_batch, then lru_lock
+ */
 export function lruAddDrain(m: Mm): void {
   const row = m.task.id * BATCH_WORDS;
   spinLock(m.lruBatch, row, LC_LRU_BATCH);
@@ -47,7 +50,10 @@ export function lruAddDrain(m: Mm): void {
   spinUnlock(m.lruBatch, row, LC_LRU_BATCH);
 }
 
-/** Moves every thread's batch to the lists. A batch in use is skipped unless `force`. */
+/**
+ * Moves every thread's batch to the lists. A batch in use is skipped unless `force`.
+ * @context takes every lru_batch in turn, then lru_lock
+ */
 export function lruAddDrainAll(m: Mm, force: boolean): void {
   for (let id = 1; id < THREADS_MAX; id++) {
     const row = id * BATCH_WORDS;

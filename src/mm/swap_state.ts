@@ -34,6 +34,7 @@ export const shadowFound = { tag: 0, age: 0 };
 /**
  * The folio of a slot.
  * @returns its pfn with a reference taken, or 0
+ * @context takes swap_cluster
  */
 export function swapCacheGet(m: Mm, slot: number): number {
   clusterLock(m, slot);

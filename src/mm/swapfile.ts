@@ -36,6 +36,7 @@ export function swapInit(m: Mm): void {
   Atomics.store(m.swapInfo, 0, m.sizes.nrSlots - 1);
 }
 
+/** @returns free swap slots at this moment */
 export function nrSwapPages(m: Mm): number {
   return Atomics.load(m.swapInfo, 0);
 }
@@ -89,7 +90,11 @@ function allocFromCluster(m: Mm, cluster: number): number {
   return found;
 }
 
-/** Adds a page-table reference. @returns false when the count is at its largest */
+/**
+ * Adds a page-table reference.
+ * @returns false when the count is at its largest
+ * @context takes swap_cluster; may be under ptl
+ */
 export function swapDuplicate(m: Mm, slot: number): boolean {
   clusterLock(m, slot);
   const count = m.slot.count[slot] as number;
@@ -100,7 +105,10 @@ export function swapDuplicate(m: Mm, slot: number): boolean {
   return ok;
 }
 
-/** Drops a page-table reference; the last one frees the slot unless the cache holds it. */
+/**
+ * Drops a page-table reference; the last one frees the slot unless the cache holds it.
+ * @context takes swap_cluster; may be under ptl
+ */
 export function swapFree(m: Mm, slot: number): void {
   clusterLock(m, slot);
   const count = m.slot.count[slot] as number;

@@ -50,8 +50,12 @@ export const RUN_KILLED = 1;
 export const RUN_SIGSEGV = 2;
 export const RUN_STOPPED = 3;
 
-const FRAME_BUFFER_SHIFT = Math.log2(FRAME_BUFFER_PAGES);
+const FRAME_BUFFER_SHIFT = 31 - Math.clz32(FRAME_BUFFER_PAGES);
 
+/**
+ * One program's accesses to one address space, each checked against what was stored before.
+ * @context the thread of one CPU
+ */
 export class UserContext {
   readonly mm: number;
   /** Set from outside the loop to end a run early: a stop or an interrupt. */

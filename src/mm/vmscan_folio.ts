@@ -63,6 +63,7 @@ export interface ReclaimStat {
   nrContended: number;
 }
 
+/** @returns a record with nothing counted */
 export function reclaimStat(): ReclaimStat {
   return { nrPageout: 0, nrRefKeep: 0, nrUnmapFail: 0, nrActivate: 0, nrContended: 0 };
 }

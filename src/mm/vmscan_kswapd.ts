@@ -46,6 +46,10 @@ export function wakeAllKswapds(m: Mm, zones: readonly number[], order: number): 
   }
 }
 
+/**
+ * Asks a node's kswapd for free blocks of `order`, unless the node is balanced or hopeless.
+ * @context any thread; takes no lock
+ */
 export function wakeupKswapd(m: Mm, nid: number, zone: number, order: number): void {
   if (nodeHopeless(m, nid) || pgdatBalanced(m, nid, order)) return;
   // PAIRS(kswapd-wake): the request is stored before the queue is looked at.

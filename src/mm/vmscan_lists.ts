@@ -155,7 +155,10 @@ export function shrinkInactiveList(
   return reclaimed;
 }
 
-/** One turn at an active list: everything goes to the inactive list, marked as working set. */
+/**
+ * One turn at an active list: everything goes to the inactive list, marked as working set.
+ * @context takes lru_lock; walks the rmap outside it
+ */
 export function shrinkActiveList(
   m: Mm,
   nrToScan: number,

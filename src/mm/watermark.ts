@@ -69,6 +69,7 @@ export function setupPcp(m: Mm): void {
   }
 }
 
+/** @param wmark WMARK_MIN, WMARK_LOW or WMARK_HIGH @returns that mark of the zone, in pages */
 export function wmarkPages(m: Mm, zone: number, wmark: number): number {
   if (wmark === WMARK_MIN) return m.zone.wmarkMin[zone] as number;
   return (wmark === WMARK_LOW ? m.zone.wmarkLow[zone] : m.zone.wmarkHigh[zone]) as number;

@@ -5,14 +5,17 @@
  */
 import type { Mm } from './mm.ts';
 
+/** The slot's page is all zeroes: nothing is stored for it. */
 export function zeromapSet(m: Mm, slot: number): void {
   Atomics.or(m.zeromap, slot >>> 5, 1 << (slot & 31));
 }
 
+/** @returns whether the slot's page was all zeroes */
 export function zeromapTest(m: Mm, slot: number): boolean {
   return (Atomics.load(m.zeromap, slot >>> 5) & (1 << (slot & 31))) !== 0;
 }
 
+/** Forgets the slot. @returns whether its page was all zeroes */
 export function zeromapTestClear(m: Mm, slot: number): boolean {
   const bit = 1 << (slot & 31);
   if ((Atomics.load(m.zeromap, slot >>> 5) & bit) === 0) return false;

@@ -110,7 +110,8 @@ export function checkDocComments({ path, text }: SourceFile): Finding[] {
 }
 
 /** Calls that take a lock or wait: `spinLock`, `ptlLock`, `rwsemDownRead`, `waitSleep`, ... */
-const TAKES = /\b(?!assert)(\w*(?:Lock|DownRead|DownWrite|Sleep)|synchronizeRcu|waitEvent\w*)\(/g;
+const TAKES =
+  /\b(?!assert|\w*MightSleep)(\w*(?:Lock|DownRead|DownWrite|Sleep)|synchronizeRcu|waitEvent\w*)\(/g;
 
 /**
  * An exported function of the substrate or the engine that takes a lock or waits has `@context`.

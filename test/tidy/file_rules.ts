@@ -23,8 +23,8 @@ export function checkLicence({ path, text }: SourceFile): Finding[] {
 
 /** After the licence line stands a comment of at least four words. */
 export function checkHeader({ path, text }: SourceFile): Finding[] {
-  const body = text.replace(/^(#!.*\n)?\/\/ SPDX.*\n/, '');
-  const header = /^\s*(\/\*[\s\S]*?\*\/|(?:\/\/.*\n)+)/.exec(body)?.[1] ?? '';
+  const body = text.replace(/^(#!.*\n)?(\/\/|#) SPDX.*\n/, '');
+  const header = /^\s*(\/\*[\s\S]*?\*\/|(?:(?:\/\/|#).*\n)+)/.exec(body)?.[1] ?? '';
   if ((header.match(/[A-Za-z]{2,}/g) ?? []).length >= 4) return [];
   return [
     { rule: 'header', path, line: 2, message: 'no header comment says what the file is for' },

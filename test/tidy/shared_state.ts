@@ -6,15 +6,32 @@
  */
 import { type Finding, findAll, lineAt, type SourceFile, split } from './source.ts';
 
-/** A property of a schema: its value is the name of a column type. */
-const COLUMN = /\b(\w+): '(?:i32|u32|u16|u8|f64)'/g;
-/** A tag with what it needs: a lock, a thread, a reason. */
+/** A column: a property of a schema, or a row of words that a local `words(...)` declares. */
+const COLUMN = /\b(\w+): (?:'(?:i32|u32|u16|u8|f64)'|words\()/g;
+/** A tag with what it needs: a lock, a thread. */
 const TAG = /@(?:atomic\b|frozen\b|guardedBy +\S|owner +\S)/g;
+/** A schema that stands for all uses of a local `words(...)`: each of them has its own tag. */
+const HELPER = /^ *builder\.columns\(name, \{ words: 'i32' \}/;
+
+/** The comment behind a line, or the one right above where that has no tag. */
+function commentAt(
+  bareLines: readonly string[],
+  commentLines: readonly string[],
+  at: number,
+): string {
+  let comment = commentLines[at] as string;
+  for (let i = at - 1; i >= 0 && !/@\w/.test(comment); i--) {
+    if (bareLines[i]?.trim() !== '' || commentLines[i]?.trim() === '') break;
+    comment = `${commentLines[i]}${comment}`;
+  }
+  return comment;
+}
 
 /**
- * Every column carries exactly one of `@atomic`, `@guardedBy <lock>`, `@owner <thread>`, `@frozen`,
- * in the comment behind it or, in a literal on one line, in the comment right above. `@racy` gives
- * a reason.
+ * Every column carries exactly one of `@atomic`, `@guardedBy <lock>`, `@owner <thread>`, `@frozen`:
+ * in the comment behind it or right above, or, for a schema that is written within the call, behind
+ * the property that holds the column (`readonly cells: I32; // @owner ...`). `@racy` gives a
+ * reason.
  */
 export function checkColumnTags({ path, text }: SourceFile): Finding[] {
   const rule = 'column tag';
@@ -24,17 +41,20 @@ export function checkColumnTags({ path, text }: SourceFile): Finding[] {
   const findings: Finding[] = [];
   for (const match of bare.matchAll(COLUMN)) {
     const line = lineAt(bare, match.index);
-    let comment = commentLines[line - 1] as string;
-    for (let at = line - 2; !/@\w/.test(comment) && at >= 0; at--) {
-      if (bareLines[at]?.trim() !== '' || commentLines[at]?.trim() === '') break;
-      comment = `${commentLines[at]}${comment}`;
+    const here = bareLines[line - 1] as string;
+    if (HELPER.test(here)) continue;
+    let comment = commentAt(bareLines, commentLines, line - 1);
+    if (here.includes('{') && !/@\w/.test(comment)) {
+      const property = new RegExp(`\\breadonly ${match[1]}: (?:I32|U32|U16|U8|F64);`);
+      const at = bareLines.findIndex((other) => property.test(other));
+      if (at >= 0) comment = commentAt(bareLines, commentLines, at);
     }
     const tags = comment.match(TAG) ?? [];
     const say = (message: string) => findings.push({ rule, path, line, message });
     if (tags.length !== 1) {
       say(`${match[1]} has ${tags.length} of @atomic, @guardedBy L, @owner T, @frozen; needs one`);
     }
-    if (/@racy\s*$|@racy\s*\*\//.test(comment)) say(`${match[1]}: @racy gives no reason`);
+    if (/@racy\s*(\*\/)?\s*$/.test(comment)) say(`${match[1]}: @racy gives no reason`);
   }
   return findings;
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/** Bitmaps beside a set of numbers as their model. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import * as bitmap from '../../../dist/shared/bitmap.js';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/** Histograms beside a sorted list of the same values. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createArena } from '../../../dist/shared/arena.js';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/** Rings beside arrays as their model, and their sides on threads. */
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { KfifoMpsc, KfifoSpsc } from '../../../dist/shared/kfifo.js';

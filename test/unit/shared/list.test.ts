@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/** Index lists beside arrays as their model. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import * as list from '../../../dist/shared/list.js';

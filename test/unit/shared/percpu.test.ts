@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/** Per-thread counters: sums over threads, and how far a cheap read may be off. */
 import { describe, expect, test, vi } from 'vitest';
 import { createArena } from '../../../dist/shared/arena.js';
 import {

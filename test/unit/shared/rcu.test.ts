@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/** RCU: grace periods wait for readers that began before, and for nobody else. */
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import {
   condSynchronizeRcu,

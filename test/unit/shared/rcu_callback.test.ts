@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/** RCU callbacks: order, overflow, barrier, and when a pass may run them. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   enterRcu,

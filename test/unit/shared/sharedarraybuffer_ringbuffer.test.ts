@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/** The ring of numbers over plain shared memory, as a user of the package sees it. */
 import { describe, expect, test } from 'vitest';
 import {
   RING_ALIGN_BYTES,

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/** SRCU: domains do not wait for each other; sections may sleep. */
 import { expect, test, vi } from 'vitest';
 import { SrcuDomain } from '../../../dist/shared/srcu.js';
 import { self, THREAD_DEAD } from '../../../dist/shared/thread.js';

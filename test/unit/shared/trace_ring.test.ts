@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/** The trace ring: what a drain sees while the writer goes on and comes round. */
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { createArena } from '../../../dist/shared/arena.js';
 import {

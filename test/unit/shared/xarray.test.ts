@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/** Sparse tables beside a map as their model, and lookups while a writer works. */
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { createArena } from '../../../dist/shared/arena.js';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/** From options to a configuration: sizes, definitions, threads, and what is refused. */
 import { describe, expect, it } from 'vitest';
 import { resolveMachine } from '../../../dist/src/config.js';
 import { parseConfig, parseConfigText } from '../../../dist/src/config_schema.js';

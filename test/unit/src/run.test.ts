@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/** Whole runs of small workloads: counters, checks and endings. */
 import { describe, expect, it } from 'vitest';
 import {
   generateTrace,

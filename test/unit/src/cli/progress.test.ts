@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/** The progress line: a line a second, or redrawn in place on a terminal. */
 import { describe, expect, it } from 'vitest';
 import { Progress, type ProgressTarget } from '../../../../dist/src/cli/progress.js';
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/** Text tables: columns, alignment and units. */
 import { describe, expect, it } from 'vitest';
 import {
   formatNs,
