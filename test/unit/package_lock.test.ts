@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The lock file has an entry for every dependency that it names, those of other platforms too. npm 11
- * refuses `npm ci` otherwise, and npm 10 does not, so an install with the one can break the other; a
- * registry that lacks a platform's package makes `npm install` drop its entry silently.
+ * The lock file has an entry for every dependency that it names, those of other platforms too.
+ * npm 11 refuses `npm ci` otherwise, and npm 10 does not, so an install with the one can break the
+ * other: a registry that lacks a platform's package makes `npm install` drop its entry silently.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
