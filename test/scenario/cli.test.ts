@@ -11,7 +11,8 @@ import { generateTrace, writeTrace } from '../../dist/src/index.js';
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
 const MAIN = path('../../dist/src/cli/main.js');
-const PLANT = path('../fixtures/plant_fault.mjs');
+// A URL: NODE_OPTIONS splits at spaces, which a path may have.
+const PLANT = new URL('../fixtures/plant_fault.mjs', import.meta.url).href;
 const SQLITE = path('../../traces/sqlite.ftrc.gz');
 
 const dir = mkdtempSync(join(tmpdir(), 'kreclaim-cli-'));
