@@ -6,9 +6,9 @@
  *   spsc1 spsc16   thread 0 pushes, thread 1 pops
  *   mpsc           thread 0 pops, the others push
  *
- * Both sides poll, as a user's tight loop would. Polling in vain for IDLE_NS means that the peer has
- * lost its core: the side then sleeps for a moment, so that a busy machine measures the rings and
- * not its scheduler's time slice. Only what the consumer took counts. A poll that finds nothing
+ * Both sides poll, as a user's tight loop would. Polling in vain for IDLE_NS means that the peer
+ * has lost its core: the side then sleeps for a moment, so that a busy machine measures the rings
+ * and not its scheduler's time slice. Only what the consumer took counts. A poll that finds nothing
  * costs one of the chunk's operations and counts nothing, so no job can block. All elements are
  * written and read; their sum is kept, so that the loops are.
  */
@@ -61,7 +61,9 @@ const idleWord = new Int32Array(new SharedArrayBuffer(4));
 let idlePolls = 0;
 let idleSince = 0;
 
-/** A poll in vain: sleeps when they went on for IDLE_NS. A poll with success sets idlePolls to 0. */
+/**
+ * A poll in vain: sleeps when they went on for IDLE_NS. A poll with success sets idlePolls to 0.
+ */
 function idle(): void {
   if (++idlePolls % IDLE_POLLS !== 0) return;
   const now = ktimeNs();

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * C peers of the ring benches, on pthreads and C11 atomics.
- * rings MS CASE THREADS: prints elements per second. Cases: self1 self16 mpscself1 (one thread pushes
- * and pops), spsc1 spsc16 (thread 0 pushes, thread 1 pops), mpsc (thread 0 pops, the others push).
+ * rings MS CASE THREADS: prints elements per second. Cases: self1 self16 mpscself1 (one thread
+ * pushes and pops), spsc1 spsc16 (thread 0 pushes, thread 1 pops), mpsc (thread 0 pops, the others
+ * push).
  * The same rings as shared/kfifo.ts without the parking: 4096 elements, cached peer index, index
- * stores sequentially consistent, since JavaScript has no weaker ones. Both sides poll, and sleep for
- * a moment after polling in vain for IDLE_NS, as in bench/ring_jobs.ts.
+ * stores sequentially consistent, since JavaScript has no weaker ones. Both sides poll, and sleep
+ * for a moment after polling in vain for IDLE_NS, as in bench/ring_jobs.ts.
  */
 #include <pthread.h>
 #include <stdatomic.h>
