@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * C peers: one source file per bench group in bench/native, built by `cc` into bench/native/bin on
- * first use. Where there is no compiler, or no source (an installed package), the peers are left out.
+ * first use. Where there is no compiler, or no source (an installed package), the peers are left
+ * out.
  *
  * A peer program is called as `bin/NAME MS CASE THREADS ARG...` and prints operations per second.
  */

@@ -4,8 +4,9 @@
  *
  * Groups. `pair`: one thread, lock and unlock with an empty section, beside a bare compareExchange
  * and store on the same word; with statistics off, on, and with lock-order checking. `contended`:
- * all threads on one lock, with an empty section and with one of about 100 ns, beside C where it has
- * the kind. The rate at 4 threads on 2 cores beside that at 2 is what shows whether waiters park.
+ * all threads on one lock, with an empty section and with one of about 100 ns, beside C where it
+ * has the kind. The rate at 4 threads on 2 cores beside that at 2 is what shows whether waiters
+ * park.
  *
  * Goals: pair/spin off <= 1.2, on <= 1.6 of the bare pair; every kind at 4 threads at least a tenth
  * of its rate at 2 threads with the 100 ns section.

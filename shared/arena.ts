@@ -33,9 +33,12 @@ export type Columns<S extends Schema> = { readonly [K in keyof S]: ColumnTypes[S
 
 const ELEMENT_BYTES: Record<ColumnType, number> = { i32: 4, u32: 4, u16: 2, u8: 1, f64: 8 };
 
-/** Names the tables of an arena. Must be pure: every thread calls it with the same configuration. */
+/**
+ * Names the tables of an arena. Must be pure: every thread calls it with the same configuration.
+ */
 export type Declare<T> = (builder: ArenaBuilder) => T;
 
+/** Places tables one after another: measures them, or binds their columns to a memory. */
 export class ArenaBuilder {
   readonly #buffer: SharedArrayBuffer | null;
   #offset = LINE_BYTES;

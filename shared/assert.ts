@@ -4,12 +4,16 @@
  * panic that stops the machine. Messages are literals: nothing is formatted on the way that holds.
  */
 
-/** An invariant of the product did not hold. Never caught except by the thread runtime and by tests. */
+/**
+ * An invariant of the product did not hold. Never caught except by the thread runtime and by tests.
+ */
 export class BugError extends Error {
   override readonly name = 'BugError';
 }
 
-/** Throws `BugError` unless `condition` holds. `message` must be a literal: it is built every call. */
+/**
+ * Throws `BugError` unless `condition` holds. `message` must be a literal: it is built every call.
+ */
 export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new BugError(message);
 }

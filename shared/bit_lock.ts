@@ -167,6 +167,15 @@ export function bitUnlock(
   if ((seen & table.waitersMask) !== 0) wakeBit(table, index);
 }
 
+/**
+ * Clears a bit that is not the lock bit (the end of writeback) and wakes who waits for it.
+ * @context any thread; never parks
+ */
+export function bitClearWake(flags: I32, index: number, mask: number, table: BitWaitTable): void {
+  const seen = Atomics.and(flags, index, ~(mask | table.waitersMask));
+  if ((seen & table.waitersMask) !== 0) wakeBit(table, index);
+}
+
 /** Takes the lock out of this thread's stack: another thread is going to unlock it. */
 export function bitLockDisown(flags: I32, index: number, cls: number): void {
   traceDisown(flags, index, cls);

@@ -7,9 +7,11 @@
  *   n > 0              -> n-1, return    -> n+1      -> COMPLETED_ALL    -> 0
  *   COMPLETED_ALL      return            unchanged   unchanged           -> 0
  *
- * Guarantees: (A) every `complete` lets exactly one wait return; (B) what the completer wrote before
- * it is seen by the waiter after; (C) no wake-up is lost: waiters sleep on the word's own value.
- * Not promised: order among waiters; that a completer which dies is named (a completion has no owner).
+ * Guarantees: (A) every `complete` lets exactly one wait return; (B) what the completer wrote
+ * before it is seen by the waiter after; (C) no wake-up is lost: waiters sleep on the word's own
+ * value.
+ * Not promised: order among waiters; that a completer which dies is named (a completion has no
+ * owner).
  * Progress: complete is lock-free, wait blocks. reinit only when nobody waits.
  */
 import { ktimeNs } from './ktime.ts';

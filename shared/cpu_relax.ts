@@ -24,7 +24,12 @@ export function cpuRelax(): void {
  * @returns the last value seen; equal to `value` when the limit ended the spin
  * @context any; never parks
  */
-export function spinWhileEqual(words: I32, index: number, value: number, limit = SPIN_LIMIT): number {
+export function spinWhileEqual(
+  words: I32,
+  index: number,
+  value: number,
+  limit = SPIN_LIMIT,
+): number {
   let seen = Atomics.load(words, index);
   for (let i = 0; seen === value && i < limit; i++) {
     cpuRelax();
@@ -39,7 +44,11 @@ export function spinWhileEqual(words: I32, index: number, value: number, limit =
  * @returns the value that satisfied the predicate
  * @context may block; a caller inside an RCU reader must not use it
  */
-export function spinUntil(words: I32, index: number, predicate: (value: number) => boolean): number {
+export function spinUntil(
+  words: I32,
+  index: number,
+  predicate: (value: number) => boolean,
+): number {
   for (let spins = 0; ; spins++) {
     const seen = Atomics.load(words, index);
     if (predicate(seen)) return seen;

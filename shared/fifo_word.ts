@@ -5,8 +5,8 @@
  *
  * Vocabulary. The *head* is the first of the queue. A *pass* is an acquisition by a thread that is
  * not in the queue while the head sleeps. A pure FIFO lock hands over to a thread that may not run
- * for milliseconds when threads outnumber cores, and falls to a thousandth of its rate; so a running
- * thread may pass a sleeping head, a bounded number of times.
+ * for milliseconds when threads outnumber cores, and falls to a thousandth of its rate; so a
+ * running thread may pass a sleeping head, a bounded number of times.
  *
  *   bits 0..15   owner id, 0 when free
  *   QUEUED       somebody queues: only the head may take a free lock ...
@@ -31,7 +31,7 @@ import { deadHolder, lockAddress } from './held_locks.ts';
 import { OWNER_BITS, OWNER_MASK, PARK_CHECK_MS, PASS_LIMIT, SPIN_LIMIT } from './limits.ts';
 import { checkOwnerAlive, deadHolderBug, selfDeadlock, unlockMisuse } from './lock_class.ts';
 import { parkBegin, parkEnd } from './lock_park.ts';
-import { self, WAIT_LOCK } from './thread.ts';
+import { self, threadAlive, WAIT_LOCK } from './thread.ts';
 import type { I32 } from './types.ts';
 
 export const QUEUED = 1 << OWNER_BITS;
@@ -118,7 +118,7 @@ function headPark(words: I32, word: number, cls: number, park: I32, parkIndex: n
   parkBegin(WAIT_LOCK, cls, true);
   try {
     if (Atomics.wait(park, parkIndex, seq, PARK_CHECK_MS) === 'timed-out') {
-      checkOwnerAlive(Atomics.load(words, word), cls);
+      checkOwnerAlive(words, word, cls);
     }
   } finally {
     parkEnd();
@@ -156,10 +156,20 @@ export function fifoUnlockSlow(words: I32, base: number, cls: number, first: num
   }
 }
 
-/** After PARK_CHECK_MS in the queue: throws when the holder, or who is before us, is gone. */
-export function fifoCheckAlive(words: I32, base: number, cls: number, before: number): void {
-  checkOwnerAlive(Atomics.load(words, base + FIFO_WORD), cls);
-  checkOwnerAlive(before, cls);
+/**
+ * After PARK_CHECK_MS in the queue: throws when the holder, or who is before us, is gone.
+ * @param before thread id of who is before us, 0 for unknown
+ * @param moved whether we have been promoted since: then who was before us may have ended rightly
+ */
+export function fifoCheckAlive(
+  words: I32,
+  base: number,
+  cls: number,
+  before: number,
+  moved: () => boolean,
+): void {
+  checkOwnerAlive(words, base + FIFO_WORD, cls);
+  if (before !== 0 && !threadAlive(before) && !moved()) deadHolderBug(cls, before);
   const dead = deadHolder(lockAddress(words, base), cls);
   if (dead !== 0) deadHolderBug(cls, dead);
 }

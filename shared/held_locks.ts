@@ -46,6 +46,7 @@ export interface HeldLock {
   readonly tried: boolean;
 }
 
+/** Declares the held stacks, one row per thread. Pure, as the arena asks. */
 export function declareHeld(builder: ArenaBuilder): HeldTable {
   return builder.columns('held', HELD_COLUMNS, THREADS_MAX * ROW_WORDS);
 }

@@ -9,7 +9,10 @@ export function ktimeNs(): number {
   return performance.now() * 1e6;
 }
 
-/** Milliseconds on a clock that all threads of the process share; for stamps compared across threads. */
+/**
+ * Milliseconds on a clock that all threads of the process share; for stamps compared across
+ * threads.
+ */
 export function ktimeSharedMs(): number {
   return performance.timeOrigin + performance.now();
 }

@@ -6,6 +6,7 @@
 import { BugError } from './assert.ts';
 import { OWNER_MASK } from './limits.ts';
 import { getComm, self, threadAlive } from './thread.ts';
+import type { I32 } from './types.ts';
 
 const UNCLASSED: readonly string[] = ['unclassed'];
 let names = UNCLASSED;
@@ -48,8 +49,14 @@ export function deadHolderBug(cls: number, owner: number): never {
   );
 }
 
-/** @param word a lock word with its owner in the low bits. Throws when that thread is gone. */
-export function checkOwnerAlive(word: number, cls: number): void {
-  const owner = word & OWNER_MASK;
-  if (owner !== 0 && !threadAlive(owner)) deadHolderBug(cls, owner);
+/**
+ * Throws when the owner that a lock word names is gone. The word is read again once its thread is
+ * known to be gone: a thread that unlocked and then ended is no dead holder.
+ * @param index a word with its owner's id in the low bits
+ * @context a waiter, after PARK_CHECK_MS
+ */
+export function checkOwnerAlive(words: I32, index: number, cls: number): void {
+  const owner = Atomics.load(words, index) & OWNER_MASK;
+  if (owner === 0 || threadAlive(owner)) return;
+  if ((Atomics.load(words, index) & OWNER_MASK) === owner) deadHolderBug(cls, owner);
 }

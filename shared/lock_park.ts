@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /**
- * How a thread goes to sleep: RCU extended quiescent state around it, and the thread table says what
- * is waited for, so that a watchdog or a report can name it. Published only when a thread really
- * parks: a lock that is won by spinning leaves no trace.
+ * How a thread goes to sleep: RCU extended quiescent state around it, and the thread table says
+ * what is waited for, so that a watchdog or a report can name it. Published only when a thread
+ * really parks: a lock that is won by spinning leaves no trace.
  *
  *   parkBegin(kind, arg);  try { ... Atomics.wait ... }  finally { parkEnd(); }
  *

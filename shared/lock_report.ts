@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
- * Reports on the locks of a domain: /proc/lock_stat, and what a thread holds or waits for. They read
- * the arena only, so that a thread outside the domain, such as the main thread, can make them.
+ * Reports on the locks of a domain: /proc/lock_stat, and what a thread holds or waits for. They
+ * read the arena only, so that a thread outside the domain, such as the main thread, can make them.
  */
 import { type HeldLock, heldOf } from './held_locks.ts';
 import { clearLockStat, type LockStatRow, sumLockStat } from './lock_stat.ts';
@@ -35,7 +35,8 @@ export function formatHeldLocks(domain: SyncDomain, id: number): string {
   const title = `${held.length} lock${held.length === 1 ? '' : 's'} held by ${who}:`;
   const lines = held.map((lock, i) => {
     const address = (lock.address >>> 0).toString(16).padStart(8, '0');
-    return ` #${i}: ${address} (${lock.class}){${lock.read ? 'read' : lock.tried ? 'try' : 'held'}}`;
+    const how = lock.read ? 'read' : lock.tried ? 'try' : 'held';
+    return ` #${i}: ${address} (${lock.class}){${how}}`;
   });
   return [title, ...lines].join('\n');
 }

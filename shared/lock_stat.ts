@@ -5,7 +5,8 @@
  *
  * Acquisitions and contentions are exact. Wait time is taken on contended acquisitions only: from
  * the first failed attempt to ownership. Hold time is sampled: the first acquisition of a cell and
- * every HOLD_SAMPLE_EVERY-th after it, unless a sample of another lock still runs in the thread. A sample whose lock is handed to another thread is dropped.
+ * every HOLD_SAMPLE_EVERY-th after it, unless a sample of another lock still runs in the thread. A
+ * sample whose lock is handed to another thread is dropped.
  *
  * In the text of `/proc/lock_stat` (version 0.4) the bounce columns and holdtime-min are printed as
  * 0: they are not measured. holdtime-total is the sampled mean times the acquisitions.
@@ -15,7 +16,7 @@ import { ktimeNs } from './ktime.ts';
 import { LOCK_CLASSES_MAX, THREADS_MAX } from './limits.ts';
 
 const STAT_COLUMNS = {
-  cell: 'f64', // @owner the row's thread  @racy readers: a total in a live display may be one behind
+  cell: 'f64', // @owner the row's thread  @racy readers: a live total may be one behind
 } as const;
 
 export interface LockStatTable extends Columns<typeof STAT_COLUMNS> {
@@ -180,7 +181,9 @@ export function sumLockStat(table: LockStatTable, names: readonly string[]): Loc
   return rows.sort((a, b) => b.contentions - a.contentions || b.acquisitions - a.acquisitions);
 }
 
-/** Clears every cell, as writing 0 to /proc/lock_stat does. @context threads may lose one count each */
+/**
+ * Clears every cell, as writing 0 to /proc/lock_stat does. @context threads may lose one count each
+ */
 export function clearLockStat(table: LockStatTable): void {
   table.cell.fill(0);
 }

@@ -76,7 +76,7 @@ function lockWordParked(words: I32, index: number, cls: number, timeoutMs: numbe
       if (ms <= 0) return false;
     }
     // PAIRS(lock-word-park): the holder's swap to 0 changes the word before it notifies
-    if (Atomics.wait(words, index, seen, ms) === 'timed-out') checkOwnerAlive(seen, cls);
+    if (Atomics.wait(words, index, seen, ms) === 'timed-out') checkOwnerAlive(words, index, cls);
   }
 }
 

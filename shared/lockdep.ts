@@ -3,11 +3,11 @@
  * Lock-order checking by class: a deadlock that could happen is reported the first time that both
  * orders have been seen, even if no run has ever deadlocked.
  *
- * Vocabulary. An *edge* a -> b says: some thread held a lock of class a when it asked, and was ready
- * to wait, for one of class b. A *chain* is what a thread held when it drew an edge, oldest first,
- * with the lock asked for at the end. Edges form a directed graph, kept in the arena; a new edge
- * that closes a cycle is an inversion. The report names this thread's chain and, for each edge of
- * the way back, the chain and the thread that drew it.
+ * Vocabulary. An *edge* a -> b says: some thread held a lock of class a when it asked, and was
+ * ready to wait, for one of class b. A *chain* is what a thread held when it drew an edge, oldest
+ * first, with the lock asked for at the end. Edges form a directed graph, kept in the arena; a new
+ * edge that closes a cycle is an inversion. The report names this thread's chain and, for each edge
+ * of the way back, the chain and the thread that drew it.
  *
  * A try operation cannot wait, so it draws no edge to its lock, but edges go from it to what is
  * asked for next. Two locks of one class may not nest: give the inner one a class of its own.
@@ -78,6 +78,7 @@ export function enterLockdep(table: LockdepTable | null): void {
  * Checks an acquisition that may block, before it does.
  * @param at the lock's address @param cls its class @param bits HELD_* of the acquisition
  * @throws BugError naming both chains of an inversion, or the rule that is broken
+ * @context a thread of the domain, before it takes the lock
  */
 export function lockdepAcquire(at: number, cls: number, bits: number): void {
   if ((bits & HELD_SPIN) === 0) lockdepMightSleep(lockClassName(cls));
@@ -116,7 +117,8 @@ function bugRecursive(cls: number): never {
 function bugSameClass(cls: number): never {
   return bug(
     `possible recursive locking: ${threadLabel(self.id)} asks for a second lock of class ` +
-      `${lockClassName(cls)}, without a class of its own for the inner one; chain: ${ownChain(cls)}`,
+      `${lockClassName(cls)}, without a class of its own for the inner one; ` +
+      `chain: ${ownChain(cls)}`,
   );
 }
 

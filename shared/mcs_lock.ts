@@ -50,7 +50,7 @@ import { self, WAIT_LOCK } from './thread.ts';
 import { type I32, LINE_WORDS } from './types.ts';
 
 const TAIL = FIFO_QUEUE; // @atomic id of the last in the queue, 0 when nobody queues
-const HEAD_ID = FIFO_QUEUE + 1; // @atomic id of the head, for the unlocker; stale once it has the lock
+const HEAD_ID = FIFO_QUEUE + 1; // @atomic id of the head, for the unlocker; stale once it has it
 
 /** Words of one MCS lock, from its base. */
 export const MCS_LOCK_WORDS = FIFO_QUEUE + 2;
@@ -133,7 +133,8 @@ function awaitHead(words: I32, base: number, nodes: I32, cls: number, before: nu
       if (Atomics.load(nodes, node + NODE_STATE) === HEAD) return;
       if (Atomics.wait(nodes, node + NODE_SEQ, seq, PARK_CHECK_MS) === 'timed-out') {
         if (Atomics.load(nodes, node + NODE_STATE) === HEAD) return;
-        fifoCheckAlive(words, base, cls, before);
+        const moved = (): boolean => Atomics.load(nodes, node + NODE_STATE) === HEAD;
+        fifoCheckAlive(words, base, cls, before, moved);
       }
     }
   } finally {
@@ -142,7 +143,9 @@ function awaitHead(words: I32, base: number, nodes: I32, cls: number, before: nu
   }
 }
 
-/** Waits for the one that swapped TAIL after this thread to say who it is. Bounded by its progress. */
+/**
+ * Waits for the one that swapped TAIL after this thread to say who it is. Bounded by its progress.
+ */
 function awaitLink(words: I32, base: number, nodes: I32, cls: number): number {
   const link = self.id * LINE_WORDS + NODE_NEXT;
   for (let spins = 0; spins < SPIN_LIMIT; spins++) {
@@ -157,7 +160,8 @@ function awaitLink(words: I32, base: number, nodes: I32, cls: number): number {
       const next = Atomics.load(nodes, link);
       if (next > 0) return next;
       if (Atomics.wait(nodes, link, LINK_AWAITED, PARK_CHECK_MS) === 'timed-out') {
-        fifoCheckAlive(words, base, cls, Atomics.load(words, base + TAIL));
+        const moved = (): boolean => Atomics.load(nodes, link) > 0;
+        fifoCheckAlive(words, base, cls, Atomics.load(words, base + TAIL), moved);
       }
     }
   } finally {

@@ -4,13 +4,14 @@
  * is in use.
  *
  *   value             inc                 incNotZero   dec              decAndTest        freeze(n)
- *   0                 saturate, throw     false        saturate, throw  saturate, throw   n == 0: true
- *   n in 1..MAX       n+1                 n+1, true    n-1 (n > 1)      n-1, true at 0    n: -> 0, true
+ *   0                 saturate, throw     false        saturate, throw  saturate, throw   0: true
+ *   n in 1..MAX       n+1                 n+1, true    n-1 (n > 1)      n-1, true at 0   n: 0, true
  *   SATURATED zone    stays, no error     stays, true  stays            stays, false      false
  *
  * The zone is every negative value; the word is put back to its middle whenever it is touched, so
- * racing increments and decrements cannot leave it. The touch that enters it throws: an overflow, an
- * increment from 0 (the object may be gone), a decrement below 0. After that the count is sticky.
+ * racing increments and decrements cannot leave it. The touch that enters it throws: an overflow,
+ * an increment from 0 (the object may be gone), a decrement below 0. After that the count is
+ * sticky.
  *
  * Guarantees: (A) among decrements, exactly one sees the count reach 0; (B) what a thread wrote
  * before its decrement is seen by the one that reaches 0; (C) `refcountFreeze(n)` succeeds only if

@@ -20,10 +20,11 @@
  * reader knows by the phase bit that it is in). A grant cannot be followed by another before every
  * granted reader has left, so one bit is enough.
  *
- * Guarantees: (A) exclusion; (B) what a writer wrote is seen by the next holders; (C) a reader waits
- * for at most the readers inside, one writer's turn at the lock and its section, once a writer waits;
- * (D) an unlock of a side that is not held throws; (E) a waiter names a dead writer, and in a machine
- * a dead reader, within PARK_CHECK_MS. Among writers there is no order: a running one may pass.
+ * Guarantees: (A) exclusion; (B) what a writer wrote is seen by the next holders; (C) a reader
+ * waits for at most the readers inside, one writer's turn at the lock and its section, once a
+ * writer waits; (D) an unlock of a side that is not held throws; (E) a waiter names a dead writer,
+ * and in a machine a dead reader, within PARK_CHECK_MS. Among writers there is no order: a running
+ * one may pass.
  * Progress: blocking; everybody parks after SPIN_LIMIT loads. Readers do not nest: a second
  * downRead by the same thread can deadlock with a writer that came between.
  */
@@ -240,7 +241,8 @@ export function rwsemTryWrite(words: I32, base: number, cls: number): boolean {
  */
 export function rwsemUpWrite(words: I32, base: number, cls: number): void {
   if (lockTrace.on) traceRelease(words, base, cls, 0);
-  const guess = ((words[base + STATE] as number) & PHASE) | WRITER | self.id; // @racy as in downWrite
+  // @racy as in downWrite
+  const guess = ((words[base + STATE] as number) & PHASE) | WRITER | self.id;
   if (Atomics.compareExchange(words, base + STATE, guess, guess & PHASE) !== guess) {
     upWriteSlow(words, base, cls);
   }
@@ -304,7 +306,7 @@ function ownedBySelf(state: number): boolean {
 function checkHolders(words: I32, base: number, cls: number): void {
   const seen = Atomics.load(words, base + STATE);
   if ((seen & WRITER) !== 0) {
-    checkOwnerAlive(seen, cls);
+    checkOwnerAlive(words, base + STATE, cls);
     return;
   }
   const dead = deadHolder(lockAddress(words, base), cls);

@@ -55,7 +55,7 @@ function readBeginSlow(words: I32, base: number, cls: number): number {
       const seq = Atomics.load(words, base + SEQ);
       if ((seq & 1) === 0) return seq;
       if (Atomics.wait(words, base + SEQ, seq, PARK_CHECK_MS) === 'timed-out') {
-        checkOwnerAlive(Atomics.load(words, base + LOCK), cls);
+        checkOwnerAlive(words, base + LOCK, cls);
       }
     }
   } finally {

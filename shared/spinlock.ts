@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
 /**
- * Spinlock: test-and-test-and-set with an owner. For sections of at most a few microseconds in which
- * the holder does not sleep.
+ * Spinlock: test-and-test-and-set with an owner. For sections of at most a few microseconds in
+ * which the holder does not sleep.
  *
  *   word              lock               tryLock   unlock by its owner
  *   0  (free)         -> id              -> id     error: free
  *   id                spin, then park    false     -> 0
  *   id | CONTENDED    spin, then park    false     -> 0, wake one
  *
- * Guarantees. (A) At most one thread is between lock and unlock. (B) What the holder wrote, plain or
- * atomic, is seen by the next holder. (C) An unlock by a thread that is not the owner throws and
+ * Guarantees. (A) At most one thread is between lock and unlock. (B) What the holder wrote, plain
+ * or atomic, is seen by the next holder. (C) An unlock by a thread that is not the owner throws and
  * changes nothing. (D) A waiter whose holder died throws within PARK_CHECK_MS of parking.
  * Progress: blocking. A waiter spins SPIN_LIMIT loads and then parks in the kernel, so more threads
- * than cores is normal. Fairness: none; a running thread may pass parked ones without bound. Use the
- * ticket or MCS kind where that matters.
+ * than cores is normal. Fairness: none; a running thread may pass parked ones without bound. Use
+ * the ticket or MCS kind where that matters.
  */
 
 import { bug } from './assert.ts';

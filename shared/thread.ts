@@ -9,6 +9,7 @@
 import { threadId } from 'node:worker_threads';
 import type { ArenaBuilder, Columns } from './arena.ts';
 import { THREADS_MAX } from './limits.ts';
+import type { U8 } from './types.ts';
 
 /** Thread states, as `/proc/PID/status` would name them. */
 export const THREAD_UNUSED = 0;
@@ -30,17 +31,19 @@ export const COMM_BYTES = 16;
 
 /** One row per thread id. */
 export const THREAD_COLUMNS = {
-  state: 'i32', // @atomic THREAD_*; written by the thread itself, and by the main thread when its worker is gone
+  state: 'i32', // @atomic THREAD_*; written by the thread, or by the main thread once it is gone
   heartbeat: 'i32', // @atomic bumped by the thread at every condResched and wake-up
   waitKind: 'i32', // @atomic WAIT_* while SLEEPING or BLOCKED; 0 otherwise
   waitArg: 'i32', // @atomic lock class, pfn or queue that it waits on; meaning by waitKind
   request: 'i32', // @atomic REQUEST_* bits set by others: stop, park, freeze
-  wake: 'i32', // @atomic sequence number that this thread sleeps on when it waits for its own events
+  wake: 'i32', // @atomic sequence word that this thread sleeps on when it waits for its own events
   osTid: 'i32', // @atomic thread id of the operating system, 0 where unknown
   wakeups: 'i32', // @atomic returns from sleep; written by the thread itself
 } as const;
 
-export type ThreadTable = Columns<typeof THREAD_COLUMNS> & { readonly comm: Uint8Array };
+export interface ThreadTable extends Columns<typeof THREAD_COLUMNS> {
+  readonly comm: U8; // @frozen COMM_BYTES per thread: its name, set before it starts
+}
 
 /** What a sleeping thread waits for (`waitKind`). */
 export const WAIT_NONE = 0;
@@ -51,6 +54,7 @@ export const WAIT_COMPLETION = 4;
 export const WAIT_RCU = 5;
 export const WAIT_SHOOTDOWN = 6;
 
+/** Declares the thread table. Pure, as the arena asks. */
 export function declareThreads(builder: ArenaBuilder): ThreadTable {
   const rows = builder.columns('thread', THREAD_COLUMNS, THREADS_MAX);
   const { comm } = builder.columns('thread.comm', { comm: 'u8' }, THREADS_MAX * COMM_BYTES);
@@ -81,6 +85,7 @@ export function setComm(table: ThreadTable, id: number, comm: string): void {
   }
 }
 
+/** @returns the name of thread `id`, empty when it has none */
 export function getComm(table: ThreadTable, id: number): string {
   let comm = '';
   for (let i = id * COMM_BYTES; table.comm[i] !== 0 && comm.length < COMM_BYTES; i++) {

@@ -12,8 +12,8 @@
  * to every waiter's cache. With many waiters, prefer the MCS kind.
  *
  * Guarantees: (A) exclusion; (B) what a holder wrote is seen by the next; (C) an unlock by a thread
- * that is not the owner throws and changes nothing; (D) a waiter names a holder, or one before it in
- * the queue, that died, within PARK_CHECK_MS.
+ * that is not the owner throws and changes nothing; (D) a waiter names a holder, or one before it
+ * in the queue, that died, within PARK_CHECK_MS.
  * Progress: blocking; parks after SPIN_LIMIT loads. Fairness: FIFO with bounded passing.
  */
 import { cpuRelax } from './cpu_relax.ts';
@@ -108,9 +108,11 @@ function awaitHead(words: I32, base: number, cls: number, ticket: number): void 
       const serving = Atomics.load(words, base + SERVING);
       if (serving === ticket) return;
       if (Atomics.wait(words, slot + SLOT_SEQ, seq, PARK_CHECK_MS) !== 'timed-out') continue;
-      // the head's id is stored after its ticket is drawn: believe it once nothing moved for a while
+      // the head's id is stored after its ticket is drawn: believe it once nothing moved for a
+      // while
       const head = Atomics.load(words, slotOf(base, serving) + SLOT_WHO);
-      fifoCheckAlive(words, base, cls, serving === stuckAt ? head : 0);
+      const moved = (): boolean => Atomics.load(words, base + SERVING) !== serving;
+      fifoCheckAlive(words, base, cls, serving === stuckAt ? head : 0, moved);
       stuckAt = serving;
     }
   } finally {

@@ -15,7 +15,10 @@ export type F64 = Float64Array<SharedArrayBuffer>;
 /** A number that may not be mixed with other numbers: `type Pfn = Brand<'pfn'>`. */
 export type Brand<Name extends string> = number & { readonly __brand: Name };
 
-/** Bytes between two words that different threads write: two 64-byte lines, as prefetchers pair them. */
+/**
+ * Bytes between two words that different threads write: two 64-byte lines, as prefetchers pair
+ * them.
+ */
 export const LINE_BYTES = 128;
 /** The same distance in 32-bit words. */
 export const LINE_WORDS = LINE_BYTES / 4;

@@ -14,8 +14,10 @@
  * condition true before it reads the count. Either the waker sees the waiter, bumps the sequence,
  * and the sleep ends or never starts; or the waiter's test sees the condition.
  *
- * Guarantees: (A) no lost wake-up, as above; (B) spurious returns happen, so waiters test in a loop.
- * Not promised: that `wakeUp(q, 1)` wakes one only: a waiter between prepare and sleep also returns.
+ * Guarantees: (A) no lost wake-up, as above; (B) spurious returns happen, so waiters test in a
+ * loop.
+ * Not promised: that `wakeUp(q, 1)` wakes one only: a waiter between prepare and sleep also
+ * returns.
  * Progress: wakeUp is wait-free. Fairness: the kernel's futex order, first come first served.
  */
 import { parkBegin, parkEnd } from './lock_park.ts';

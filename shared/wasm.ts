@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
 /**
  * The part of the WebAssembly API that the project uses, typed here so that neither we nor our
- * users need the DOM library for it.
+ * users need the DOM library for it, and the loader of kernels.
+ *
+ * A kernel is a small module of functions over the arena's memory, compiled with the build and
+ * loaded synchronously by the thread that calls it. Its memory is imported, as `env.memory`.
  */
+import { readFileSync } from 'node:fs';
 
 /** A shared, fixed-size WebAssembly memory. Can be handed to another thread by structured clone. */
 export interface SharedMemory {
@@ -27,3 +31,24 @@ interface WasmNamespace {
 }
 
 export const Wasm = (globalThis as unknown as { WebAssembly: WasmNamespace }).WebAssembly;
+
+/**
+ * Loads a kernel over an arena.
+ * @param url its .wasm file
+ * @returns its exports; throws the file system's or the engine's error when it cannot be loaded
+ * @context any thread, at start: reads a file and compiles it
+ */
+export function loadKernel(url: URL, memory: SharedMemory): Readonly<Record<string, unknown>> {
+  const module = new Wasm.Module(readFileSync(url));
+  return new Wasm.Instance(module, { env: { memory } }).exports;
+}
+
+/**
+ * Makes a zeroed shared memory.
+ * @param sizeBytes up to 4 GiB; rounded up to 64 KiB
+ * @throws RangeError when it is larger, or the host has no memory for it
+ */
+export function newSharedMemory(sizeBytes: number): SharedMemory {
+  const pages = Math.ceil(sizeBytes / 65536);
+  return new Wasm.Memory({ initial: pages, maximum: pages, shared: true });
+}

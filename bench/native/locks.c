@@ -2,9 +2,10 @@
 /*
  * C peers of the lock benches, on pthreads and C11 atomics.
  * locks MS KIND THREADS WORK: all threads lock, run WORK dependent multiply-adds, unlock, for MS
- * milliseconds. Prints operations per second. Kinds: bare spin ticket mcs mutex rwsemRead rwsemWrite.
- * Sequentially consistent operations throughout, since JavaScript has no weaker ones; waiters of the
- * spinning kinds spin for ever, waiters of the mutex and of the rwsem sleep on a futex.
+ * milliseconds. Prints operations per second. Kinds: bare spin ticket mcs mutex rwsemRead
+ * rwsemWrite. Sequentially consistent operations throughout, since JavaScript has no weaker ones;
+ * waiters of the spinning kinds spin for ever, waiters of the mutex and of the rwsem sleep on a
+ * futex.
  */
 #include <linux/futex.h>
 #include <pthread.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: GPL-2.0-only
 /** Order and its bound: the ticket and the MCS kind, and the word that they share. */
 import { afterEach, describe, expect, it } from 'vitest';
 import {

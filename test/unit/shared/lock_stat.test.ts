@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: GPL-2.0-only
 /** Lock statistics: sums over threads, sampling, and the text of /proc/lock_stat. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { formatLockStat, lockStatRows, resetLockStat } from '../../../dist/shared/lock_report.js';

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: GPL-2.0-only
 /** Lock-order checking: what it reports, and what it leaves alone. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { completionWaitTimeout } from '../../../dist/shared/completion.js';

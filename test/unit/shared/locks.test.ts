@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: GPL-2.0-only
 /** What every lock kind owes, over one table of adapters: exclusion, trylock, misuse, death. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { enterSync, resetSync } from '../../../dist/shared/sync_domain.js';

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: GPL-2.0-only
 /** The read-write semaphore: sharing, exclusion, trylock rules, and that neither side starves. */
 import { afterEach, expect, it } from 'vitest';
 import { heldLocks } from '../../../dist/shared/lock_report.js';
@@ -96,7 +96,7 @@ it('gets a writer in while three readers never leave it free', async () => {
   for (const id of [1, 2, 3]) expect(await run.result(id)).toBeGreaterThan(0);
 });
 
-it('does not starve readers: a writer that leaves lets them in before the next writer', async () => {
+it('does not starve readers: a writer that leaves lets them in first', async () => {
   const words = enterAsTest();
   rwsemDownWrite(words, LOCK, CLS);
   run.start(1, 'pass', { kind: 'rwsem', entry: 1 });

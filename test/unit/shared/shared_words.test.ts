@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: GPL-2.0-only
 /** Words whose readers or bits others share: seqlock, bit lock, refcount. */
 import { afterEach, describe, expect, it } from 'vitest';
 import {

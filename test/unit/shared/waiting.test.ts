@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: GPL-2.0-only
 /** Wait queues, completions and semaphores: no wake-up lost, none too many. */
 import { afterEach, describe, expect, it } from 'vitest';
 import {

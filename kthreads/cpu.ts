@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * A simulated CPU: enters a process's address space, runs its program, reads back what it wrote,
+ * leaves.
+ *
+ * Processes that end while others run give their memory back at once, as they would anywhere. The
+ * last ones wait at the gate until the main thread has looked at the machine as the programs left
+ * it.
+ */
+import { condResched, kthreadShouldStop, waitEventBlocked } from '../shared/sched.ts';
+import { LINE_WORDS } from '../shared/types.ts';
+import { WAKE_ALL, wakeUp } from '../shared/wait_queue.ts';
+import { drainOwnBatches } from '../src/mm/drain.ts';
+import { exitMm } from '../src/mm/exit_mm.ts';
+import {
+  CPU_NOTE_BYTES,
+  GATE_ALL_ENDED,
+  GATE_EXITING,
+  GATE_OPEN,
+  GATE_RUNNING,
+  type Mm,
+} from '../src/mm/mm.ts';
+import { RUN_KILLED } from '../src/mm/user.ts';
+import { verifyPages } from '../src/mm/verify.ts';
+import type { LoadedProgram } from './engine.ts';
+import { Process } from './process.ts';
+
+/** Words of `cpuState`. */
+export const CPU_STATUS = 0;
+export const CPU_RESULT = 1;
+export const CPU_PAGES_VERIFIED = 2;
+export const CPU_MISMATCHES = 3;
+/** Values of CPU_STATUS. */
+export const CPU_RUNNING = 1;
+export const CPU_VERIFYING = 2;
+export const CPU_ENDED = 3;
+
+/** How often a CPU that waits at the gate shows that it lives, in ms. */
+const GATE_HEARTBEAT_MS = 100;
+
+type Program = (process: Process, args: unknown) => number | undefined;
+
+/**
+ * Runs one process's program on this CPU.
+ * @param mm the process @param programs its program, loaded
+ * @context thread function of a simulated CPU
+ */
+export function runCpu(m: Mm, mm: number, programs: readonly LoadedProgram[]): void {
+  const row = m.task.cpu * LINE_WORDS;
+  const process = new Process(m, mm, kthreadShouldStop);
+  m.task.mm = mm;
+  Atomics.or(m.mm.cpuMask, mm, 1 << m.task.cpu);
+  Atomics.store(m.cpuState, row + CPU_STATUS, CPU_RUNNING);
+  const program = programs[0] as LoadedProgram;
+  process.mapAll();
+  const result = (program.fn as unknown as Program)(process, program.args) ?? 0;
+  Atomics.store(m.cpuState, row + CPU_RESULT, result);
+  joinProcess(m, mm);
+  Atomics.store(m.cpuState, row + CPU_STATUS, CPU_VERIFYING);
+  verify(m, process, result === RUN_KILLED);
+  Atomics.store(m.cpuState, row + CPU_STATUS, CPU_ENDED);
+  leaveProcess(m, mm);
+}
+
+function verify(m: Mm, process: Process, killed: boolean): void {
+  const row = m.task.cpu * LINE_WORDS;
+  let mismatches = 0;
+  let note: string | null = null;
+  for (const user of process.contexts) {
+    mismatches += user.mismatches;
+    note ??= user.firstMismatch;
+    if (killed) continue;
+    const read = verifyPages(m, user, process.isFirstCpu);
+    mismatches += read.mismatches;
+    note ??= read.first;
+    if (process.isFirstCpu) Atomics.add(m.cpuState, row + CPU_PAGES_VERIFIED, read.pages);
+  }
+  Atomics.store(m.cpuState, row + CPU_MISMATCHES, mismatches);
+  const text = note ?? '';
+  for (let i = 0; i < Math.min(text.length, CPU_NOTE_BYTES - 1); i++) {
+    m.cpuNote[m.task.cpu * CPU_NOTE_BYTES + i] = text.charCodeAt(i) & 127;
+  }
+}
+
+/**
+ * Waits, showing that this CPU lives, until others have made `condition` true and woken the gate.
+ */
+function waitAtGate(m: Mm, condition: () => boolean): void {
+  while (!condition()) {
+    condResched();
+    waitEventBlocked(m.gateWait, 0, condition, GATE_HEARTBEAT_MS);
+  }
+}
+
+/**
+ * Waits until every CPU of the process has ended its program: only then has every page been
+ * touched.
+ */
+function joinProcess(m: Mm, mm: number): void {
+  if (Atomics.sub(m.mm.running, mm, 1) === 1) wakeUp(m.gateWait, 0, WAKE_ALL);
+  else waitAtGate(m, () => Atomics.load(m.mm.running, mm) === 0);
+}
+
+/**
+ * Ends the process on this CPU: at once when others still run, after the gate when it is among the
+ * last. Whoever comes to rest last says so to the main thread.
+ */
+function leaveProcess(m: Mm, mm: number): void {
+  Atomics.add(m.gate, GATE_EXITING, 1);
+  const others = Atomics.sub(m.gate, GATE_RUNNING, 1) - 1;
+  const early = others > 0 && !lastProcess(m);
+  if (early) {
+    exitMm(m, mm);
+    drainOwnBatches(m);
+  }
+  const resting = Atomics.sub(m.gate, GATE_EXITING, 1) === 1;
+  if (resting && Atomics.load(m.gate, GATE_RUNNING) === 0) {
+    Atomics.store(m.gate, GATE_ALL_ENDED, 1);
+    wakeUp(m.gateWait, 0, WAKE_ALL);
+  }
+  if (early) return;
+  waitAtGate(m, () => Atomics.load(m.gate, GATE_OPEN) !== 0);
+  exitMm(m, mm);
+  drainOwnBatches(m);
+}
+
+/** Is this CPU's process the only one left? Then its pages are what the run leaves behind. */
+function lastProcess(m: Mm): boolean {
+  for (let mm = 1; mm < m.sizes.nrMms; mm++) {
+    if (mm !== m.task.mm && Atomics.load(m.mm.users, mm) > 0) return false;
+  }
+  return true;
+}

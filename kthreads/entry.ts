@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Entry file of every worker of a machine.
+ *
+ *   bind to the engine -> load the thread function and its programs -> ready -> start barrier
+ *   -> run the function, which is synchronous -> leave: EXITED, or DEAD after a panic
+ *
+ * The worker's event loop never turns while its function runs, and is ended when it returns, so no
+ * timer or handle of a program outlives its thread.
+ */
+import { readFileSync, readlinkSync } from 'node:fs';
+import process from 'node:process';
+import { workerData } from 'node:worker_threads';
+import { bug } from '../shared/assert.ts';
+import { enterRcu, leaveRcu } from '../shared/rcu.ts';
+import {
+  EVENT_READY,
+  enterTask,
+  kthreadSafePoint,
+  MachineStopped,
+  waitEvent,
+} from '../shared/sched.ts';
+import { enterSync } from '../shared/sync_domain.ts';
+import { START_KTHREADS, START_PROGRAMS, signalTaskChange } from '../shared/task.ts';
+import { THREAD_DEAD, THREAD_EXITED, THREAD_NEW, THREAD_RUNNING } from '../shared/thread.ts';
+import {
+  type AttachEngine,
+  type Engine,
+  type LoadedProgram,
+  type ModuleRef,
+  STAGE_PROGRAMS,
+  type WorkerData,
+} from './engine.ts';
+import { describeHeldLocks } from './held_report.ts';
+import { enterEngine } from './kthread.ts';
+import { panicFromError } from './panic.ts';
+
+type ThreadFn = (target: unknown, ...args: unknown[]) => unknown;
+
+async function load<F>(ref: ModuleRef): Promise<F> {
+  const module = (await import(ref.module)) as Record<string, unknown>;
+  const fn = module[ref.export];
+  if (typeof fn !== 'function') bug(`${ref.module} exports no function ${ref.export}`);
+  return fn as F;
+}
+
+/** @returns this thread's id in the operating system, 0 where there is no /proc */
+function osThreadId(): number {
+  try {
+    return Number(readlinkSync('/proc/thread-self').split('/').pop());
+  } catch {
+    return 0;
+  }
+}
+
+/** @returns CPU time of this thread in us, -1 where unknown */
+function ownCpuUs(): number {
+  try {
+    return Number(readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ')[0]) / 1e3;
+  } catch {
+    return -1;
+  }
+}
+
+/** Waits until the machine starts this stage. @returns false when it is stopped instead */
+function passBarrier(engine: Engine, stage: number): boolean {
+  const { startWait } = engine.tasks;
+  const { startLevel, ready } = engine.tasks.machine;
+  const level = stage === STAGE_PROGRAMS ? START_PROGRAMS : START_KTHREADS;
+  const started = (): boolean => Atomics.load(startLevel, 0) >= level;
+  Atomics.add(ready, 0, 1);
+  while (waitEvent(startWait, 0, started) !== EVENT_READY) {
+    if (kthreadSafePoint()) return false;
+  }
+  return true;
+}
+
+async function run(engine: Engine, data: WorkerData): Promise<void> {
+  const { spec, threadId } = data;
+  const { state } = engine.sync.threads;
+  const fn = await load<ThreadFn>(spec);
+  const args = [...spec.args];
+  if (spec.programs.length > 0) {
+    const programs: LoadedProgram[] = [];
+    for (const program of spec.programs) {
+      programs.push({ fn: await load(program), args: program.args });
+    }
+    args.push(programs);
+  }
+  if (!passBarrier(engine, spec.stage)) return;
+  Atomics.store(state, threadId, THREAD_RUNNING);
+  // A stop that came with the start is for the function to see: programs start together or not at
+  // all.
+  kthreadSafePoint();
+  const result = fn(engine.target, ...args);
+  if (result instanceof Promise) bug(`thread function ${spec.export} is async: it must not be`);
+}
+
+/** A thread that threw inside a reader cannot leave; grace periods then find it dead. */
+function leaveQuietly(): void {
+  try {
+    leaveRcu();
+  } catch {
+    // The panic record already says what happened.
+  }
+}
+
+/** Runs the thread, and says how it ended. Never throws. */
+async function main(engine: Engine, data: WorkerData): Promise<void> {
+  const { threadId: id } = data;
+  const { threads } = engine.sync;
+  let final = THREAD_EXITED;
+  try {
+    await run(engine, data);
+  } catch (error) {
+    if (!(error instanceof MachineStopped)) {
+      const reason = Atomics.load(threads.state, id) === THREAD_NEW ? 'boot' : 'threw';
+      panicFromError(threads, engine.tasks, id, reason, error, describeHeldLocks(engine, id));
+      final = THREAD_DEAD;
+    }
+  }
+  engine.tasks.cpuUs[id] = ownCpuUs();
+  leaveQuietly();
+  Atomics.store(threads.state, id, final);
+  signalTaskChange(engine.tasks);
+}
+
+const data = workerData as WorkerData;
+const attach = await load<AttachEngine>(data.engine);
+const { buffers, config } = data.engine;
+const engine = attach(buffers, config, data.threadId, data.spec.cpu);
+enterSync(engine.sync, data.threadId);
+enterTask(engine.sync.threads, engine.tasks, data.threadId);
+enterRcu(engine.rcu, data.threadId);
+enterEngine(engine);
+Atomics.store(engine.sync.threads.osTid, data.threadId, osThreadId());
+await main(engine, data);
+process.exit(0);

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** How a worker of a real machine binds to the engine: the export that EngineRef names. */
+import type { LockRegion } from '../shared/lock_region.ts';
+import { LINE_WORDS } from '../shared/types.ts';
+import type { MmConfig } from '../src/mm/config.ts';
+import * as L from '../src/mm/lock_order.ts';
+import { attachMm, type Mm, type MmBuffers } from '../src/mm/mm.ts';
+import type { Engine } from './engine.ts';
+
+/** Every lock whose word holds its owner, by class: reports scan them. */
+function lockRegions(m: Mm): LockRegion[] {
+  const region = (cls: number, words: LockRegion['words'], count: number, stride: number) => ({
+    cls,
+    words,
+    base: 0,
+    stride,
+    count,
+  });
+  const { sizes } = m;
+  return [
+    region(L.LC_OOM, m.oom, 1, 1),
+    region(L.LC_PAGE_TABLE, m.pageTableLock, sizes.nrMms, LINE_WORDS),
+    region(L.LC_PTL, m.ptl, sizes.nrTables, 1),
+    region(L.LC_TABLE_POOL, m.poolLock, 1, 1),
+    region(L.LC_SWAP_CLUSTER, m.clusterLock, sizes.nrClusters, 1),
+    region(L.LC_LRU_BATCH, m.lruBatch, m.lruBatch.length / (2 * LINE_WORDS), 2 * LINE_WORDS),
+    region(L.LC_LRU, m.lruLock, sizes.nrLruvecs, LINE_WORDS),
+    region(L.LC_MEMCG_STOCK, m.stock, m.stock.length / LINE_WORDS, LINE_WORDS),
+    region(L.LC_PCP, m.pcp, sizes.nrZones * m.config.cpus, LINE_WORDS),
+    region(L.LC_ZONE, m.zoneLock, sizes.nrZones, LINE_WORDS),
+    region(L.LC_ZS_CLASS, m.zsClassLock, m.zsClassLock.length / LINE_WORDS, LINE_WORDS),
+    region(L.LC_ZS_POOL, m.zsPool, 1, 1),
+  ];
+}
+
+/** The engine of an Mm that is bound already: the main thread's. */
+export function engineOf(m: Mm): Engine {
+  return {
+    sync: m.sync,
+    rcu: m.rcu,
+    tasks: m.tasks,
+    lockRegions: lockRegions(m),
+    hungTaskMs: m.config.hungTaskMs,
+    target: m,
+  };
+}
+
+/** @context a worker, at its start */
+export function attachEngine(buffers: unknown, config: unknown, id: number, cpu: number): Engine {
+  return engineOf(attachMm(buffers as MmBuffers, config as MmConfig, id, cpu));
+}

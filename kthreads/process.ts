@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * What a program sees: its address space, and accesses to it.
+ *
+ * A program is a synchronous function `(process, args) => result | undefined`. Bulk replay goes
+ * through `replay`, which is a plain loop over event words; `load` and `store` are for programs
+ * that decide as they go.
+ */
+import { LINE_WORDS } from '../shared/types.ts';
+import type { Mm } from '../src/mm/mm.ts';
+import { mmapAnon } from '../src/mm/mmap.ts';
+import { KIND_READ, KIND_WRITE, RUN_DONE, RUN_STOPPED, UserContext } from '../src/mm/user.ts';
+
+/**
+ * What a program sees of the machine: its memory, and accesses to it. One per CPU that runs it.
+ * @context the CPU's own thread
+ */
+export class Process {
+  /** Accesses made so far, one context per set of regions: verified when the program has ended. */
+  readonly contexts: UserContext[] = [];
+
+  readonly #m: Mm;
+  readonly #mm: number;
+  readonly #shouldStop: () => boolean;
+  readonly #one = new Uint32Array(1);
+  /** Contexts by the table of regions that `replay` was given. */
+  readonly #replays = new Map<Float64Array, UserContext>();
+  /** Context of each region of 512 pages that was touched. */
+  readonly #owner = new Map<number, UserContext>();
+
+  constructor(m: Mm, mm: number, shouldStop: () => boolean) {
+    this.#m = m;
+    this.#mm = mm;
+    this.#shouldStop = shouldStop;
+  }
+
+  get comm(): string {
+    return this.#config.comm;
+  }
+
+  /** Position of this CPU among those that run the process, 0 first. */
+  get cpuIndex(): number {
+    return this.#config.cpus.indexOf(this.#m.task.cpu);
+  }
+
+  get isFirstCpu(): boolean {
+    return this.cpuIndex === 0;
+  }
+
+  /** CPUs that run this process. */
+  get cpus(): number {
+    return this.#config.cpus.length;
+  }
+
+  get #config() {
+    return this.#m.config.processes[this.#mm - 1] as Mm['config']['processes'][number];
+  }
+
+  /** Maps the VMAs of the configuration; with several CPUs, whoever comes first maps each. */
+  mapAll(): void {
+    for (const vma of this.#config.vmas) mmapAnon(this.#m, this.#mm, vma.start, vma.end);
+  }
+
+  /**
+   * Maps anonymous memory.
+   * @param start first virtual page number @param pages length, at least 1
+   * @returns false when it overlaps a mapping
+   */
+  mmap(start: number, pages: number): boolean {
+    return mmapAnon(this.#m, this.#mm, start, start + pages) !== 0;
+  }
+
+  /**
+   * Replays events `from`, `from + stride`, ... of a decoded trace. May be called again with the same
+   * `regions`; a page belongs to the table of regions that it was first touched through.
+   * @param events words of (slot << 2 | kind) @param regions first vpn of each region
+   * @returns RUN_*: done, killed by the OOM killer, touched unmapped memory, or stopped
+   */
+  replay(events: Uint32Array, regions: Float64Array, from = 0, stride = 1): number {
+    const user = this.#replays.get(regions) ?? this.#claim(regions);
+    this.#replays.set(regions, user);
+    return user.run(events, from, events.length, stride, (done) => this.#report(done));
+  }
+
+  /**
+   * Reads one page: checks that it holds what this CPU stored last. @param vpn a mapped page
+   * @returns RUN_*
+   */
+  load(vpn: number): number {
+    return this.#access(vpn, KIND_READ);
+  }
+
+  /** Stores to one page. @param vpn a mapped page @returns RUN_* */
+  store(vpn: number): number {
+    return this.#access(vpn, KIND_WRITE);
+  }
+
+  #access(vpn: number, kind: number): number {
+    const region = Math.floor(vpn / 512);
+    const user = this.#owner.get(region) ?? this.#claim(Float64Array.of(region * 512));
+    this.#one[0] = (user.slotOf(vpn) << 2) | kind;
+    const result = user.run(this.#one, 0, 1, 1, (done) => this.#report(done));
+    return result === RUN_DONE && this.#shouldStop() ? RUN_STOPPED : result;
+  }
+
+  /**
+   * Makes a context for regions that nobody has: what a CPU stored last in a page is known in one
+   * place only.
+   * @throws Error when a page of them was touched through another table of regions
+   */
+  #claim(regions: Float64Array): UserContext {
+    for (const first of regions) {
+      if (!this.#owner.has(first / 512)) continue;
+      throw new Error(`region of vpn ${first} is in use already: pass the same table of regions`);
+    }
+    const user = new UserContext(this.#m, this.#mm, regions);
+    user.shouldStop = this.#shouldStop;
+    for (const first of regions) this.#owner.set(first / 512, user);
+    this.contexts.push(user);
+    return user;
+  }
+
+  #report(done: number): void {
+    this.#m.cpuEvents[this.#m.task.cpu * LINE_WORDS] = done;
+  }
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Options that describe a machine, from the command line to a configuration. What a value may be is
+ * said once, in config_schema.ts; here strings only become numbers and switches.
+ */
+import type { Command } from 'commander';
+import { type MachineConfig, parseConfigText, SYSCTLS } from '../config_schema.ts';
+import { oneLine, UsageError } from '../errors.ts';
+import { readFileBytes } from '../workload/trace_bytes.ts';
+
+/** What commander collects for the options below. */
+export interface MachineFlags {
+  readonly memory?: string;
+  readonly memcgMax?: string;
+  readonly cpus?: string;
+  readonly nodes?: string;
+  readonly share?: true;
+  readonly lru?: string;
+  readonly mode?: string;
+  readonly swap?: string;
+  readonly swapSize?: string;
+  readonly swappiness?: string;
+  readonly tlb?: string;
+  readonly lockdep?: true;
+  readonly lockStat?: boolean;
+  readonly hungTask?: string;
+  readonly timeout?: string;
+  readonly contents?: string;
+  readonly seed?: string;
+  readonly set?: readonly string[];
+  readonly config?: string;
+}
+
+const NUMBERS = ['cpus', 'nodes', 'swappiness', 'tlb', 'hungTask', 'timeout', 'seed'] as const;
+const TEXTS = ['memory', 'memcgMax', 'lru', 'mode', 'swap', 'swapSize'] as const;
+
+function collect(value: string, previous: readonly string[] | undefined): string[] {
+  return [...(previous ?? []), value];
+}
+
+/** Adds the options to a command. */
+export function addMachineOptions(command: Command): void {
+  command
+    .option(
+      '--memory <size>',
+      'memory of all nodes: 64M, or a part of the footprint (default: 50%)',
+    )
+    .option('--memcg-max <size>', 'limit of the group with the programs; the node is then ample')
+    .option('--cpus <n>', 'simulated CPUs (default: one for each trace)')
+    .option('--nodes <n>', 'NUMA nodes that share the memory (default: 1)')
+    .option('--share', 'CPU k of N replays events k, k+N, ... of one trace in one address space')
+    .option('--lru <policy>', 'classic (default: classic)')
+    .option('--swap <kind>', 'zram or none (default: zram)')
+    .option('--swap-size <size>', 'swap, uncompressed (default: twice the footprint)')
+    .option('--swappiness <n>', 'vm.swappiness (default: 60)')
+    .option('--tlb <n>', "entries of each CPU's emulated TLB, 0 for none (default: 0)")
+    .option('--set <name=value>', `a sysctl: ${Object.keys(SYSCTLS).join(', ')}`, collect)
+    .option('--config <file>', 'JSON object of options, by their names here or in the library')
+    .option('--contents <on|off>', 'page frames hold bytes, and reads are checked (default: on)')
+    .option('--lockdep', 'check the order of locks')
+    .option('--no-lock-stat', 'keep no lock statistics')
+    .option('--hung-task <s>', 'report a thread as hung after so many seconds (default: 10)')
+    .option('--timeout <s>', 'interrupt the run after so many seconds')
+    .option('--mode <mode>', 'parallel (default: parallel)')
+    .option('--seed <n>', 'seed of everything drawn by chance (default: 1)');
+}
+
+/** A number where the text is one; else the text, for the schema to refuse. */
+function toNumber(text: string): number | string {
+  return /^[+-]?\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text;
+}
+
+function parseSwitch(name: string, text: string): boolean {
+  if (text === 'on') return true;
+  if (text === 'off') return false;
+  throw new UsageError(`--${name}: '${oneLine(text, 40)}' will not do; give on or off`);
+}
+
+function parseSysctl(text: string): [string, number | string] {
+  const at = text.indexOf('=');
+  const name = text.slice(0, Math.max(at, 0)).trim();
+  const option = SYSCTLS[name];
+  if (option === undefined) {
+    const known = Object.keys(SYSCTLS).join(', ');
+    throw new UsageError(`--set: '${oneLine(text, 60)}' will not do; give NAME=VALUE of ${known}`);
+  }
+  return [option, toNumber(text.slice(at + 1))];
+}
+
+/**
+ * The configuration that the options name: a file's options first, then `--set`, then the others.
+ * @throws UsageError for what no configuration can be
+ */
+export async function machineConfig(flags: MachineFlags): Promise<MachineConfig> {
+  const config: Record<string, unknown> = {};
+  if (flags.config !== undefined) {
+    const text = (await readFileBytes(flags.config)).toString('utf8');
+    Object.assign(config, parseConfigText(text, flags.config));
+  }
+  for (const text of flags.set ?? []) {
+    const [option, value] = parseSysctl(text);
+    config[option] = value;
+  }
+  for (const name of NUMBERS) {
+    const text = flags[name];
+    if (text !== undefined) config[name] = toNumber(text);
+  }
+  for (const name of TEXTS) if (flags[name] !== undefined) config[name] = flags[name];
+  if (flags.contents !== undefined) config.contents = parseSwitch('contents', flags.contents);
+  if (flags.share === true) config.share = true;
+  if (flags.lockdep === true) config.lockdep = true;
+  if (flags.lockStat === false) config.lockStat = false;
+  return config as MachineConfig;
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * From what a user wrote to the engine's configuration.
+ *
+ * Definitions. The footprint is the number of pages that the processes touch, summed over address
+ * spaces. `memory` P % is P % of the footprint, at least MEMORY_PAGES_MIN for each node. With
+ * `memcgMax`, and `memory` not given, the node is twice the footprint, so that only the limit
+ * matters. Metadata, page tables and the swap store lie outside the modelled memory.
+ */
+import { COMM_BYTES } from '../shared/thread.ts';
+import { type FullConfig, type MachineConfig, parseConfig } from './config_schema.ts';
+import { oneLine, UsageError } from './errors.ts';
+import type { MemcgConfig, MmConfig, NodeConfig, ProcessConfig } from './mm/config.ts';
+import {
+  MEMORY_PAGES_MIN,
+  PAGE_SIZE,
+  PFN_MAX,
+  PROCESSES_MAX,
+  PTRS_PER_TABLE,
+  VPN_MAX,
+} from './mm/limits.ts';
+import { arenaBytes } from './mm/mm.ts';
+import { formatBytes, parseSize, sizePages } from './size.ts';
+import { type ProcessSpec, vmaPages, vmaTables } from './workload/workload.ts';
+
+export { type FullConfig, type MachineConfig, parseConfig } from './config_schema.ts';
+
+/** A group's limit is at least so much: a charge takes this many pages at once. */
+const MEMCG_PAGES_MIN = 64;
+/** Slots of the smallest swap device. */
+const SWAP_PAGES_MIN = 256;
+/** Page tables that lose a race and are in use for a moment, for each CPU. */
+const SPARE_TABLES = 4;
+/** Programs of more regions than this run the TypeScript twin of the access kernel. */
+const KERNEL_REGIONS_MAX = 1 << 18;
+const ARENA_BYTES_MAX = 2 ** 32;
+/** VMAs that programs may make beyond those of the configuration, for each process. */
+const SPARE_VMAS = 64;
+/** Names of the groups: the root, and the one with the programs where there is a limit. */
+const ROOT_GROUP = '';
+const PROGRAMS_GROUP = 'programs';
+
+/** What a machine is made of, all resolved. */
+export interface ResolvedMachine {
+  readonly mm: MmConfig;
+  /** As reports show it: feeding it back in gives the same machine. */
+  readonly config: FullConfig;
+  readonly footprintPages: number;
+}
+
+function footprintOf(processes: readonly ProcessSpec[]): number {
+  return processes.reduce((sum, p) => sum + (p.footprintPages ?? vmaPages(p.vmas)), 0);
+}
+
+function memoryPages(given: MachineConfig, full: FullConfig, footprint: number): number {
+  const roomy = full.memcgMax !== null && given.memory === undefined;
+  const size = roomy ? '200%' : full.memory;
+  const least = MEMORY_PAGES_MIN * full.nodes;
+  const parsed = parseSize('memory', size);
+  const pages = sizePages('memory', size, footprint);
+  if ('fraction' in parsed) return Math.max(pages, least);
+  if (pages >= least) return pages;
+  const nodes = full.nodes === 1 ? '' : ` for ${full.nodes} nodes`;
+  const minimum = `${least * (PAGE_SIZE / 1024)}K (${least} pages)`;
+  throw new UsageError(`memory: ${size} is too little${nodes}; give at least ${minimum}`);
+}
+
+function splitNodes(pages: number, nodes: number): NodeConfig[] {
+  const share = Math.floor(pages / nodes);
+  const first = pages - share * (nodes - 1);
+  return Array.from({ length: nodes }, (_, nid) => ({ zonePages: [nid === 0 ? first : share] }));
+}
+
+function memcgLimit(full: FullConfig, footprint: number): number | null {
+  if (full.memcgMax === null) return null;
+  const parsed = parseSize('memcgMax', full.memcgMax);
+  const pages = sizePages('memcgMax', full.memcgMax, footprint);
+  if ('fraction' in parsed) return Math.max(pages, MEMCG_PAGES_MIN);
+  if (pages >= MEMCG_PAGES_MIN) return pages;
+  const minimum = `${MEMCG_PAGES_MIN * (PAGE_SIZE / 1024)}K`;
+  throw new UsageError(`memcgMax: ${full.memcgMax} is too little; give at least ${minimum}`);
+}
+
+function swapPages(full: FullConfig, footprint: number): number {
+  if (full.swap === 'none') return 0;
+  const pages = sizePages('swapSize', full.swapSize, footprint);
+  if (pages >= PFN_MAX) {
+    const most = formatBytes((PFN_MAX - 1) * PAGE_SIZE);
+    throw new UsageError(`swapSize: ${full.swapSize} is above the limit of ${most}`);
+  }
+  if (pages >= SWAP_PAGES_MIN || 'fraction' in parseSize('swapSize', full.swapSize)) {
+    return Math.max(pages, SWAP_PAGES_MIN);
+  }
+  const least = formatBytes(SWAP_PAGES_MIN * PAGE_SIZE);
+  throw new UsageError(`swapSize: ${full.swapSize} is too little; give ${least} or swap 'none'`);
+}
+
+function checkProcess(spec: ProcessSpec, index: number): void {
+  const name = `processes[${index}]`;
+  let before = 0;
+  for (const { start, end } of spec.vmas) {
+    const whole = Number.isInteger(start) && Number.isInteger(end);
+    if (whole && start >= before && start < end && end <= VPN_MAX) {
+      before = end;
+      continue;
+    }
+    const range = `${start}..${end}`;
+    throw new UsageError(
+      `${name}: VMA ${range} will not do; give ascending page numbers below 2^36`,
+    );
+  }
+  if (spec.cpus.length === 0) throw new UsageError(`${name}: has no CPU; give at least one`);
+  if (spec.comm === '') throw new UsageError(`${name}: has no name; give a comm`);
+}
+
+/** Every CPU runs one process. @returns the number of CPUs */
+function countCpus(processes: readonly ProcessSpec[]): number {
+  const cpus = processes.flatMap((spec) => spec.cpus).sort((a, b) => a - b);
+  for (const [cpu, named] of cpus.entries()) {
+    if (named === cpu) continue;
+    throw new UsageError(`processes: CPU ${named} will not do; give each of 0..N-1 to one process`);
+  }
+  return cpus.length;
+}
+
+function processConfig(spec: ProcessSpec, memcg: number): ProcessConfig {
+  return {
+    comm: oneLine(spec.comm, COMM_BYTES).slice(0, COMM_BYTES - 1),
+    memcg,
+    cpus: spec.cpus,
+    program: spec.program,
+    args: spec.args ?? null,
+    vmas: spec.vmas,
+  };
+}
+
+/** Regions of 512 pages that a process's VMAs lie in; neighbours that share one count twice. */
+function vmaRegions(spec: ProcessSpec): number {
+  const regions = (start: number, end: number): number =>
+    Math.ceil(end / PTRS_PER_TABLE) - Math.floor(start / PTRS_PER_TABLE);
+  return spec.vmas.reduce((sum, vma) => sum + regions(vma.start, vma.end), 0);
+}
+
+/** @throws UsageError when the machine's tables would not fit */
+function checkFits(mm: MmConfig, memory: number): void {
+  const most = formatBytes((PFN_MAX - 1) * PAGE_SIZE);
+  if (memory >= PFN_MAX) {
+    const asked = formatBytes(memory * PAGE_SIZE);
+    throw new UsageError(`memory: ${asked} is above the limit of ${most}; give less memory`);
+  }
+  if (mm.pageTables >= PFN_MAX) {
+    throw new UsageError('processes: their VMAs need more page tables than there can be; map less');
+  }
+  const bytes = arenaBytes(mm);
+  if (bytes <= ARENA_BYTES_MAX) return;
+  const need = `the machine's tables need ${formatBytes(bytes)}, above the limit of 4 GiB`;
+  throw new UsageError(`memory: ${need}; give less memory, swap or address space`);
+}
+
+/**
+ * Resolves a configuration for the processes that are to run.
+ * @param given as the user wrote it @param processes at least one
+ * @throws UsageError, one line, for anything that cannot be
+ */
+export function resolveMachine(
+  given: MachineConfig,
+  processes: readonly ProcessSpec[],
+): ResolvedMachine {
+  const full = parseConfig(given);
+  if (processes.length === 0 || processes.length > PROCESSES_MAX) {
+    throw new UsageError(`processes: ${processes.length} will not do; give 1..${PROCESSES_MAX}`);
+  }
+  processes.forEach(checkProcess);
+  const cpus = countCpus(processes);
+  const footprintPages = footprintOf(processes);
+  const memory = memoryPages(given, full, footprintPages);
+  const limit = memcgLimit(full, footprintPages);
+  const groups: MemcgConfig[] = [{ name: ROOT_GROUP, parent: 0, maxPages: null }];
+  if (limit !== null) groups.push({ name: PROGRAMS_GROUP, parent: 0, maxPages: limit });
+  const vmas = processes.reduce((sum, spec) => sum + spec.vmas.length + SPARE_VMAS, 0);
+  const tables = processes.reduce((sum, p) => sum + (p.pageTables ?? vmaTables(p.vmas)), 0);
+  const swap = swapPages(full, footprintPages);
+  const mm: MmConfig = {
+    nodes: splitNodes(memory, full.nodes),
+    cpus,
+    memcgs: groups,
+    processes: processes.map((spec) => processConfig(spec, groups.length - 1)),
+    contents: full.contents,
+    swap: full.swap,
+    swapPages: swap,
+    swappiness: full.swappiness,
+    pageCluster: full.pageCluster,
+    swapSynchronous: full.swapSynchronous,
+    minFreeKbytes: full.minFreeKbytes,
+    watermarkScaleFactor: full.watermarkScaleFactor,
+    tlbEntries: full.tlb,
+    tlbFlushEvents: full.tlbFlush,
+    accessKernel: 'wasm',
+    regionsMax: Math.min(KERNEL_REGIONS_MAX, Math.max(...processes.map(vmaRegions))),
+    pageTables: tables + cpus * SPARE_TABLES,
+    vmasMax: vmas,
+    lockStat: full.lockStat,
+    lockdep: full.lockdep,
+    hungTaskMs: full.hungTask * 1000,
+    seed: full.seed,
+  };
+  checkFits(mm, memory);
+  const config: FullConfig = {
+    ...full,
+    cpus,
+    memory: memory * PAGE_SIZE,
+    memcgMax: limit === null ? null : limit * PAGE_SIZE,
+    swapSize: swap * PAGE_SIZE,
+  };
+  return { mm, config, footprintPages };
+}

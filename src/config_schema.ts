@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * What a user may configure, under which names, and within which bounds.
+ *
+ * An option has one name in the library (`memcgMax`), which is also its key in a configuration
+ * file; on the command line it is `--memcg-max`; a sysctl (`vm.swappiness`) names the same option.
+ */
+import * as v from 'valibot';
+import { oneLine, UsageError } from './errors.ts';
+import { CPUS_MAX, MAX_SWAPPINESS, NODES_MAX } from './mm/limits.ts';
+import type { Size } from './size.ts';
+
+/** How a machine is set up. Everything has a default. */
+export interface MachineConfig {
+  /** Memory of all nodes together: bytes, `64M`, or a part of the footprint. Default `50%`. */
+  readonly memory?: Size;
+  /** Limit of the group that all programs are in. The node is then twice the footprint. */
+  readonly memcgMax?: Size | null;
+  /** Simulated CPUs, 1 .. 32. Default: one for each trace. */
+  readonly cpus?: number;
+  /** NUMA nodes that share the memory, 1 .. 16. Default 1. */
+  readonly nodes?: number;
+  readonly lru?: 'classic';
+  readonly mode?: 'parallel';
+  readonly swap?: 'zram' | 'none';
+  /** Size of the swap device, uncompressed. Default: twice the footprint. */
+  readonly swapSize?: Size;
+  /** SWP_SYNCHRONOUS_IO: no swap cache, no readahead. zram's default. */
+  readonly swapSynchronous?: boolean;
+  /** vm.swappiness, 0 .. 200. Default 60. */
+  readonly swappiness?: number;
+  /** vm.page-cluster, 0 .. 5. Default 3. */
+  readonly pageCluster?: number;
+  /** vm.min_free_kbytes; null, the default, for the kernel's formula. */
+  readonly minFreeKbytes?: number | null;
+  /** vm.watermark_scale_factor, 1 .. 3000. Default 10. */
+  readonly watermarkScaleFactor?: number;
+  /** Entries of each CPU's emulated TLB, a power of two; 0, the default, for none. */
+  readonly tlb?: number;
+  /** The emulated TLB is flushed every so many accesses; 0, the default, for never. */
+  readonly tlbFlush?: number;
+  /** Page frames hold bytes, and every read is checked. Default true. */
+  readonly contents?: boolean;
+  /** Check the order of locks. Default false. */
+  readonly lockdep?: boolean;
+  /** Count acquisitions, contentions and times of locks. Default true. */
+  readonly lockStat?: boolean;
+  /** A thread without a sign of life for so many seconds is reported as hung. Default 10. */
+  readonly hungTask?: number;
+  /** Interrupt the run after so many seconds; null, the default, for never. */
+  readonly timeout?: number | null;
+  /** 0 .. 2^32-1. Default 1. */
+  readonly seed?: number;
+  /** All CPUs share one address space and one trace. Default false. */
+  readonly share?: boolean;
+}
+
+/** A configuration without defaults left to fill; sizes are still as given. */
+export type FullConfig = {
+  readonly [Key in keyof MachineConfig]-?: Exclude<MachineConfig[Key], undefined>;
+};
+
+const between = (low: number, high: number, what = 'an integer') =>
+  `give ${what} in ${low}..${high}`;
+
+const int = (low: number, high: number) => {
+  const message = between(low, high);
+  return v.pipe(
+    v.number(message),
+    v.integer(message),
+    v.minValue(low, message),
+    v.maxValue(high, message),
+  );
+};
+const seconds = (low: number) => {
+  const message = between(low, 1e6, 'seconds');
+  return v.pipe(v.number(message), v.minValue(low, message), v.maxValue(1e6, message));
+};
+const flag = v.boolean('give true or false');
+const size = v.union([v.string(), v.number()], 'give a size such as 64M or 50%');
+const powerOfTwo = v.check<number, string>(
+  (value) => value === 0 || Number.isInteger(Math.log2(value)),
+  'give a power of two, or 0 for none',
+);
+
+/** What later versions bring: accepted by name, refused by value. */
+const LATER: Readonly<Record<string, readonly string[]>> = {
+  lru: ['mglru'],
+  mode: ['deterministic'],
+  swap: ['zswap'],
+};
+
+const SCHEMA = v.strictObject({
+  memory: v.optional(size, '50%'),
+  memcgMax: v.optional(v.nullable(size), null),
+  cpus: v.optional(int(1, CPUS_MAX), 1),
+  nodes: v.optional(int(1, NODES_MAX), 1),
+  lru: v.optional(v.picklist(['classic'], "give 'classic'"), 'classic'),
+  mode: v.optional(v.picklist(['parallel'], "give 'parallel'"), 'parallel'),
+  swap: v.optional(v.picklist(['zram', 'none'], "give 'zram' or 'none'"), 'zram'),
+  swapSize: v.optional(size, '200%'),
+  swapSynchronous: v.optional(flag, true),
+  swappiness: v.optional(int(0, MAX_SWAPPINESS), 60),
+  pageCluster: v.optional(int(0, 5), 3),
+  minFreeKbytes: v.optional(v.nullable(int(1, 2 ** 25)), null),
+  watermarkScaleFactor: v.optional(int(1, 3000), 10),
+  tlb: v.optional(v.pipe(int(0, 2 ** 20), powerOfTwo), 0),
+  tlbFlush: v.optional(int(0, 2 ** 30), 0),
+  contents: v.optional(flag, true),
+  lockdep: v.optional(flag, false),
+  lockStat: v.optional(flag, true),
+  hungTask: v.optional(seconds(0.1), 10),
+  timeout: v.optional(v.nullable(seconds(0.001)), null),
+  seed: v.optional(int(0, 2 ** 32 - 1), 1),
+  share: v.optional(flag, false),
+});
+
+/** Sysctls, and the option that each one is. */
+export const SYSCTLS: Readonly<Record<string, keyof MachineConfig>> = {
+  'vm.swappiness': 'swappiness',
+  'vm.page-cluster': 'pageCluster',
+  'vm.min_free_kbytes': 'minFreeKbytes',
+  'vm.watermark_scale_factor': 'watermarkScaleFactor',
+};
+
+const OPTION_NAMES = Object.keys(SCHEMA.entries);
+
+/** `memcg-max`, `vm.swappiness` and `memcgMax` name the same kind of thing. */
+function optionName(key: string): string {
+  return SYSCTLS[key] ?? key.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** @returns `--memcg-max:` for `memcgMax`, null for what is no option */
+export function optionFlag(name: string): string | null {
+  if (!OPTION_NAMES.includes(name)) return null;
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}:`;
+}
+
+function refuseLater(key: string, value: unknown): void {
+  if (LATER[key]?.includes(value as string) !== true) return;
+  throw new UsageError(`${key}: '${value as string}' is not in this version yet`);
+}
+
+function shown(value: unknown): string {
+  if (typeof value === 'string') return `'${oneLine(value, 40)}'`;
+  if (typeof value === 'number') return String(value);
+  return oneLine(JSON.stringify(value) ?? String(value), 40);
+}
+
+/**
+ * Checks a configuration and fills in the defaults.
+ * @param config keys are option names or sysctls @param source named in errors: a file, or empty
+ * @returns every option; throws UsageError, one line, for the first wrong one
+ */
+export function parseConfig(config: unknown, source = ''): FullConfig {
+  const where = source === '' ? '' : `${source}: `;
+  if (typeof config !== 'object' || config === null || Array.isArray(config)) {
+    throw new UsageError(`${where}not a configuration: give an object of options`);
+  }
+  const named: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(config)) {
+    const name = optionName(key);
+    if (!OPTION_NAMES.includes(name)) {
+      const known = OPTION_NAMES.join(', ');
+      throw new UsageError(`${where}unknown option '${oneLine(key, 40)}'; known are ${known}`);
+    }
+    if (value === undefined) continue;
+    refuseLater(name, value);
+    named[name] = value;
+  }
+  const result = v.safeParse(SCHEMA, named);
+  if (result.success) return result.output as FullConfig;
+  const issue = result.issues[0];
+  const key = v.getDotPath(issue) ?? '';
+  throw new UsageError(`${where}${key}: ${shown(named[key])} will not do; ${issue.message}`);
+}
+
+/**
+ * The options of a configuration file, a JSON object, checked one by one.
+ * @throws UsageError for what is no such object
+ */
+export function parseConfigText(text: string, source: string): MachineConfig {
+  let config: unknown;
+  try {
+    config = JSON.parse(text);
+  } catch (error) {
+    const reason = oneLine((error as Error).message);
+    throw new UsageError(`${source}: not JSON: ${reason}; give an object of options`);
+  }
+  parseConfig(config, source);
+  const entries = Object.entries(config as object);
+  return Object.fromEntries(entries.map(([key, value]) => [optionName(key), value]));
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * kreclaim: Linux page reclaim in user space, on real threads.
+ *
+ *   const machine = await Machine.boot({ memory: '64M', processes: [...] });
+ *   await machine.run();
+ *   machine.vmstat().pgscan_kswapd;
+ *   await machine.shutdown();
+ *
+ * `runWorkload` does all of that at once and returns a report.
+ */
+
+export type { PanicReason, PanicRecord } from '../kthreads/panic.ts';
+// what a program sees
+export type { Process } from '../kthreads/process.ts';
+// configuration
+export { type FullConfig, type MachineConfig, parseConfig } from './config_schema.ts';
+export { UsageError } from './errors.ts';
+// the machine
+export type { MachineOptions, MachineState, RunResult } from './machine.ts';
+export { MachineBootError, MachinePanicError } from './machine_errors.ts';
+export type { ModuleRef, VmaSpec } from './mm/config.ts';
+export { RUN_DONE, RUN_KILLED, RUN_SIGSEGV, RUN_STOPPED } from './mm/user.ts';
+export { type BootConfig, ReclaimMachine as Machine } from './reclaim_machine.ts';
+export type * from './report/run_report.ts';
+export { reportExitCode } from './report/run_report.ts';
+export type { Sample } from './report/sampler.ts';
+export { formatSummary } from './report/text_summary.ts';
+export { type RunWorkloadOptions, runWorkload, traceWorkload, type Workload } from './run.ts';
+export type { Size } from './size.ts';
+export type { ThreadInfo } from './thread_info.ts';
+// workloads
+export { type GeneratorOptions, generateTrace } from './workload/generators.ts';
+export { readTrace, type Trace, writeTrace } from './workload/trace.ts';
+export { type ProcessSpec, REPLAY_PROGRAM } from './workload/workload.ts';

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** Which threads a machine of a configuration has, in the order of their ids. */
+import {
+  type EngineRef,
+  kthreadSpec,
+  type ModuleRef,
+  STAGE_PROGRAMS,
+  STAGE_RCU,
+  STAGE_WATCHDOG,
+  type ThreadSpec,
+} from '../kthreads/engine.ts';
+import type { MmConfig, ProcessConfig } from './mm/config.ts';
+import type { Mm } from './mm/mm.ts';
+
+/** A thread function of kthreads/, by file and export. */
+function kthread(file: string, name: string): ModuleRef {
+  return { module: new URL(`../kthreads/${file}.js`, import.meta.url).href, export: name };
+}
+
+function cpuSpec(cpu: number, mm: number, process: ProcessConfig): ThreadSpec {
+  return {
+    ...kthreadSpec(`cpu${cpu}`, kthread('cpu', 'runCpu'), [mm]),
+    stage: STAGE_PROGRAMS,
+    cpu,
+    // It would freeze nowhere: programs have no safe point, and the gate holds those that ended.
+    nofreeze: true,
+    programs: [{ ...process.program, args: process.args }],
+  };
+}
+
+/**
+ * The machine's threads: one per simulated CPU that runs a process, then the kthreads.
+ * @returns specs whose position + 1 is the thread id
+ */
+export function machineThreads(config: MmConfig): ThreadSpec[] {
+  const specs: ThreadSpec[] = [];
+  config.processes.forEach((process, i) => {
+    for (const cpu of process.cpus) specs.push(cpuSpec(cpu, i + 1, process));
+  });
+  specs.sort((a, b) => a.cpu - b.cpu);
+  config.nodes.forEach((_node, nid) => {
+    specs.push(kthreadSpec(`kswapd${nid}`, kthread('kswapd', 'kswapd'), [nid]));
+  });
+  const rcuGp = kthreadSpec('rcu_gp', kthread('rcu_gp', 'rcuGp'));
+  specs.push({ ...rcuGp, stage: STAGE_RCU, nofreeze: true });
+  const khungtaskd = kthreadSpec('khungtaskd', kthread('khungtaskd', 'khungtaskd'));
+  specs.push({ ...khungtaskd, stage: STAGE_WATCHDOG, nofreeze: true });
+  return specs;
+}
+
+/** How workers bind to the engine. Programs' arguments travel with their CPUs alone. */
+export function engineRef(m: Mm): EngineRef {
+  const processes = m.config.processes.map((process) => ({ ...process, args: null }));
+  return {
+    ...kthread('mm_engine', 'attachEngine'),
+    buffers: m.buffers,
+    config: { ...m.config, processes },
+  };
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Charging a page to a group, reclaiming from the group when it is full (mm/memcontrol.c,
+ * try_charge_memcg).
+ */
+import { MAX_RECLAIM_RETRIES, MEMCG_CHARGE_BATCH } from './limits.ts';
+import {
+  CHARGED,
+  commitCharge,
+  consumeStock,
+  memcgMargin,
+  pageCounterTryCharge,
+  refillStock,
+} from './memcontrol.ts';
+import type { Mm } from './mm.ts';
+import { MMF_OOM_VICTIM } from './mm_types.ts';
+import { drainBeforeOom, memcgOutOfMemory } from './oom_kill.ts';
+import { tryToFreeMemcgPages } from './vmscan_direct.ts';
+import { EV } from './vmstat_items.ts';
+
+/** The process that runs on this thread was chosen by the OOM killer. */
+export function fatalSignalPending(m: Mm): boolean {
+  return m.task.mm !== 0 && (Atomics.load(m.mm.flags, m.task.mm) & MMF_OOM_VICTIM) !== 0;
+}
+
+/** One pass at the limit. @returns CHARGED, or the group that is full */
+function tryCharge(m: Mm, memcg: number, batch: { pages: number }): number {
+  if (consumeStock(m, memcg, 1)) return CHARGED;
+  let over = pageCounterTryCharge(m, memcg, batch.pages);
+  if (over !== CHARGED && batch.pages > 1) {
+    batch.pages = 1;
+    if (consumeStock(m, memcg, 1)) return CHARGED;
+    over = pageCounterTryCharge(m, memcg, 1);
+  }
+  if (over === CHARGED && batch.pages > 1) refillStock(m, memcg, batch.pages - 1);
+  return over;
+}
+
+/**
+ * Charges one new page to a group.
+ * @returns false when the group is full and nothing can be reclaimed: the OOM killer has been
+ *   asked, or the caller's own process is its victim
+ * @context may block and reclaim; no spinlock and no folio lock held but the new folio's
+ */
+export function memcgCharge(m: Mm, pfn: number, memcg: number): boolean {
+  const batch = { pages: MEMCG_CHARGE_BATCH };
+  const fatal = (): boolean => fatalSignalPending(m);
+  const { events } = m.task;
+  let retries = MAX_RECLAIM_RETRIES;
+  let drained = false;
+  for (;;) {
+    const over = tryCharge(m, memcg, batch);
+    if (over === CHARGED) break;
+    // A victim on its way out may go over the limit: it is about to free far more.
+    if (m.task.memalloc) {
+      forceCharge(m, memcg);
+      break;
+    }
+    if (fatal()) return false;
+    events[EV.kr_memcg_max] = (events[EV.kr_memcg_max] as number) + 1;
+    Atomics.add(m.memcg.eventsMax, over, 1);
+    const reclaimed = tryToFreeMemcgPages(m, over, 1, fatal);
+    if (memcgMargin(m, over) >= 1) continue;
+    if (!drained) {
+      drainBeforeOom(m);
+      drained = true;
+      continue;
+    }
+    if (reclaimed > 0) continue;
+    if (retries-- > 0) continue;
+    if (!memcgOutOfMemory(m, over)) return false;
+    retries = MAX_RECLAIM_RETRIES;
+    drained = false;
+  }
+  commitCharge(m, pfn, memcg);
+  return true;
+}
+
+function forceCharge(m: Mm, memcg: number): void {
+  for (let group = memcg; ; group = m.memcg.parent[group] as number) {
+    Atomics.add(m.memcg.usage, group, 1);
+    if (group === 0) return;
+  }
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Whole-system walkers: is every page in exactly one place, and does every count equal a recount?
+ *
+ * They read everything and change nothing, and hold only at quiescence: no thread between two steps
+ * of a transition. What a thread keeps for itself (pcp lists, LRU batches, stocks) is counted where
+ * it is.
+ */
+import { THREADS_MAX } from '../../shared/limits.ts';
+import { LINE_WORDS } from '../../shared/types.ts';
+import { checkCounters } from './check_counters.ts';
+import { checkMms, checkSwap } from './check_swap.ts';
+import { folioLruList } from './folio.ts';
+import { NR_PAGE_ORDERS } from './limits.ts';
+import { lruHead, lruSize } from './lruvec.ts';
+import type { Mm } from './mm.ts';
+import {
+  NR_LRU_LISTS,
+  PG_BUDDY,
+  PG_LOCKED,
+  PG_LRU,
+  PG_RESERVED,
+  PG_SWAPCACHE,
+  PG_WRITEBACK,
+} from './mm_types.ts';
+import { freeHead, pcpHead, pcpRow } from './page_alloc.ts';
+
+/** Outcome of a walk: how much was looked at, and what was wrong, one line each. */
+export interface CheckResult {
+  checked: number;
+  readonly violations: string[];
+}
+
+/** Violations beyond so many are only counted. */
+const VIOLATIONS_MAX = 50;
+
+/** Collects checks. */
+export class Checker implements CheckResult {
+  checked = 0;
+  readonly violations: string[] = [];
+
+  /** @param message built only when the check fails */
+  that(ok: boolean, message: () => string): void {
+    this.checked++;
+    if (!ok && this.violations.length < VIOLATIONS_MAX) this.violations.push(message());
+  }
+
+  equal(found: number, expected: number, what: string): void {
+    this.that(found === expected, () => `${what}: ${found}, recount ${expected}`);
+  }
+}
+
+/** Where a page was found. */
+const NOWHERE = 0;
+const IN_BUDDY = 1;
+const IN_PCP = 2;
+const ON_LRU = 3;
+const IN_BATCH = 4;
+
+/** Marks pages of one place; a page that is marked already is in two. */
+function place(check: Checker, where: Uint8Array, pfn: number, what: number): void {
+  check.that(
+    where[pfn] === NOWHERE,
+    () => `pfn ${pfn} is in two places: ${where[pfn]} and ${what}`,
+  );
+  where[pfn] = what;
+}
+
+function* walkList(m: Mm, head: number): Generator<number> {
+  const { next, prev } = m.link;
+  let left = m.sizes.nrPages + 1;
+  for (let at = next[head] as number; at !== head; at = next[at] as number) {
+    if (left-- === 0 || prev[next[at] as number] !== at)
+      throw new Error(`list ${head} is broken at ${at}`);
+    yield at;
+  }
+}
+
+function checkFreeLists(m: Mm, check: Checker, where: Uint8Array): void {
+  for (let zone = 0; zone < m.sizes.nrZones; zone++) {
+    let free = 0;
+    for (let order = 0; order < NR_PAGE_ORDERS; order++) {
+      let blocks = 0;
+      for (const block of walkList(m, freeHead(m, zone, order))) {
+        blocks++;
+        check.equal(m.page.private[block] as number, order, `buddy order of pfn ${block}`);
+        check.equal(Atomics.load(m.page.flags, block), PG_BUDDY, `flags of free pfn ${block}`);
+        for (let i = 0; i < 1 << order; i++) place(check, where, block + i, IN_BUDDY);
+      }
+      free += blocks << order;
+      check.equal(
+        m.freeArea[zone * NR_PAGE_ORDERS + order] as number,
+        blocks,
+        `zone ${zone} order ${order}`,
+      );
+    }
+    check.equal(Atomics.load(m.zone.nrFree, zone), free, `zone ${zone} nr_free_pages`);
+    for (let cpu = 0; cpu < m.config.cpus; cpu++) {
+      let pages = 0;
+      for (const pfn of walkList(m, pcpHead(m, zone, cpu))) {
+        pages++;
+        place(check, where, pfn, IN_PCP);
+      }
+      check.equal(
+        m.pcp[pcpRow(m, zone, cpu) + 1] as number,
+        pages,
+        `zone ${zone} cpu ${cpu} pcp count`,
+      );
+    }
+  }
+}
+
+function checkLruLists(m: Mm, check: Checker, where: Uint8Array): void {
+  const zoneLru = new Int32Array(m.sizes.nrZones * NR_LRU_LISTS);
+  for (let lruvec = 0; lruvec < m.sizes.nrLruvecs; lruvec++) {
+    for (let lru = 0; lru < NR_LRU_LISTS; lru++) {
+      let pages = 0;
+      for (const pfn of walkList(m, lruHead(m, lruvec, lru))) {
+        pages++;
+        place(check, where, pfn, ON_LRU);
+        const flags = Atomics.load(m.page.flags, pfn);
+        check.equal(folioLruList(flags), lru, `list of pfn ${pfn}`);
+        const row =
+          (m.page.memcg[pfn] as number) * m.sizes.nrNodes +
+          (m.zone.nid[m.page.zone[pfn] as number] as number);
+        check.equal(row, lruvec, `lruvec of pfn ${pfn}`);
+        const cell = (m.page.zone[pfn] as number) * NR_LRU_LISTS + lru;
+        zoneLru[cell] = (zoneLru[cell] as number) + 1;
+      }
+      check.equal(lruSize(m, lruvec, lru), pages, `lruvec ${lruvec} list ${lru}`);
+    }
+  }
+  for (let cell = 0; cell < zoneLru.length; cell++) {
+    check.equal(Atomics.load(m.zoneLru, cell), zoneLru[cell] as number, `zone list ${cell}`);
+  }
+}
+
+/** Pages in per-thread LRU batches: one reference each. */
+function checkBatches(m: Mm, check: Checker, where: Uint8Array): Int32Array {
+  const refs = new Int32Array(m.sizes.nrPages);
+  for (let id = 0; id < THREADS_MAX; id++) {
+    const row = id * 2 * LINE_WORDS;
+    for (let i = 0; i < (m.lruBatch[row + 1] as number); i++) {
+      const pfn = m.lruBatch[row + 2 + i] as number;
+      place(check, where, pfn, IN_BATCH);
+      refs[pfn] = (refs[pfn] as number) + 1;
+    }
+  }
+  return refs;
+}
+
+function checkPages(
+  m: Mm,
+  check: Checker,
+  where: Uint8Array,
+  batchRefs: Int32Array,
+  mapped: Int32Array,
+): void {
+  for (let pfn = 1; pfn < m.sizes.nrPages; pfn++) {
+    const flags = Atomics.load(m.page.flags, pfn);
+    const refs = Atomics.load(m.page.refcount, pfn);
+    const maps = Atomics.load(m.page.mapcount, pfn);
+    const at = where[pfn] as number;
+    check.equal(maps, mapped[pfn] as number, `mapcount of pfn ${pfn}`);
+    check.that(
+      ((flags & PG_LRU) !== 0) === (at === ON_LRU),
+      () => `pfn ${pfn}: PG_LRU ${flags & PG_LRU}, place ${at}`,
+    );
+    check.that(
+      at !== NOWHERE,
+      () => `pfn ${pfn} is nowhere: flags 0x${flags.toString(16)}, refs ${refs}`,
+    );
+    check.that(
+      (flags & (PG_LOCKED | PG_WRITEBACK)) === 0,
+      () => `pfn ${pfn} is locked or in writeback`,
+    );
+    if (at === IN_BUDDY || at === IN_PCP) {
+      check.that(refs === 0 && maps === 0, () => `free pfn ${pfn} has refs ${refs}, maps ${maps}`);
+    } else {
+      const cache = (flags & PG_SWAPCACHE) !== 0 ? 1 : 0;
+      check.equal(refs, maps + cache + (batchRefs[pfn] as number), `refcount of pfn ${pfn}`);
+    }
+  }
+  check.equal(Atomics.load(m.page.flags, 0), PG_RESERVED, 'flags of the zero page');
+}
+
+function checkMemcgs(m: Mm, check: Checker, where: Uint8Array): void {
+  const own = new Int32Array(m.sizes.nrMemcgs);
+  for (let pfn = 1; pfn < m.sizes.nrPages; pfn++) {
+    if (where[pfn] !== ON_LRU && where[pfn] !== IN_BATCH) continue;
+    const memcg = m.page.memcg[pfn] as number;
+    own[memcg] = (own[memcg] as number) + 1;
+  }
+  const usage = Int32Array.from(own);
+  for (let id = 0; id < THREADS_MAX; id++) {
+    const row = id * LINE_WORDS;
+    const memcg = m.stock[row + 1] as number;
+    usage[memcg] = (usage[memcg] as number) + (m.stock[row + 2] as number);
+  }
+  for (let memcg = m.sizes.nrMemcgs - 1; memcg > 0; memcg--) {
+    const parent = m.memcg.parent[memcg] as number;
+    usage[parent] = (usage[parent] as number) + (usage[memcg] as number);
+  }
+  for (let memcg = 0; memcg < m.sizes.nrMemcgs; memcg++) {
+    check.equal(
+      Atomics.load(m.memcg.own, memcg),
+      own[memcg] as number,
+      `memcg ${memcg} charged pages`,
+    );
+    check.equal(Atomics.load(m.memcg.usage, memcg), usage[memcg] as number, `memcg ${memcg} usage`);
+    const max = Atomics.load(m.memcg.max, memcg);
+    check.that(
+      max < 0 || (usage[memcg] as number) <= max,
+      () => `memcg ${memcg} is over its limit ${max}`,
+    );
+  }
+}
+
+function checkNodes(m: Mm, check: Checker, mapped: Int32Array): void {
+  const anon = new Int32Array(m.sizes.nrNodes);
+  for (let pfn = 1; pfn < m.sizes.nrPages; pfn++) {
+    const nid = m.zone.nid[m.page.zone[pfn] as number] as number;
+    if ((mapped[pfn] as number) > 0) anon[nid] = (anon[nid] as number) + 1;
+  }
+  for (let nid = 0; nid < m.sizes.nrNodes; nid++) {
+    check.equal(Atomics.load(m.node.isolatedAnon, nid), 0, `node ${nid} nr_isolated_anon`);
+    check.equal(Atomics.load(m.node.isolatedFile, nid), 0, `node ${nid} nr_isolated_file`);
+    check.equal(Atomics.load(m.node.writeback, nid), 0, `node ${nid} nr_writeback`);
+    check.equal(
+      Atomics.load(m.node.anonMapped, nid),
+      anon[nid] as number,
+      `node ${nid} nr_anon_pages`,
+    );
+  }
+}
+
+/**
+ * Checks the whole machine at rest.
+ * @context quiescence: programs ended or parked, kthreads asleep, no lock held. Any thread; read
+ *   only
+ */
+export function checkQuiescent(m: Mm): CheckResult {
+  const check = new Checker();
+  try {
+    const where = new Uint8Array(m.sizes.nrPages);
+    checkFreeLists(m, check, where);
+    checkLruLists(m, check, where);
+    const batchRefs = checkBatches(m, check, where);
+    const walk = checkMms(m, check);
+    checkPages(m, check, where, batchRefs, walk.mapped);
+    checkMemcgs(m, check, where);
+    checkNodes(m, check, walk.mapped);
+    checkSwap(m, check, walk.slotRefs);
+    checkCounters(m, check);
+  } catch (error) {
+    check.that(
+      false,
+      () => `walk failed: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+  return check;
+}
+
+/**
+ * Checks that a machine whose programs have all exited has everything back.
+ * @context after shutdown: no thread runs
+ */
+export function checkEmpty(m: Mm): CheckResult {
+  const check = new Checker();
+  for (let pfn = 1; pfn < m.sizes.nrPages; pfn++) {
+    const flags = Atomics.load(m.page.flags, pfn);
+    // What is left may wait in a batch or in the swap cache of a slot nobody refers to: neither may
+    // be.
+    check.that(
+      (flags & (PG_LRU | PG_SWAPCACHE)) === 0,
+      () => `pfn ${pfn} leaked: flags 0x${flags.toString(16)}`,
+    );
+    check.equal(Atomics.load(m.page.refcount, pfn), 0, `refcount of pfn ${pfn} at the end`);
+  }
+  for (let memcg = 0; memcg < m.sizes.nrMemcgs; memcg++) {
+    check.equal(Atomics.load(m.memcg.own, memcg), 0, `memcg ${memcg} pages at the end`);
+    check.equal(Atomics.load(m.memcg.swap, memcg), 0, `memcg ${memcg} swap at the end`);
+  }
+  check.equal(
+    Atomics.load(m.swapInfo, 0),
+    Math.max(m.sizes.nrSlots - 1, 0),
+    'free swap slots at the end',
+  );
+  check.equal(Atomics.load(m.zsPool, 3), 0, 'zsmalloc blocks at the end');
+  const rest = checkQuiescent(m);
+  check.checked += rest.checked;
+  check.violations.push(...rest.violations);
+  return check;
+}

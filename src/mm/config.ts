@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * The engine's configuration: plain data, resolved (no defaults left), handed to every worker by
+ * structured clone. `src/config.ts` makes one from what a user wrote.
+ */
+
+/** Code that a worker loads at boot. Code does not cross workers; names do. */
+export interface ModuleRef {
+  /** URL of the module, as `import()` takes it. */
+  readonly module: string;
+  /** Name of the exported function. */
+  readonly export: string;
+}
+
+/** A range of virtual page numbers that a process maps at start. */
+export interface VmaSpec {
+  /** First virtual page number, 0 .. 2^36-1. */
+  readonly start: number;
+  /** One past the last virtual page number. */
+  readonly end: number;
+}
+
+export interface ProcessConfig {
+  readonly comm: string;
+  /** Index into `memcgs`; 0 is the root group. */
+  readonly memcg: number;
+  /** Simulated CPUs that run this process: one thread of it on each. */
+  readonly cpus: readonly number[];
+  readonly program: ModuleRef;
+  /** Passed to the program: structured-clonable, shared buffers allowed. */
+  readonly args: unknown;
+  readonly vmas: readonly VmaSpec[];
+}
+
+export interface MemcgConfig {
+  readonly name: string;
+  /** Index of the parent group; the root (index 0) is its own parent. */
+  readonly parent: number;
+  /** Limit in pages, or null for none. */
+  readonly maxPages: number | null;
+}
+
+export interface NodeConfig {
+  /** Managed pages of each zone, lowest first. One entry is the usual case: zone Normal. */
+  readonly zonePages: readonly number[];
+}
+
+export interface MmConfig {
+  readonly nodes: readonly NodeConfig[];
+  /** Simulated CPUs, 1 .. CPUS_MAX. */
+  readonly cpus: number;
+  readonly memcgs: readonly MemcgConfig[];
+  readonly processes: readonly ProcessConfig[];
+  /** Page frames hold bytes. Off: metadata only, for runs larger than the host's memory. */
+  readonly contents: boolean;
+  readonly swap: 'zram' | 'none';
+  /** Slots of the swap device. */
+  readonly swapPages: number;
+  /** vm.swappiness, 0 .. 200. */
+  readonly swappiness: number;
+  /** vm.page-cluster: swap readahead of 2^n pages; a synchronous device does none. */
+  readonly pageCluster: number;
+  /** SWP_SYNCHRONOUS_IO: zram's default. Off: the swap cache and readahead are used. */
+  readonly swapSynchronous: boolean;
+  /** vm.min_free_kbytes, or null for the kernel's formula. */
+  readonly minFreeKbytes: number | null;
+  /** vm.watermark_scale_factor, 1 .. 3000, in units of 1/10,000 of the zone. */
+  readonly watermarkScaleFactor: number;
+  /** Entries of each CPU's emulated TLB (a power of two), or 0 for none. */
+  readonly tlbEntries: number;
+  /** The emulated TLB is flushed every so many events; 0 for never. */
+  readonly tlbFlushEvents: number;
+  /**
+   * What translates and marks: WebAssembly, or its TypeScript twin. The emulated TLB has its own
+   * loop.
+   */
+  readonly accessKernel: 'wasm' | 'ts';
+  /**
+   * Regions (512 pages) of the largest program that the WebAssembly kernel runs; larger ones run
+   * the twin.
+   */
+  readonly regionsMax: number;
+  /** Page-table pages that the arena has room for. */
+  readonly pageTables: number;
+  readonly vmasMax: number;
+  readonly lockStat: boolean;
+  readonly lockdep: boolean;
+  /** A thread that shows no sign of life for so long is reported as hung, in ms. */
+  readonly hungTaskMs: number;
+  readonly seed: number;
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * The end of an address space (mm/mmap.c exit_mmap, mm/memory.c zap_pte_range): every page, swap
+ * slot and page table goes back.
+ */
+import { condResched } from '../../shared/sched.ts';
+import { folioTest, folioTryLock, folioUnlock } from './folio.ts';
+import { PTRS_PER_TABLE } from './limits.ts';
+import type { Mm } from './mm.ts';
+import {
+  MMF_EXITING,
+  MMF_OOM_VICTIM,
+  PG_SWAPCACHE,
+  PTE_PRESENT,
+  PTE_SHIFT,
+  PTE_SPECIAL,
+} from './mm_types.ts';
+import { mmapWriteLock, mmapWriteUnlock, unlinkAnonVma } from './mmap.ts';
+import { oomVictimDone } from './oom_kill.ts';
+import { freeTable, ptlLock, ptlUnlock } from './pgtable.ts';
+import { folioRemoveRmap } from './rmap.ts';
+import { folioPut } from './swap.ts';
+import { folioFreeSwap, swapCacheGet } from './swap_state.ts';
+import { swapFree } from './swapfile.ts';
+
+/**
+ * A thread leaves its address space; the last one frees it.
+ * @returns whether it was the last
+ * @context a simulated CPU outside a section, no lock held; may block
+ */
+export function exitMm(m: Mm, mm: number): boolean {
+  Atomics.and(m.mm.cpuMask, mm, ~(1 << m.task.cpu));
+  m.task.mm = 0;
+  if (Atomics.sub(m.mm.users, mm, 1) !== 1) return false;
+  Atomics.or(m.mm.flags, mm, MMF_EXITING);
+  mmapWriteLock(m, mm);
+  zapRange(m, mm, m.mm.pgd[mm] as number, 3);
+  // Out of rmap's sight before the tables go: a walk that is under way ends first.
+  for (let vma = m.mm.vmaHead[mm] as number; vma !== 0; vma = m.vma.next[vma] as number) {
+    unlinkAnonVma(m, vma);
+    m.vma.mm[vma] = 0;
+  }
+  m.mm.vmaHead[mm] = 0;
+  freeTables(m, mm, m.mm.pgd[mm] as number, 3);
+  mmapWriteUnlock(m, mm);
+  if ((Atomics.load(m.mm.flags, mm) & MMF_OOM_VICTIM) !== 0) oomVictimDone(m, mm);
+  return true;
+}
+
+/** Unmaps every page below a table; the tables stay. */
+function zapRange(m: Mm, mm: number, table: number, level: number): void {
+  if (level === 0) {
+    zapTable(m, mm, table);
+    condResched();
+    return;
+  }
+  for (let i = 0; i < PTRS_PER_TABLE; i++) {
+    const entry = Atomics.load(m.pte, table * PTRS_PER_TABLE + i);
+    if ((entry & PTE_PRESENT) !== 0) zapRange(m, mm, entry >>> PTE_SHIFT, level - 1);
+  }
+}
+
+/**
+ * Frees every table below one, which is empty afterwards. @context nobody can find the tables any
+ * more
+ */
+function freeTables(m: Mm, mm: number, table: number, level: number): void {
+  if (level === 0) return;
+  for (let i = 0; i < PTRS_PER_TABLE; i++) {
+    const index = table * PTRS_PER_TABLE + i;
+    const entry = Atomics.load(m.pte, index);
+    if ((entry & PTE_PRESENT) === 0) continue;
+    freeTables(m, mm, entry >>> PTE_SHIFT, level - 1);
+    Atomics.store(m.pte, index, 0);
+    freeTable(m, mm, entry >>> PTE_SHIFT);
+  }
+}
+
+/** Unmaps every page of a leaf table. Nobody runs this mm, so no shootdown is needed. */
+function zapTable(m: Mm, mm: number, table: number): void {
+  const first = table * PTRS_PER_TABLE;
+  const pages: number[] = [];
+  const slots: number[] = [];
+  ptlLock(m, first);
+  for (let i = 0; i < PTRS_PER_TABLE; i++) {
+    const entry = Atomics.load(m.pte, first + i);
+    if (entry === 0) continue;
+    Atomics.store(m.pte, first + i, 0);
+    if ((entry & PTE_PRESENT) === 0) slots.push(entry >>> PTE_SHIFT);
+    else if ((entry & PTE_SPECIAL) === 0) {
+      pages.push(entry >>> PTE_SHIFT);
+      folioRemoveRmap(m, entry >>> PTE_SHIFT);
+    }
+  }
+  ptlUnlock(m, first);
+  Atomics.sub(m.mm.rssAnon, mm, pages.length);
+  Atomics.sub(m.mm.swapEnts, mm, slots.length);
+  for (const pfn of pages) {
+    freeSwapCache(m, pfn);
+    folioPut(m, pfn);
+  }
+  for (const slot of slots) freeSwapAndCache(m, slot);
+}
+
+/**
+ * Drops the swap cache's hold on a folio, if nobody is busy with it. @context the caller holds a
+ * reference
+ */
+function freeSwapCache(m: Mm, pfn: number): void {
+  if (!folioTest(m, pfn, PG_SWAPCACHE) || !folioTryLock(m, pfn)) return;
+  folioFreeSwap(m, pfn);
+  folioUnlock(m, pfn);
+}
+
+/** Drops a page-table reference to a slot, and a folio that only the cache still holds. */
+function freeSwapAndCache(m: Mm, slot: number): void {
+  const pfn = swapCacheGet(m, slot);
+  swapFree(m, slot);
+  if (pfn === 0) return;
+  freeSwapCache(m, pfn);
+  folioPut(m, pfn);
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Page faults on anonymous memory (mm/memory.c): first touch, the zero page, swap-in, write to the
+ * zero page.
+ *
+ * A fault holds mmap_lock for reading, makes the page ready, and publishes it under the table's
+ * lock, after checking that the entry is still what it was: whoever loses that race drops what it
+ * made and returns; the CPU simply tries its access again.
+ */
+import { memcgCharge } from './charge.ts';
+import { fillPage, pageWords } from './content.ts';
+import { folioLock, folioNid, folioSet, folioTest, folioUnlock } from './folio.ts';
+import type { Mm } from './mm.ts';
+import {
+  PG_DIRTY,
+  PG_READAHEAD,
+  PG_SWAPBACKED,
+  PG_SWAPCACHE,
+  PG_UPTODATE,
+  PTE_DIRTY,
+  PTE_PRESENT,
+  PTE_SHIFT,
+  PTE_SPECIAL,
+  PTE_WRITE,
+  PTE_YOUNG,
+} from './mm_types.ts';
+import { findVma, mmapReadLock, mmapReadUnlock } from './mmap.ts';
+import { PFN_NONE } from './page_alloc.ts';
+import { allocPages } from './page_alloc_slow.ts';
+import { pteAlloc, ptlLock, ptlUnlock } from './pgtable.ts';
+import { folioAddAnonRmap } from './rmap.ts';
+import { folioAddLru, folioPut } from './swap.ts';
+import { swapReadahead } from './swap_readahead.ts';
+import { folioFreeSwap, swapCacheGet } from './swap_state.ts';
+import { swapFree, vmSwapFull } from './swapfile.ts';
+import { discardNewPage, homeNode, swapinNew } from './swapin.ts';
+import { EV } from './vmstat_items.ts';
+
+/** The access may be tried again: it will succeed, or fault anew. */
+export const FAULT_DONE = 0;
+/** As FAULT_DONE; the page came from swap. */
+export const FAULT_MAJOR = 1;
+/** No VMA there. */
+export const FAULT_SIGSEGV = 2;
+/** The process is the OOM killer's victim, or no page can be had. */
+export const FAULT_OOM = 3;
+
+export const FAULT_FLAG_WRITE = 1;
+/** First touch fills the page from (mm, vpn) instead of zeroing it, and dirties it. */
+export const FAULT_FLAG_FILL = 2;
+
+/**
+ * Handles a fault.
+ * @param mm address space @param vpn page @param flags FAULT_FLAG_*
+ * @returns FAULT_*
+ * @context a simulated CPU outside a section; takes mmap_lock; may block and reclaim
+ */
+export function handleMmFault(m: Mm, mm: number, vpn: number, flags: number): number {
+  mmapReadLock(m, mm);
+  const vma = findVma(m, mm, vpn);
+  let result = FAULT_SIGSEGV;
+  if (vma !== 0) {
+    const pte = pteAlloc(m, mm, vpn);
+    const entry = Atomics.load(m.pte, pte);
+    if (entry === 0) result = doAnonymousPage(m, mm, vma, vpn, pte, flags);
+    else if ((entry & PTE_PRESENT) === 0) result = doSwapPage(m, mm, vma, vpn, pte, entry, flags);
+    else if ((entry & PTE_SPECIAL) !== 0 && (flags & FAULT_FLAG_WRITE) !== 0) {
+      result = doAnonymousPage(m, mm, vma, vpn, pte, flags);
+    } else result = FAULT_DONE;
+  }
+  mmapReadUnlock(m, mm);
+  const { events } = m.task;
+  events[EV.pgfault] = (events[EV.pgfault] as number) + 1;
+  Atomics.add(m.mm.faults, mm, 1);
+  if (result === FAULT_MAJOR) {
+    events[EV.pgmajfault] = (events[EV.pgmajfault] as number) + 1;
+    Atomics.add(m.mm.majorFaults, mm, 1);
+  }
+  return result;
+}
+
+/** First touch of a page, or first write where the zero page is mapped. */
+function doAnonymousPage(
+  m: Mm,
+  mm: number,
+  vma: number,
+  vpn: number,
+  pte: number,
+  flags: number,
+): number {
+  if ((flags & (FAULT_FLAG_WRITE | FAULT_FLAG_FILL)) === 0) {
+    const zero = PTE_PRESENT | PTE_SPECIAL | PTE_YOUNG;
+    // Lost: somebody else's page is there, and the access finds it.
+    Atomics.compareExchange(m.pte, pte, 0, zero);
+    return FAULT_DONE;
+  }
+  const pfn = allocPages(m, homeNode(m), 0);
+  if (pfn === PFN_NONE) return FAULT_OOM;
+  if (!memcgCharge(m, pfn, m.mm.memcg[mm] as number)) {
+    discardNewPage(m, pfn);
+    return FAULT_OOM;
+  }
+  if (m.config.contents) {
+    if ((flags & FAULT_FLAG_FILL) !== 0) fillPage(pageWords(m, pfn), mm, vpn);
+    else pageWords(m, pfn).fill(0);
+  }
+  folioSet(m, pfn, PG_SWAPBACKED | PG_UPTODATE);
+  ptlLock(m, pte);
+  const entry = Atomics.load(m.pte, pte);
+  if (entry !== 0 && (entry & PTE_SPECIAL) === 0) {
+    ptlUnlock(m, pte);
+    folioPut(m, pfn);
+    return FAULT_DONE;
+  }
+  folioAddAnonRmap(m, pfn, vma, vpn);
+  Atomics.add(m.mm.rssAnon, mm, 1);
+  folioAddLru(m, pfn);
+  const bits = PTE_PRESENT | PTE_WRITE | PTE_YOUNG | PTE_DIRTY;
+  Atomics.store(m.pte, pte, (pfn << PTE_SHIFT) | bits);
+  ptlUnlock(m, pte);
+  return FAULT_DONE;
+}
+
+/** What a swap-in found. Private to the thread. */
+const swapin = { major: false };
+
+/**
+ * The folio of a slot, from the swap cache or read from the device, with a reference.
+ * @returns pfn, PFN_NONE when there is no memory, or -1 when the fault is stale and must be retried
+ */
+function swapinFolio(m: Mm, mm: number, slot: number): number {
+  swapin.major = false;
+  const cached = swapCacheGet(m, slot);
+  if (cached !== 0) return cached;
+  if (!m.config.swapSynchronous) swapReadahead(m, slot);
+  const pfn = swapinNew(m, slot, m.mm.memcg[mm] as number, false);
+  if (pfn > 0) swapin.major = true;
+  return pfn;
+}
+
+/** Brings a page back from swap. */
+function doSwapPage(
+  m: Mm,
+  mm: number,
+  vma: number,
+  vpn: number,
+  pte: number,
+  entry: number,
+  flags: number,
+): number {
+  const slot = entry >>> PTE_SHIFT;
+  const pfn = swapinFolio(m, mm, slot);
+  const major = swapin.major;
+  if (pfn === PFN_NONE) return FAULT_OOM;
+  if (pfn < 0) return FAULT_DONE;
+  folioLock(m, pfn);
+  const stale = !folioTest(m, pfn, PG_SWAPCACHE) || m.page.private[pfn] !== slot;
+  if (stale || !folioTest(m, pfn, PG_UPTODATE)) {
+    folioUnlock(m, pfn);
+    folioPut(m, pfn);
+    return FAULT_DONE;
+  }
+  ptlLock(m, pte);
+  if (Atomics.load(m.pte, pte) !== entry) {
+    ptlUnlock(m, pte);
+    folioUnlock(m, pfn);
+    folioPut(m, pfn);
+    return FAULT_DONE;
+  }
+  if (folioTest(m, pfn, PG_READAHEAD)) countReadaheadHit(m, pfn);
+  // The caller's reference becomes the mapping's; the entry's slot reference goes.
+  swapFree(m, slot);
+  Atomics.sub(m.mm.swapEnts, mm, 1);
+  folioAddAnonRmap(m, pfn, vma, vpn);
+  Atomics.add(m.mm.rssAnon, mm, 1);
+  const write = (flags & FAULT_FLAG_WRITE) !== 0;
+  if (m.config.swapSynchronous || write || vmSwapFull(m)) folioFreeSwap(m, pfn);
+  if (write) folioSet(m, pfn, PG_DIRTY);
+  const bits = PTE_PRESENT | PTE_WRITE | PTE_YOUNG | (write ? PTE_DIRTY : 0);
+  Atomics.store(m.pte, pte, (pfn << PTE_SHIFT) | bits);
+  ptlUnlock(m, pte);
+  folioUnlock(m, pfn);
+  return major ? FAULT_MAJOR : FAULT_DONE;
+}
+
+function countReadaheadHit(m: Mm, pfn: number): void {
+  Atomics.and(m.page.flags, pfn, ~PG_READAHEAD);
+  m.task.events[EV.swap_ra_hit] = (m.task.events[EV.swap_ra_hit] as number) + 1;
+  Atomics.add(m.node.readaheadHits, folioNid(m, pfn), 1);
+}

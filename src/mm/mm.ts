@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * The engine as one thread sees it: every table bound, the frames, and this thread's own cells.
+ * Functions of src/mm take this object first (`m`); nothing of the engine is module state, so one
+ * process can look into several machines.
+ */
+import { type ArenaBuilder, attachArena, createArena, measureArena } from '../../shared/arena.ts';
+import { assert } from '../../shared/assert.ts';
+import { declareBitWait } from '../../shared/bit_lock.ts';
+import { declareHistograms } from '../../shared/histogram.ts';
+import { THREADS_MAX } from '../../shared/limits.ts';
+import { declareRcu, type RcuTable } from '../../shared/rcu.ts';
+import { RWSEM_WORDS } from '../../shared/rwsem.ts';
+import { declareSync, type SyncDomain } from '../../shared/sync_domain.ts';
+import { declareTasks, type TaskTable } from '../../shared/task.ts';
+import {
+  type F64,
+  type I32,
+  LINE_BYTES,
+  LINE_WORDS,
+  type U8,
+  type U32,
+} from '../../shared/types.ts';
+import { WAIT_QUEUE_WORDS } from '../../shared/wait_queue.ts';
+import { newSharedMemory, type SharedMemory } from '../../shared/wasm.ts';
+import type { MmConfig } from './config.ts';
+import {
+  ACCESS_WINDOW_WORDS,
+  CPUS_MAX,
+  NR_PAGE_ORDERS,
+  PAGE_SIZE,
+  PAGEVEC_SIZE,
+  PFN_MAX,
+  PTRS_PER_TABLE,
+  SWAPFILE_CLUSTER,
+} from './limits.ts';
+import { LOCK_ORDER } from './lock_order.ts';
+import * as T from './mm_types.ts';
+import { NR_VM_EVENTS } from './vmstat_items.ts';
+import { ZS_CLASSES, ZS_PAGES_PER_BLOCK } from './zsmalloc_sizes.ts';
+
+/** Frames of one frame buffer: 1 GiB. */
+export const FRAME_BUFFER_PAGES = 1 << 18;
+
+/** Bytes of what a CPU has to say about its first mismatch. */
+export const CPU_NOTE_BYTES = 256;
+/** Hash buckets on which folio lock and writeback waiters sleep. */
+const FOLIO_WAIT_BUCKETS = 64;
+
+/** What another thread needs to attach: structured-clonable. */
+export interface MmBuffers {
+  readonly memory: SharedMemory;
+  /**
+   * Page frames, FRAME_BUFFER_PAGES each, the only one with scratch behind; empty when contents are
+   * off.
+   */
+  readonly frames: readonly SharedMemory[];
+  /** The zram store's own memory; null without zram or contents. */
+  readonly zram: SharedArrayBuffer | null;
+}
+
+/** Sizes that follow from the configuration. */
+export interface MmSizes {
+  readonly nrPages: number;
+  readonly nrZones: number;
+  readonly nrNodes: number;
+  readonly nrMemcgs: number;
+  readonly nrLruvecs: number;
+  readonly nrMms: number;
+  readonly nrSlots: number;
+  readonly nrClusters: number;
+  readonly nrTables: number;
+  readonly nrZramPages: number;
+  /** First list head: rows from here on are sentinels, not pages. */
+  readonly heads: number;
+  readonly nrHeads: number;
+}
+
+/** Words of `gate`: CPUs whose program has not ended. */
+export const GATE_RUNNING = 0;
+/** 1 once every program has ended and nobody is freeing memory; written by the last CPU to rest. */
+export const GATE_ALL_ENDED = 1;
+/** 1 once the main thread has looked at the machine, and the last processes may exit. */
+export const GATE_OPEN = 2;
+/** CPUs between the end of their program and rest: at the gate, or gone. */
+export const GATE_EXITING = 3;
+
+/** Words of a CPU's region table: whole lines, since each CPU writes its own. */
+export function regionTableWords(config: MmConfig): number {
+  return Math.ceil(config.regionsMax / LINE_WORDS) * LINE_WORDS;
+}
+
+/** Bytes of one CPU's scratch area behind the frames (touch_kernel.ts); 0 where there is none. */
+export function touchScratchBytes(config: MmConfig): number {
+  if (config.accessKernel !== 'wasm' || !config.contents) return 0;
+  const words = LINE_WORDS + ACCESS_WINDOW_WORDS + config.regionsMax * PTRS_PER_TABLE;
+  return Math.ceil(words / LINE_WORDS) * LINE_BYTES;
+}
+
+/** Histograms kept per thread. */
+export const HIST_FAULT = 0;
+export const HIST_MAJOR_FAULT = 1;
+export const HIST_ALLOC_STALL = 2;
+export const NR_HISTOGRAMS = 3;
+
+/** @returns how many rows each table of such a machine has; pure */
+export function mmSizes(config: MmConfig): MmSizes {
+  const nrZones = config.nodes.reduce((sum, node) => sum + node.zonePages.length, 0);
+  const managed = config.nodes.reduce(
+    (sum, node) => sum + node.zonePages.reduce((a, b) => a + b, 0),
+    0,
+  );
+  const nrPages = 1 + managed;
+  assert(nrPages <= PFN_MAX, 'memory fits in the pfn field of a page-table entry');
+  const nrNodes = config.nodes.length;
+  const nrMemcgs = config.memcgs.length;
+  const nrLruvecs = nrMemcgs * nrNodes;
+  const nrSlots = config.swap === 'none' ? 0 : config.swapPages + 1;
+  assert(nrSlots <= PFN_MAX, 'swap fits in the slot field of a page-table entry');
+  const storing = config.swap === 'zram' && config.contents;
+  return {
+    nrPages,
+    nrZones,
+    nrNodes,
+    nrMemcgs,
+    nrLruvecs,
+    nrMms: config.processes.length + 1,
+    nrSlots,
+    nrClusters: Math.ceil(nrSlots / SWAPFILE_CLUSTER),
+    nrTables: config.pageTables + 1,
+    nrZramPages: storing ? config.swapPages + ZS_CLASSES * ZS_PAGES_PER_BLOCK : 0,
+    heads: nrPages,
+    nrHeads: nrZones * NR_PAGE_ORDERS + nrZones * config.cpus + nrLruvecs * T.NR_LRU_LISTS,
+  };
+}
+
+function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
+  const words = (name: string, rows: number, wordsPerRow: number): I32 =>
+    builder.columns(name, { words: 'i32' }, rows * wordsPerRow).words;
+  const sync = declareSync(builder, {
+    lockClasses: LOCK_ORDER,
+    lockStat: config.lockStat,
+    lockdep: config.lockdep,
+  });
+  return {
+    sync,
+    rcu: declareRcu(builder),
+    page: builder.columns('page', T.PAGE_COLUMNS, s.nrPages),
+    link: builder.columns('link', T.LINK_COLUMNS, s.nrPages + s.nrHeads),
+    folioWait: declareBitWait(builder, 'folio.wait', FOLIO_WAIT_BUCKETS, T.PG_WAITERS),
+    zone: builder.columns('zone', T.ZONE_COLUMNS, s.nrZones),
+    // @atomic lock words of zone->lock
+    zoneLock: words('zone.lock', s.nrZones, LINE_WORDS),
+    // @guardedBy zone->lock  nr_free per order  @racy watermark test: looks again
+    freeArea: words('zone.free_area', s.nrZones, NR_PAGE_ORDERS),
+    // @atomic pages on each list of the zone
+    zoneLru: words('zone.lru', s.nrZones, T.NR_LRU_LISTS),
+    // @guardedBy pcp->lock  per zone and CPU: word 0 the lock, word 1 count
+    pcp: words('pcp', s.nrZones * config.cpus, LINE_WORDS),
+    node: builder.columns('node', T.NODE_COLUMNS, s.nrNodes),
+    // @atomic wait queue
+    kswapdWait: words('node.kswapd_wait', s.nrNodes, WAIT_QUEUE_WORDS),
+    // @atomic wait queue
+    pfmemallocWait: words('node.pfmemalloc_wait', s.nrNodes, WAIT_QUEUE_WORDS),
+    // @atomic wait queue
+    reclaimWait: words('node.reclaim_wait', s.nrNodes, WAIT_QUEUE_WORDS),
+    lruvec: builder.columns('lruvec', T.LRUVEC_COLUMNS, s.nrLruvecs),
+    // @atomic lock words of lruvec->lru_lock
+    lruLock: words('lruvec.lru_lock', s.nrLruvecs, LINE_WORDS),
+    // @atomic pages on each list; written under lru_lock, read without
+    lruSize: words('lruvec.size', s.nrLruvecs, T.NR_LRU_LISTS),
+    memcg: builder.columns('memcg', T.MEMCG_COLUMNS, s.nrMemcgs),
+    mm: builder.columns('mm', T.MM_COLUMNS, s.nrMms),
+    // @atomic words of mmap_lock
+    mmapLock: words('mm.mmap_lock', s.nrMms, RWSEM_WORDS),
+    // @atomic lock words of page_table_lock
+    pageTableLock: words('mm.page_table_lock', s.nrMms, LINE_WORDS),
+    // @atomic wait queue: woken when an OOM victim has given its memory back
+    exitWait: words('mm.exit_wait', 1, WAIT_QUEUE_WORDS),
+    vma: builder.columns('vma', T.VMA_COLUMNS, config.vmasMax + 1),
+    anonVma: builder.columns('anon_vma', T.ANON_VMA_COLUMNS, config.vmasMax + 1),
+    // @atomic words of anon_vma->rwsem
+    anonVmaLock: words('anon_vma.rwsem', config.vmasMax + 1, RWSEM_WORDS),
+    table: builder.columns('table', T.TABLE_COLUMNS, s.nrTables),
+    // @atomic lock words of ptl
+    ptl: words('table.ptl', s.nrTables, 1),
+    // @atomic entries of all levels: cas on leaves, the CPU marks, ptl holders change
+    pte: words('table.pte', s.nrTables, PTRS_PER_TABLE),
+    // @guardedBy table_pool  first free table, tables handed out, free VMA and anon_vma hints
+    pool: words('pool', 1, LINE_WORDS),
+    // @atomic lock word of table_pool
+    poolLock: words('pool.lock', 1, LINE_WORDS),
+    slot: builder.columns('slot', T.SLOT_COLUMNS, s.nrSlots),
+    // @atomic bitmap: slots whose page was all zeroes
+    zeromap: words('slot.zeromap', Math.ceil(s.nrSlots / 32), 1),
+    cluster: builder.columns('cluster', T.CLUSTER_COLUMNS, s.nrClusters),
+    // @atomic lock words of swap_cluster
+    clusterLock: words('cluster.lock', s.nrClusters, 1),
+    // @atomic word 0: free slots
+    swapInfo: words('swap_info', 1, LINE_WORDS),
+    zram: builder.columns('zram', T.ZRAM_COLUMNS, s.nrSlots),
+    // @atomic lock words of zsmalloc_class
+    zsClassLock: words('zs.class_lock', ZS_CLASSES, LINE_WORDS),
+    // @guardedBy zsmalloc_class  rows of zsmalloc.ts  @racy totals: read while stores go on
+    zsClass: words('zs.class', ZS_CLASSES, 8),
+    // @guardedBy zsmalloc_class  block rows of zsmalloc.ts; free ones under zsmalloc_pool
+    zsPage: words('zs.page', Math.ceil(s.nrZramPages / ZS_PAGES_PER_BLOCK), 6),
+    // @guardedBy zsmalloc_pool  word 0 the lock, 1 next unused block, 2 free list, 3 blocks in
+    // use, 4 stored bytes, 5 stored objects
+    zsPool: words('zs.pool', 1, LINE_WORDS),
+    // @guardedBy lru_batch  per thread: word 0 the lock, 1 count, 2.. pfns
+    lruBatch: words('lru_batch', THREADS_MAX, 2 * LINE_WORDS),
+    // @guardedBy memcg_stock  per thread: word 0 the lock, 1 memcg, 2 pages
+    stock: words('memcg.stock', THREADS_MAX, LINE_WORDS),
+    // @atomic word 0: odd while the CPU is in a section; word 1: who waits for it to leave
+    section: words('cpu.section', config.cpus, LINE_WORDS),
+    // @owner cpu  the events that it translates, and their frames (access_kernel.ts)
+    accessWindow: words('cpu.access_window', config.cpus, ACCESS_WINDOW_WORDS),
+    // @owner cpu  first leaf entry of each region of its program, -1 for none
+    regionTable: words('cpu.region_table', config.cpus, regionTableWords(config)),
+    // @atomic per CPU: how its program ended and what its checks found (CPU_* of user.ts)
+    cpuState: words('cpu.state', config.cpus, LINE_WORDS),
+    // @atomic word 0 lock of oom_lock; the rest OOM_* words
+    oom: words('oom', 1, LINE_WORDS),
+    // @guardedBy oom_lock  texts of the first reports, zero-terminated
+    oomRecord: builder.columns('oom.record', { bytes: 'u8' }, 16 * 4096).bytes,
+    // @owner thread of the row  @racy sums: a late increment shows next time
+    events: builder.columns('vm_event', { cell: 'f64' }, THREADS_MAX * NR_VM_EVENTS).cell,
+    histogram: declareHistograms(builder, 'histogram', THREADS_MAX * NR_HISTOGRAMS),
+    // @atomic GATE_* words
+    gate: words('gate', 1, LINE_WORDS),
+    // @atomic wait queue
+    gateWait: words('gate.wait', 1, WAIT_QUEUE_WORDS),
+    // @owner cpu  why its program failed; read by the main thread after it ended
+    cpuNote: builder.columns('cpu.note', { bytes: 'u8' }, config.cpus * CPU_NOTE_BYTES).bytes,
+    // @owner cpu  events done  @racy progress: a late count shows next time
+    cpuEvents: builder.columns('cpu.events', { done: 'f64' }, config.cpus * LINE_WORDS).done,
+    tasks: declareTasks(builder),
+  };
+}
+
+type MmTables = ReturnType<typeof declareMm>;
+
+/** The engine's tables plus what is private to this thread. */
+export interface Mm extends MmTables {
+  readonly config: MmConfig;
+  readonly buffers: MmBuffers;
+  readonly sizes: MmSizes;
+  readonly sync: SyncDomain;
+  readonly rcu: RcuTable;
+  readonly tasks: TaskTable;
+  readonly arenaBytes: number;
+  /** Views of the frame buffers, by pfn / FRAME_BUFFER_PAGES. */
+  readonly frame8: readonly U8[];
+  readonly frame32: readonly I32[];
+  readonly zram8: U8 | null;
+  readonly zram32: U32 | null;
+  /** This thread. Not shared. */
+  readonly task: Task;
+}
+
+/** A thread's own state in the engine. Private to the thread: plain fields. */
+export interface Task {
+  /** Thread id, 1 .. THREADS_MAX-1; 0 for the main thread, which only reads. */
+  readonly id: number;
+  /** Simulated CPU, or -1 for a kthread. */
+  readonly cpu: number;
+  /** This thread's event cells. */
+  readonly events: F64;
+  /** PF_MEMALLOC: reclaim's own allocations ignore watermarks and never reclaim. */
+  memalloc: boolean;
+  /** PF_KSWAPD. */
+  kswapd: boolean;
+  /** The address space it runs in, 0 for a kthread. */
+  mm: number;
+  /** Swap cluster that this thread allocates from. */
+  swapCluster: number;
+}
+
+function bindMm(
+  tables: MmTables,
+  arenaBytes: number,
+  buffers: MmBuffers,
+  config: MmConfig,
+  id: number,
+  cpu: number,
+): Mm {
+  const frames = buffers.frames;
+  const { nrPages } = mmSizes(config);
+  const bytesOfFrames = (index: number): number =>
+    Math.min(FRAME_BUFFER_PAGES, nrPages - index * FRAME_BUFFER_PAGES) * PAGE_SIZE;
+  return {
+    ...tables,
+    config,
+    buffers,
+    sizes: mmSizes(config),
+    arenaBytes,
+    frame8: frames.map(({ buffer }, i) => new Uint8Array(buffer, 0, bytesOfFrames(i))),
+    frame32: frames.map(({ buffer }, i) => new Int32Array(buffer, 0, bytesOfFrames(i) / 4)),
+    zram8: buffers.zram === null ? null : new Uint8Array(buffers.zram),
+    zram32: buffers.zram === null ? null : new Uint32Array(buffers.zram),
+    task: {
+      id,
+      cpu,
+      events: tables.events.subarray(id * NR_VM_EVENTS, (id + 1) * NR_VM_EVENTS),
+      memalloc: false,
+      kswapd: false,
+      mm: 0,
+      swapCluster: cpu + 1,
+    },
+  };
+}
+
+/** Bytes of metadata that a machine of this configuration needs (frames and zram store apart). */
+export function arenaBytes(config: MmConfig): number {
+  return measureArena((builder) => declareMm(builder, config, mmSizes(config)));
+}
+
+/**
+ * Makes the tables and the frames, all zero: `mmInit` of mm_init.ts fills them.
+ * @throws RangeError when the metadata exceeds the arena's 4 GiB or the host has no memory for the
+ *   frames
+ * @context the main thread, before any worker starts
+ */
+export function createMm(config: MmConfig): Mm {
+  const sizes = mmSizes(config);
+  const arena = createArena((builder) => declareMm(builder, config, sizes));
+  const frames: SharedMemory[] = [];
+  if (config.contents) {
+    for (let pfn = 0; pfn < sizes.nrPages; pfn += FRAME_BUFFER_PAGES) {
+      const pages = Math.min(FRAME_BUFFER_PAGES, sizes.nrPages - pfn);
+      const scratch = pages === sizes.nrPages ? config.cpus * touchScratchBytes(config) : 0;
+      frames.push(newSharedMemory(pages * PAGE_SIZE + scratch));
+    }
+  }
+  const zram = sizes.nrZramPages > 0 ? new SharedArrayBuffer(sizes.nrZramPages * PAGE_SIZE) : null;
+  const buffers: MmBuffers = { memory: arena.memory, frames, zram };
+  return bindMm(arena.tables, arena.sizeBytes, buffers, config, 0, -1);
+}
+
+/**
+ * Binds to a machine that another thread made.
+ * @param id this thread's id @param cpu the simulated CPU it is, or -1
+ */
+export function attachMm(buffers: MmBuffers, config: MmConfig, id: number, cpu: number): Mm {
+  assert(id < THREADS_MAX && cpu < CPUS_MAX, 'thread id or CPU out of range');
+  const sizes = mmSizes(config);
+  const arena = attachArena(buffers.memory, (builder) => declareMm(builder, config, sizes));
+  return bindMm(arena.tables, arena.sizeBytes, buffers, config, id, cpu);
+}
+
+/** The batch row must hold the lock, the count and the entries. */
+assert(PAGEVEC_SIZE + 2 <= 2 * LINE_WORDS, 'an LRU batch fits in its row');

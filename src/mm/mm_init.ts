@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** Filling a new machine's tables: zones, free lists, groups, address spaces (mm/mm_init.c). */
+
+import { assert } from '../../shared/assert.ts';
+import { listInit, listNodeInit } from '../../shared/list.ts';
+import { MAX_PAGE_ORDER } from './limits.ts';
+import { GATE_RUNNING, type Mm } from './mm.ts';
+import { PG_RESERVED } from './mm_types.ts';
+import { freeOnePageLocked } from './page_alloc.ts';
+import { allocTable } from './pgtable.ts';
+import { swapInit } from './swapfile.ts';
+import { setupPcp, setupPerZoneWmarks } from './watermark.ts';
+
+/**
+ * Makes the machine ready for its first thread.
+ * @context the main thread, once, before any worker starts: nothing is contended, nothing blocks
+ */
+export function mmInit(m: Mm): void {
+  listNodeInit(m.link.next, m.link.prev, 0, m.sizes.heads);
+  for (let head = m.sizes.heads; head < m.sizes.heads + m.sizes.nrHeads; head++) {
+    listInit(m.link.next, m.link.prev, head);
+  }
+  initZones(m);
+  setupPerZoneWmarks(m);
+  setupPcp(m);
+  initMemcgs(m);
+  swapInit(m);
+  initProcesses(m);
+}
+
+function initZones(m: Mm): void {
+  m.page.flags[0] = PG_RESERVED;
+  m.page.refcount[0] = 1;
+  let pfn = 1;
+  let zone = 0;
+  m.config.nodes.forEach((node, nid) => {
+    for (const pages of node.zonePages) {
+      m.zone.nid[zone] = nid;
+      m.zone.startPfn[zone] = pfn;
+      m.zone.endPfn[zone] = pfn + pages;
+      m.zone.managed[zone] = pages;
+      m.page.zone.fill(zone, pfn, pfn + pages);
+      freeZone(m, zone, pfn, pages);
+      pfn += pages;
+      zone++;
+    }
+  });
+  assert(pfn === m.sizes.nrPages, 'zones cover all pages');
+}
+
+/**
+ * Gives a zone's pages to the buddy lists, highest blocks first so that low pfns are taken first.
+ */
+function freeZone(m: Mm, zone: number, start: number, pages: number): void {
+  const blocks: { pfn: number; order: number }[] = [];
+  for (let at = 0; at < pages; ) {
+    let order = 0;
+    while (order < MAX_PAGE_ORDER && at % (2 << order) === 0 && at + (2 << order) <= pages) order++;
+    blocks.push({ pfn: start + at, order });
+    at += 1 << order;
+  }
+  for (const block of blocks.reverse()) freeOnePageLocked(m, zone, block.pfn, block.order);
+}
+
+function initMemcgs(m: Mm): void {
+  m.config.memcgs.forEach((memcg, index) => {
+    assert(index === 0 ? memcg.parent === 0 : memcg.parent < index, 'parents come before children');
+    m.memcg.parent[index] = memcg.parent;
+    m.memcg.max[index] = memcg.maxPages ?? -1;
+  });
+}
+
+function initProcesses(m: Mm): void {
+  m.config.processes.forEach((process, index) => {
+    const mm = index + 1;
+    m.mm.memcg[mm] = process.memcg;
+    m.mm.users[mm] = process.cpus.length;
+    m.mm.running[mm] = process.cpus.length;
+    m.gate[GATE_RUNNING] = (m.gate[GATE_RUNNING] as number) + process.cpus.length;
+    m.mm.pgd[mm] = allocTable(m, mm, 0);
+  });
+}

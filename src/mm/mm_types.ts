@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * The ABI: every table of the engine, with who may write each column and under what.
+ *
+ * Vocabulary: a pfn names a page frame (0 is reserved: "none" and the shared zero page); a zone is
+ * a range of pfns of one node; an lruvec is the LRU lists of one memcg on one node; an mm is an
+ * address space; a slot is a page of the swap device (slot 0 is reserved). Protection tags name
+ * lock classes of lock_order.ts.
+ */
+import type { Columns } from '../../shared/arena.ts';
+
+/** One row per pfn, and behind them one row per list head (lruNext, lruPrev only). */
+export const PAGE_COLUMNS = {
+  flags: 'i32', // @atomic PG_* bits, set and cleared with or/and/cas only
+  refcount: 'i32', // @atomic 0 is free or frozen
+  mapcount: 'i32', // @atomic page-table entries that map the page
+  mapping: 'i32', // @guardedBy folio_lock  anon_vma id, 0 for none  @racy rmap: looks again
+  index: 'f64', // @guardedBy folio_lock  page in the anon_vma  @racy rmap: constant if mapped
+  private: 'i32', // @guardedBy folio_lock  swap slot if PG_SWAPCACHE; buddy order under zone->lock
+  memcg: 'u16', // @guardedBy folio_lock  group charged for the page, constant from charge to free
+  zone: 'u8', // @frozen zone index
+} as const;
+
+/** Links of every page list: buddy, pcp, LRU. Heads are rows past the last pfn. */
+export const LINK_COLUMNS = {
+  next: 'i32', // @guardedBy <lock of the list>  next towards the tail
+  prev: 'i32', // @guardedBy <lock of the list>  next towards the head
+} as const;
+
+export const ZONE_COLUMNS = {
+  nid: 'i32', // @frozen node
+  startPfn: 'i32', // @frozen
+  endPfn: 'i32', // @frozen one past the last
+  managed: 'i32', // @frozen pages given to the buddy allocator at boot
+  nrFree: 'i32', // @atomic pages in the buddy lists (pcp lists apart)
+  wmarkMin: 'i32', // @frozen pages
+  wmarkLow: 'i32', // @frozen pages
+  wmarkHigh: 'i32', // @frozen pages
+  pcpBatch: 'i32', // @frozen pages moved between a pcp list and the buddy lists at once
+  pcpHigh: 'i32', // @frozen pages a pcp list may hold
+} as const;
+
+export const NODE_COLUMNS = {
+  isolatedAnon: 'i32', // @atomic NR_ISOLATED_ANON
+  isolatedFile: 'i32', // @atomic NR_ISOLATED_FILE
+  anonMapped: 'i32', // @atomic NR_ANON_MAPPED: pages with mapcount > 0
+  swapCache: 'i32', // @atomic NR_SWAPCACHE
+  writeback: 'i32', // @atomic NR_WRITEBACK
+  kswapdFailures: 'i32', // @atomic runs of kswapd that reclaimed nothing; 16 is hopeless
+  kswapdOrder: 'i32', // @atomic largest order asked for since the last wake-up
+  kswapdZone: 'i32', // @atomic highest zone index asked for, +1; 0 is none
+  nrThrottled: 'i32', // @atomic tasks in reclaim_throttle
+  readaheadHits: 'i32', // @atomic swap readahead pages used since the last window was sized
+  readaheadPrev: 'i32', // @atomic slot of the last readahead: a lost update costs one window
+  readaheadWindow: 'i32', // @atomic pages of the last window
+  walkCookie: 'i32', // @atomic where the next direct reclaimer joins the walk over groups
+} as const;
+
+/** Rows memcg x nid. */
+export const LRUVEC_COLUMNS = {
+  anonCost: 'f64', // @guardedBy lruvec->lru_lock
+  fileCost: 'f64', // @guardedBy lruvec->lru_lock
+  nonresidentAge: 'i32', // @atomic evictions and activations, wraps
+  activateAnon: 'i32', // @atomic WORKINGSET_ACTIVATE_ANON of this lruvec
+  activateFile: 'i32', // @atomic WORKINGSET_ACTIVATE_FILE
+  refaultsAnon: 'i32', // @atomic activateAnon at the end of the last reclaim (snapshot_refaults)
+  refaultsFile: 'i32', // @atomic activateFile at the end of the last reclaim
+} as const;
+
+export const MEMCG_COLUMNS = {
+  parent: 'i32', // @frozen index of the parent; the root is its own
+  max: 'i32', // @atomic limit in pages; -1 for none
+  usage: 'i32', // @atomic pages charged, stocks included
+  peak: 'i32', // @atomic largest usage seen; a lost update costs a smaller peak
+  own: 'i32', // @atomic pages charged to this group itself, stocks not included
+  swap: 'i32', // @atomic swap slots charged
+  eventsMax: 'i32', // @atomic memory.events max
+  eventsOom: 'i32', // @atomic memory.events oom
+  eventsOomKill: 'i32', // @atomic memory.events oom_kill
+} as const;
+
+/** One row per address space, which is also the process table: row 0 is unused. */
+export const MM_COLUMNS = {
+  pgd: 'i32', // @frozen top-level table
+  vmaHead: 'i32', // @guardedBy mmap_lock  lowest VMA
+  memcg: 'i32', // @frozen group that its pages are charged to
+  users: 'i32', // @atomic threads that run in it; the last one out frees it
+  running: 'i32', // @atomic CPUs whose program has not ended
+  flags: 'i32', // @atomic MMF_* bits
+  rssAnon: 'i32', // @atomic pages mapped
+  swapEnts: 'i32', // @atomic page-table entries that are swap entries
+  nrTables: 'i32', // @atomic page-table pages
+  cpuMask: 'i32', // @atomic CPUs that run this mm now: who must be waited for by a shootdown
+  faults: 'i32', // @atomic minor + major
+  majorFaults: 'i32', // @atomic
+} as const;
+
+export const VMA_COLUMNS = {
+  start: 'f64', // @guardedBy mmap_lock  @racy rmap: changes only under anon_vma->rwsem too
+  end: 'f64', // @guardedBy mmap_lock  one past the last page
+  flags: 'i32', // @guardedBy mmap_lock  VM_* bits
+  mm: 'i32', // @guardedBy mmap_lock  0 is a free row
+  anonVma: 'i32', // @guardedBy mmap_lock
+  next: 'i32', // @guardedBy mmap_lock  next VMA of the mm, ascending; 0 at the end
+  anonNext: 'i32', // @guardedBy anon_vma->rwsem  next VMA of the anon_vma
+} as const;
+
+export const ANON_VMA_COLUMNS = {
+  vmaHead: 'i32', // @guardedBy anon_vma->rwsem  VMAs whose pages may carry this anon_vma
+  refcount: 'i32', // @atomic VMAs linked
+} as const;
+
+/** One row per page-table page. */
+export const TABLE_COLUMNS = {
+  parent: 'i32', // @guardedBy page_table_lock  index of the entry that points here; constant in use
+  freeNext: 'i32', // @guardedBy page_table_lock  free list
+} as const;
+
+/** One row per swap slot. */
+export const SLOT_COLUMNS = {
+  count: 'u8', // @guardedBy swap_cluster  references from page tables, and SWAP_HAS_CACHE
+  cache: 'i32', // @guardedBy swap_cluster  pfn or 0  @racy lookups: look again under folio_lock
+  shadowAge: 'i32', // @guardedBy swap_cluster  nonresident age at eviction
+  shadowTag: 'i32', // @guardedBy swap_cluster  memcg, node, workingset bit; 0 for no shadow
+  memcg: 'u16', // @guardedBy swap_cluster  group that the slot is charged to
+} as const;
+
+/**
+ * What a page holds besides its CPU slots: enough to make its fill again. One row per pfn or slot.
+ */
+export const CLUSTER_COLUMNS = {
+  free: 'i32', // @guardedBy swap_cluster  @racy allocation scan: a stale count costs one visit
+  hint: 'i32', // @guardedBy swap_cluster  where the search for a free slot starts
+} as const;
+
+/** zram's slot table. */
+export const ZRAM_COLUMNS = {
+  handle: 'i32', // @guardedBy swap_cluster  object handle, or the word of a same-filled page
+  size: 'u16', // @guardedBy swap_cluster  compressed bytes; 4096 is raw; 0 is empty
+  kind: 'u8', // @guardedBy swap_cluster  ZRAM_EMPTY | ZRAM_LZ | ZRAM_RAW | ZRAM_SAME
+} as const;
+
+export type PageTable = Columns<typeof PAGE_COLUMNS>;
+
+// --- page flags
+// -----------------------------------------------------------------------------------
+export const PG_LOCKED = 1 << 0;
+/** Somebody sleeps for the folio lock or the end of writeback. */
+export const PG_WAITERS = 1 << 1;
+export const PG_REFERENCED = 1 << 2;
+export const PG_UPTODATE = 1 << 3;
+export const PG_DIRTY = 1 << 4;
+export const PG_LRU = 1 << 5;
+export const PG_ACTIVE = 1 << 6;
+export const PG_WORKINGSET = 1 << 7;
+export const PG_RECLAIM = 1 << 8;
+export const PG_WRITEBACK = 1 << 9;
+export const PG_SWAPBACKED = 1 << 10;
+export const PG_SWAPCACHE = 1 << 11;
+export const PG_UNEVICTABLE = 1 << 12;
+export const PG_MLOCKED = 1 << 13;
+/** Head of a free block in the buddy lists. */
+export const PG_BUDDY = 1 << 14;
+/** Brought in by readahead and not yet used. */
+export const PG_READAHEAD = 1 << 15;
+/** Never allocated: the zero page. */
+export const PG_RESERVED = 1 << 16;
+
+// --- LRU lists
+// --------------------------------------------------------------------------------------
+export const LRU_INACTIVE_ANON = 0;
+export const LRU_ACTIVE_ANON = 1;
+export const LRU_INACTIVE_FILE = 2;
+export const LRU_ACTIVE_FILE = 3;
+export const LRU_UNEVICTABLE = 4;
+export const NR_LRU_LISTS = 5;
+
+// --- address spaces
+// -----------------------------------------------------------------------------------
+export const VM_WRITE = 2;
+export const VM_EXEC = 4;
+export const VM_LOCKED = 8;
+export const VM_SEQ_READ = 16;
+export const VM_RAND_READ = 32;
+
+/** The OOM killer chose this address space. */
+export const MMF_OOM_VICTIM = 1;
+/** Its pages are gone: the OOM killer need not wait for it any more. */
+export const MMF_OOM_SKIP = 2;
+/** exit_mmap has begun. */
+export const MMF_EXITING = 4;
+
+// --- swap
+// -----------------------------------------------------------------------------------------------
+export const SWAP_HAS_CACHE = 0x40;
+export const SWAP_MAP_MAX = 0x3e;
+/** The slot is broken or reserved: never allocated. */
+export const SWAP_MAP_BAD = 0x3f;
+
+// --- page-table entries
+// ---------------------------------------------------------------------------------
+//   present:   pfn 23 | unused | SPECIAL 4 | DIRTY 3 | YOUNG 2 | WRITE 1 | PRESENT 0
+//   swapped:   slot 23 | ... | PRESENT 0 clear; 0 is empty
+//   non-leaf:  table 23 | YOUNG 2 | PRESENT 0
+export const PTE_PRESENT = 1;
+export const PTE_WRITE = 2;
+export const PTE_YOUNG = 4;
+export const PTE_DIRTY = 8;
+/** Maps the shared zero page: no rmap, no refcount. */
+export const PTE_SPECIAL = 16;
+export const PTE_SHIFT = 8;

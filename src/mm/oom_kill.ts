@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * The OOM killer (mm/oom_kill.c): when nothing can be reclaimed, the process with most memory and
+ * swap dies, and its CPU frees what it had.
+ *
+ * One victim at a time: while one is on its way out, others wait for its memory instead of killing
+ * more. The caller of outOfMemory holds no lock but, perhaps, its own mmap_lock for reading; the
+ * victim needs none of the caller's locks to die.
+ */
+
+import { ktimeSharedMs } from '../../shared/ktime.ts';
+import { spinTryLock, spinUnlock } from '../../shared/spinlock.ts';
+import { WAKE_ALL, waitFinish, waitPrepare, waitSleep, wakeUp } from '../../shared/wait_queue.ts';
+import { LC_OOM } from './lock_order.ts';
+import { memcgWithin } from './lruvec.ts';
+import { drainAllStock } from './memcontrol.ts';
+import type { Mm } from './mm.ts';
+import { MMF_EXITING, MMF_OOM_SKIP, MMF_OOM_VICTIM } from './mm_types.ts';
+import { drainAllPages } from './page_alloc.ts';
+import { memInfoLine } from './show_mem.ts';
+import { lruAddDrainAll } from './swap.ts';
+import { nrSwapPages } from './swapfile.ts';
+import { EV } from './vmstat_items.ts';
+
+/** Words of the oom row: 0 lock, 1 reports written. */
+const OOM_REPORTS = 1;
+/** Bytes of one report in oomRecord; the first 16 are kept. */
+export const OOM_REPORT_BYTES = 4096;
+const OOM_REPORTS_MAX = 16;
+/** How long a task that lost the race waits before it looks again: a jiffy. */
+const OOM_WAIT_MS = 4;
+
+/**
+ * Badness: mapped pages, swap entries and page tables (oom_badness). -1 when it cannot be chosen.
+ */
+function oomBadness(m: Mm, mm: number): number {
+  const flags = Atomics.load(m.mm.flags, mm);
+  if (Atomics.load(m.mm.users, mm) === 0 || (flags & (MMF_OOM_SKIP | MMF_EXITING)) !== 0) return -1;
+  const rss = Atomics.load(m.mm.rssAnon, mm);
+  return rss + Atomics.load(m.mm.swapEnts, mm) + Atomics.load(m.mm.nrTables, mm);
+}
+
+/** A victim that has not given its memory back yet, within the group's subtree; 0 for none. */
+function pendingVictim(m: Mm, memcg: number): number {
+  for (let mm = 1; mm < m.sizes.nrMms; mm++) {
+    const flags = Atomics.load(m.mm.flags, mm);
+    if ((flags & MMF_OOM_VICTIM) === 0 || (flags & MMF_OOM_SKIP) !== 0) continue;
+    if (memcgWithin(m, m.mm.memcg[mm] as number, memcg)) return mm;
+  }
+  return 0;
+}
+
+function selectBadProcess(m: Mm, memcg: number): number {
+  let chosen = 0;
+  let worst = -1;
+  for (let mm = 1; mm < m.sizes.nrMms; mm++) {
+    if (!memcgWithin(m, m.mm.memcg[mm] as number, memcg)) continue;
+    const points = oomBadness(m, mm);
+    if (points > worst) {
+      worst = points;
+      chosen = mm;
+    }
+  }
+  return worst < 0 ? 0 : chosen;
+}
+
+/** @context oom_lock held */
+function oomKillProcess(m: Mm, victim: number, memcg: number): void {
+  writeReport(m, victim, memcg);
+  Atomics.or(m.mm.flags, victim, MMF_OOM_VICTIM);
+  const { events } = m.task;
+  events[EV.oom_kill] = (events[EV.oom_kill] as number) + 1;
+  if (memcg !== 0) {
+    events[EV.kr_memcg_oom] = (events[EV.kr_memcg_oom] as number) + 1;
+    Atomics.add(m.memcg.eventsOom, memcg, 1);
+  }
+  Atomics.add(m.memcg.eventsOomKill, m.mm.memcg[victim] as number, 1);
+}
+
+/**
+ * Takes back what other threads keep for themselves: pages in their LRU batches cannot be isolated,
+ * and stocks and pcp lists are memory that nobody else can use. Before killing, one more try.
+ */
+export function drainBeforeOom(m: Mm): void {
+  lruAddDrainAll(m, false);
+  drainAllStock(m, false);
+  drainAllPages(m, false);
+}
+
+/**
+ * Nothing can be reclaimed: kill, or wait for who is dying already.
+ * @param memcg group at whose limit it happened; 0 for the machine
+ * @returns whether the caller should try again
+ * @context may block a little; no spinlock and no folio lock held
+ */
+export function outOfMemory(m: Mm, memcg: number): boolean {
+  if (!spinTryLock(m.oom, 0, LC_OOM)) {
+    waitForVictim(m);
+    return true;
+  }
+  let again = true;
+  if (pendingVictim(m, memcg) === 0) {
+    const victim = selectBadProcess(m, memcg);
+    if (victim === 0) again = false;
+    else oomKillProcess(m, victim, memcg);
+  }
+  spinUnlock(m.oom, 0, LC_OOM);
+  if (again && !selfIsVictim(m)) waitForVictim(m);
+  return again;
+}
+
+/** As outOfMemory, for a full group. @returns false when the charge must fail */
+export function memcgOutOfMemory(m: Mm, memcg: number): boolean {
+  return outOfMemory(m, memcg) && !selfIsVictim(m);
+}
+
+function selfIsVictim(m: Mm): boolean {
+  return m.task.mm !== 0 && (Atomics.load(m.mm.flags, m.task.mm) & MMF_OOM_VICTIM) !== 0;
+}
+
+/** Sleeps a jiffy, or until a victim has given its memory back (exitMmap wakes). */
+function waitForVictim(m: Mm): void {
+  const seq = waitPrepare(m.exitWait, 0);
+  waitSleep(m.exitWait, 0, seq, OOM_WAIT_MS);
+  waitFinish(m.exitWait, 0);
+}
+
+/** Called by the victim when its memory is free. */
+export function oomVictimDone(m: Mm, mm: number): void {
+  Atomics.or(m.mm.flags, mm, MMF_OOM_SKIP);
+  wakeUp(m.exitWait, 0, WAKE_ALL);
+}
+
+/** The report, in the kernel's style, into the next free record. @context oom_lock held */
+function writeReport(m: Mm, victim: number, memcg: number): void {
+  const index = Atomics.load(m.oom, OOM_REPORTS);
+  Atomics.store(m.oom, OOM_REPORTS, index + 1);
+  if (index >= OOM_REPORTS_MAX) return;
+  const page = (pages: number): string => `${pages * 4}kB`;
+  const comm = processComm(m, victim);
+  const group = m.config.memcgs[m.mm.memcg[victim] as number]?.name ?? '/';
+  const rows: string[] = [
+    `${processComm(m, m.task.mm)} invoked oom-killer: ` +
+      'gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0',
+    memInfoLine(m),
+    `Free swap  = ${page(nrSwapPages(m))}`,
+    `Total swap = ${page(Math.max(m.sizes.nrSlots - 1, 0))}`,
+    'Tasks state (memory values in pages):',
+    '[  pid  ]      rss  swapents pgtables name',
+  ];
+  for (let mm = 1; mm < m.sizes.nrMms; mm++) {
+    if (Atomics.load(m.mm.users, mm) === 0) continue;
+    const column = (value: number, width: number): string => String(value).padStart(width);
+    rows.push(
+      `[${column(mm, 7)}] ${column(Atomics.load(m.mm.rssAnon, mm), 8)} ` +
+        `${column(Atomics.load(m.mm.swapEnts, mm), 9)} ` +
+        `${column(Atomics.load(m.mm.nrTables, mm), 8)} ` +
+        processComm(m, mm),
+    );
+  }
+  const constraint = memcg === 0 ? 'CONSTRAINT_NONE' : 'CONSTRAINT_MEMCG';
+  rows.push(
+    `oom-kill:constraint=${constraint},task_memcg=/${group},task=${comm},pid=${victim},uid=0`,
+    `${memcg === 0 ? 'Out of memory' : 'Memory cgroup out of memory'}: Killed process ${victim} ` +
+      `(${comm}) anon-rss:${page(Atomics.load(m.mm.rssAnon, victim))}, ` +
+      `swapents:${page(Atomics.load(m.mm.swapEnts, victim))}, at ${Math.round(ktimeSharedMs())} ms`,
+  );
+  const text = rows.join('\n');
+  const base = index * OOM_REPORT_BYTES;
+  for (let i = 0; i < OOM_REPORT_BYTES; i++) {
+    m.oomRecord[base + i] =
+      i < text.length && i < OOM_REPORT_BYTES - 1 ? text.charCodeAt(i) & 127 : 0;
+  }
+}
+
+/** @returns the name of the process that owns an mm; mm 0 is a kernel thread */
+export function processComm(m: Mm, mm: number): string {
+  return mm === 0 ? 'kthread' : (m.config.processes[mm - 1]?.comm ?? `process${mm}`);
+}
+
+/** Reports written so far, oldest first, 16 at most. @context quiescent, or between kills */
+export function oomReports(m: Mm): string[] {
+  const count = Math.min(Atomics.load(m.oom, OOM_REPORTS), OOM_REPORTS_MAX);
+  const reports: string[] = [];
+  for (let index = 0; index < count; index++) {
+    let text = '';
+    for (let i = index * OOM_REPORT_BYTES; m.oomRecord[i] !== 0; i++) {
+      text += String.fromCharCode(m.oomRecord[i] as number);
+    }
+    reports.push(text);
+  }
+  return reports;
+}

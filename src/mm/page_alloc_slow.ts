@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Allocation policy over the buddy allocator: zonelist, watermarks, kswapd, direct reclaim, OOM
+ * (mm/page_alloc.c, __alloc_pages and its slow path).
+ *
+ *   fast   any zone above low                                   -> page
+ *   slow   wake kswapd on every node; any zone above min        -> page
+ *          memalloc: no watermark, no reclaim                   -> page or nothing
+ *          direct reclaim; try again; drain pcp lists; again
+ *          progress, or some zone could still pass min: repeat, at most 16 times without progress
+ *          OOM: a victim dies; repeat
+ */
+import { ktimeNs } from '../../shared/ktime.ts';
+import { fatalSignalPending } from './charge.ts';
+import { recordLatency } from './latency.ts';
+import { MAX_RECLAIM_RETRIES } from './limits.ts';
+import { HIST_ALLOC_STALL, type Mm } from './mm.ts';
+import { drainBeforeOom, outOfMemory } from './oom_kill.ts';
+import { drainAllPages, PFN_NONE, rmqueue, zoneFree } from './page_alloc.ts';
+import { nrSwapPages } from './swapfile.ts';
+import { nodeReclaimable } from './throttle.ts';
+import { tryToFreePages } from './vmscan_direct.ts';
+import { wakeAllKswapds } from './vmscan_kswapd.ts';
+import {
+  ALLOC_NO_WATERMARKS,
+  ALLOC_OOM,
+  WMARK_LOW,
+  WMARK_MIN,
+  wmarkPages,
+  zoneWatermarkOk,
+} from './watermark.ts';
+
+/** Zones in the order in which a node's allocations try them: its own from the top, then others. */
+function zonelist(m: Mm, nid: number): readonly number[] {
+  let list = zonelists.get(m)?.[nid];
+  if (list === undefined) {
+    const all: number[][] = [];
+    for (let node = 0; node < m.sizes.nrNodes; node++) {
+      const zones: number[] = [];
+      for (let i = 0; i < m.sizes.nrNodes; i++) {
+        const from = (node + i) % m.sizes.nrNodes;
+        for (let zone = m.sizes.nrZones - 1; zone >= 0; zone--) {
+          if (m.zone.nid[zone] === from) zones.push(zone);
+        }
+      }
+      all.push(zones);
+    }
+    zonelists.set(m, all);
+    list = all[nid] as number[];
+  }
+  return list;
+}
+
+const zonelists = new WeakMap<Mm, number[][]>();
+
+function getPageFromFreelist(
+  m: Mm,
+  zones: readonly number[],
+  order: number,
+  wmark: number,
+  allocFlags: number,
+): number {
+  for (let i = 0; i < zones.length; i++) {
+    const zone = zones[i] as number;
+    if (!zoneWatermarkOk(m, zone, order, wmarkPages(m, zone, wmark), allocFlags)) continue;
+    const pfn = rmqueue(m, zone, order);
+    if (pfn !== PFN_NONE) return pfn;
+  }
+  return PFN_NONE;
+}
+
+/** Could any zone pass min if all that is reclaimable were reclaimed? */
+function reclaimCouldHelp(m: Mm, zones: readonly number[]): boolean {
+  const withAnon = nrSwapPages(m) > 0;
+  for (const zone of zones) {
+    const nid = m.zone.nid[zone] as number;
+    const could = zoneFree(m, zone) + nodeReclaimable(m, nid, withAnon);
+    if (could > (m.zone.wmarkMin[zone] as number)) return true;
+  }
+  return false;
+}
+
+function allocPagesSlow(m: Mm, zones: readonly number[], order: number, nid: number): number {
+  const dying = fatalSignalPending(m);
+  const fatal = (): boolean => fatalSignalPending(m);
+  let noProgress = 0;
+  let drained = false;
+  for (;;) {
+    wakeAllKswapds(m, zones, order);
+    const flags = m.task.memalloc ? ALLOC_NO_WATERMARKS : dying ? ALLOC_OOM : 0;
+    let pfn = getPageFromFreelist(m, zones, order, WMARK_MIN, flags);
+    if (pfn !== PFN_NONE || m.task.memalloc) return pfn;
+    if (fatal()) return PFN_NONE;
+    const before = ktimeNs();
+    const progress = tryToFreePages(m, nid, zones[0] as number, fatal);
+    recordLatency(m, HIST_ALLOC_STALL, ktimeNs() - before);
+    pfn = getPageFromFreelist(m, zones, order, WMARK_MIN, flags);
+    if (pfn === PFN_NONE && progress > 0) {
+      // What was reclaimed may sit on other CPUs' lists.
+      drainAllPages(m, false);
+      pfn = getPageFromFreelist(m, zones, order, WMARK_MIN, flags);
+    }
+    if (pfn !== PFN_NONE) return pfn;
+    noProgress = progress > 0 ? 0 : noProgress + 1;
+    if (noProgress <= MAX_RECLAIM_RETRIES && reclaimCouldHelp(m, zones)) continue;
+    if (!drained) {
+      drainBeforeOom(m);
+      drained = true;
+    } else if (!outOfMemory(m, 0)) {
+      return PFN_NONE;
+    }
+    noProgress = 0;
+  }
+}
+
+/**
+ * Allocates 2^order pages.
+ * @param nid preferred node @param order 0 .. MAX_PAGE_ORDER
+ * @returns the first pfn, refcount 1, contents undefined; PFN_NONE when the caller's process is
+ *   being killed, or nothing can be done
+ * @context may block and reclaim unless the thread is memalloc; no spinlock held
+ */
+export function allocPages(m: Mm, nid: number, order: number): number {
+  const zones = zonelist(m, nid);
+  const pfn = getPageFromFreelist(m, zones, order, WMARK_LOW, 0);
+  return pfn !== PFN_NONE ? pfn : allocPagesSlow(m, zones, order, nid);
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** Every file of /proc and /sys that a machine has, as text, by path. */
+import { formatLockStat } from '../../shared/lock_report.ts';
+import { PAGE_SIZE } from './limits.ts';
+import type { Mm } from './mm.ts';
+import { memcgFiles } from './proc_memcg.ts';
+import { procMeminfo, procSwaps, totalSwapPages } from './proc_meminfo.ts';
+import { procVmstat } from './proc_vmstat.ts';
+import { procZoneinfo } from './proc_zoneinfo.ts';
+import { totalManaged } from './show_mem.ts';
+import { defaultMinFreeKbytes } from './watermark.ts';
+import { ZRAM_EMPTY, ZRAM_RAW, ZRAM_SAME } from './zram.ts';
+import { zsUsage } from './zsmalloc.ts';
+
+const ZRAM = '/sys/block/zram0';
+
+/** mm_stat of zram: what is stored, what it takes. Peaks and compaction are not kept: 0. */
+function zramFiles(m: Mm): Record<string, string> {
+  let pages = 0;
+  let compressed = 0;
+  let same = 0;
+  let huge = 0;
+  for (let slot = 1; slot < m.sizes.nrSlots; slot++) {
+    const kind = m.zram.kind[slot];
+    if (kind === ZRAM_EMPTY) continue;
+    pages++;
+    compressed += m.zram.size[slot] as number;
+    if (kind === ZRAM_SAME) same++;
+    if (kind === ZRAM_RAW) huge++;
+  }
+  const used = m.zram8 === null ? 0 : zsUsage(m).bytes;
+  const columns = [pages * PAGE_SIZE, compressed, used, 0, used, same, 0, huge, huge];
+  const text = columns.map((value) => String(value).padStart(8)).join(' ');
+  return {
+    [`${ZRAM}/disksize`]: `${totalSwapPages(m) * PAGE_SIZE}\n`,
+    [`${ZRAM}/mm_stat`]: `${text}\n`,
+  };
+}
+
+function sysctlFiles(m: Mm): Record<string, string> {
+  const { config } = m;
+  const at = (name: string, value: number): [string, string] => {
+    return [`/proc/sys/vm/${name}`, `${value}\n`];
+  };
+  return Object.fromEntries([
+    at('swappiness', config.swappiness),
+    at('page-cluster', config.pageCluster),
+    at('min_free_kbytes', config.minFreeKbytes ?? defaultMinFreeKbytes(totalManaged(m) * 4)),
+    at('watermark_scale_factor', config.watermarkScaleFactor),
+  ]);
+}
+
+/** @context any; exact at quiescence */
+export function procFiles(m: Mm): Record<string, string> {
+  const files: Record<string, string> = {
+    '/proc/vmstat': procVmstat(m),
+    '/proc/meminfo': procMeminfo(m),
+    '/proc/zoneinfo': procZoneinfo(m),
+    '/proc/swaps': procSwaps(m),
+    '/proc/lock_stat': formatLockStat(m.sync),
+    ...sysctlFiles(m),
+  };
+  if (m.config.swap === 'zram') Object.assign(files, zramFiles(m));
+  for (let memcg = 0; memcg < m.sizes.nrMemcgs; memcg++) Object.assign(files, memcgFiles(m, memcg));
+  return files;
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** The text of /proc/meminfo (fs/proc/meminfo.c) and /proc/swaps (mm/swapfile.c). */
+import type { Mm } from './mm.ts';
+import { totalManaged } from './show_mem.ts';
+import { nrSwapPages } from './swapfile.ts';
+import { vmGauges } from './vmstat.ts';
+
+const KB_PER_PAGE = 4;
+/** Priority that zram devices are swapped on with. */
+const ZRAM_PRIORITY = 100;
+
+function line(label: string, pages: number): string {
+  return `${`${label}:`.padEnd(16)}${String(pages * KB_PER_PAGE).padStart(8)} kB\n`;
+}
+
+/** Slots of the swap device. */
+export function totalSwapPages(m: Mm): number {
+  return Math.max(m.sizes.nrSlots - 1, 0);
+}
+
+/** Memory that could be had without swapping (si_mem_available). */
+function availablePages(m: Mm, free: number, fileCache: number): number {
+  let reserve = 0;
+  let low = 0;
+  for (let zone = 0; zone < m.sizes.nrZones; zone++) {
+    reserve += Math.min(m.zone.wmarkHigh[zone] as number, m.zone.managed[zone] as number);
+    low += m.zone.wmarkLow[zone] as number;
+  }
+  const cache = fileCache - Math.min(Math.floor(fileCache / 2), low);
+  return Math.max(free - reserve + cache, 0);
+}
+
+/** @context any; exact at quiescence */
+export function procMeminfo(m: Mm): string {
+  const gauges = vmGauges(m);
+  const g = (name: string): number => gauges[name] as number;
+  const swapFree = m.sizes.nrSlots === 0 ? 0 : nrSwapPages(m);
+  const fileCache = g('nr_active_file') + g('nr_inactive_file');
+  return [
+    line('MemTotal', totalManaged(m)),
+    line('MemFree', g('nr_free_pages')),
+    line('MemAvailable', availablePages(m, g('nr_free_pages'), fileCache)),
+    line('Buffers', 0),
+    line('Cached', g('nr_file_pages') - g('nr_swapcached')),
+    line('SwapCached', g('nr_swapcached')),
+    line('Active', g('nr_active_anon') + g('nr_active_file')),
+    line('Inactive', g('nr_inactive_anon') + g('nr_inactive_file')),
+    line('Active(anon)', g('nr_active_anon')),
+    line('Inactive(anon)', g('nr_inactive_anon')),
+    line('Active(file)', g('nr_active_file')),
+    line('Inactive(file)', g('nr_inactive_file')),
+    line('Unevictable', g('nr_unevictable')),
+    line('Mlocked', 0),
+    line('SwapTotal', totalSwapPages(m)),
+    line('SwapFree', swapFree),
+    line('Dirty', g('nr_dirty')),
+    line('Writeback', g('nr_writeback')),
+    line('AnonPages', g('nr_anon_pages')),
+    line('Mapped', g('nr_mapped')),
+    line('Shmem', 0),
+    line('PageTables', g('nr_page_table_pages')),
+  ].join('');
+}
+
+/** @context any */
+export function procSwaps(m: Mm): string {
+  const title = 'Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n';
+  if (m.sizes.nrSlots === 0) return title;
+  const column = (kb: number): string => `${kb}\t${kb < 10_000_000 ? '\t' : ''}`;
+  const size = totalSwapPages(m);
+  const used = size - nrSwapPages(m);
+  const sizes = column(size * KB_PER_PAGE) + column(used * KB_PER_PAGE);
+  return `${title}${'/dev/zram0'.padEnd(40)}partition\t${sizes}${ZRAM_PRIORITY}\n`;
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** What one reclaim wants, may do, and has done so far (struct scan_control). */
+import { DEF_PRIORITY, SWAP_CLUSTER_MAX } from './limits.ts';
+
+export const DEACTIVATE_ANON = 1;
+export const DEACTIVATE_FILE = 2;
+
+/** Who reclaims: decides which counters move. Passed explicitly, never read off the thread. */
+export type ReclaimRole = 'kswapd' | 'direct';
+
+export interface ScanControl {
+  readonly role: ReclaimRole;
+  nrToReclaim: number;
+  order: number;
+  /** Group whose limit was hit; 0 for global reclaim. */
+  readonly targetMemcg: number;
+  priority: number;
+  maySwap: boolean;
+  mayUnmap: boolean;
+  mayWritepage: boolean;
+  /** DEACTIVATE_* bits. */
+  mayDeactivate: number;
+  forceDeactivate: boolean;
+  skippedDeactivate: boolean;
+  memcgFullWalk: boolean;
+  cacheTrimMode: boolean;
+  fileIsTiny: boolean;
+  anonCost: number;
+  fileCost: number;
+  swappiness: number;
+  nrScanned: number;
+  nrReclaimed: number;
+}
+
+/**
+ * A fresh record of one reclaim.
+ * @param role who reclaims @param targetMemcg 0 for the node @param nrToReclaim pages
+ */
+export function scanControl(
+  role: ReclaimRole,
+  targetMemcg: number,
+  swappiness: number,
+  nrToReclaim = SWAP_CLUSTER_MAX,
+): ScanControl {
+  return {
+    role,
+    nrToReclaim,
+    order: 0,
+    targetMemcg,
+    priority: DEF_PRIORITY,
+    maySwap: true,
+    mayUnmap: true,
+    mayWritepage: true,
+    mayDeactivate: 0,
+    forceDeactivate: false,
+    skippedDeactivate: false,
+    memcgFullWalk: false,
+    cacheTrimMode: false,
+    fileIsTiny: false,
+    anonCost: 0,
+    fileCost: 0,
+    swappiness,
+    nrScanned: 0,
+    nrReclaimed: 0,
+  };
+}
+
+/** Reclaim at a group's limit, as against reclaim of a node. */
+export function cgroupReclaim(sc: ScanControl): boolean {
+  return sc.targetMemcg !== 0;
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Per-CPU LRU batches and the last put of a folio (mm/swap.c).
+ *
+ * A new folio waits in its CPU's add batch, which holds a reference; it is not PG_LRU yet and so
+ * cannot be isolated. Whoever is about to isolate drains its own batch first; before an OOM
+ * decision all are drained. A batch has a spinlock of its own, because the kernel's way (work on
+ * that CPU) needs a CPU that answers.
+ */
+
+import { THREADS_MAX } from '../../shared/limits.ts';
+import { spinLock, spinTryLock, spinUnlock } from '../../shared/spinlock.ts';
+import { LINE_WORDS } from '../../shared/types.ts';
+import { folioLruvec, folioPutTestZero, folioTestClear } from './folio.ts';
+import { PAGEVEC_SIZE } from './limits.ts';
+import { LC_LRU_BATCH } from './lock_order.ts';
+import { lruLock, lruUnlock, lruvecAddFolioLocked, lruvecDelFolioLocked } from './lruvec.ts';
+import { uncharge } from './memcontrol.ts';
+import type { Mm } from './mm.ts';
+import { PG_ACTIVE, PG_LRU, PG_REFERENCED, PG_WORKINGSET } from './mm_types.ts';
+import { freePage } from './page_alloc.ts';
+
+const BATCH_WORDS = 2 * LINE_WORDS;
+const COUNT = 1;
+const ENTRIES = 2;
+
+/**
+ * Queues a folio for its LRU list; the batch takes a reference of its own.
+ * @context the folio is not PG_LRU; takes lru_batch, and lru_lock when the batch is full
+ */
+export function folioAddLru(m: Mm, pfn: number): void {
+  const row = m.task.id * BATCH_WORDS;
+  Atomics.add(m.page.refcount, pfn, 1);
+  spinLock(m.lruBatch, row, LC_LRU_BATCH);
+  const count = m.lruBatch[row + COUNT] as number;
+  m.lruBatch[row + ENTRIES + count] = pfn;
+  m.lruBatch[row + COUNT] = count + 1;
+  if (count + 1 === PAGEVEC_SIZE) lruAddDrainLocked(m, row);
+  spinUnlock(m.lruBatch, row, LC_LRU_BATCH);
+}
+
+/**
+ * Moves the batch of this thread to the lists.
+ * @context takes this thread's lru_batch, then lru_lock
+ */
+export function lruAddDrain(m: Mm): void {
+  const row = m.task.id * BATCH_WORDS;
+  spinLock(m.lruBatch, row, LC_LRU_BATCH);
+  lruAddDrainLocked(m, row);
+  spinUnlock(m.lruBatch, row, LC_LRU_BATCH);
+}
+
+/**
+ * Moves every thread's batch to the lists. A batch in use is skipped unless `force`.
+ * @context takes every lru_batch in turn, then lru_lock
+ */
+export function lruAddDrainAll(m: Mm, force: boolean): void {
+  for (let id = 1; id < THREADS_MAX; id++) {
+    const row = id * BATCH_WORDS;
+    if (force) spinLock(m.lruBatch, row, LC_LRU_BATCH);
+    else if (!spinTryLock(m.lruBatch, row, LC_LRU_BATCH)) continue;
+    lruAddDrainLocked(m, row);
+    spinUnlock(m.lruBatch, row, LC_LRU_BATCH);
+  }
+}
+
+/** @context the batch's lock held; takes lru_lock, once per run of folios of one lruvec */
+function lruAddDrainLocked(m: Mm, row: number): void {
+  const count = m.lruBatch[row + COUNT] as number;
+  if (count === 0) return;
+  m.lruBatch[row + COUNT] = 0;
+  let locked = -1;
+  for (let i = 0; i < count; i++) {
+    const pfn = m.lruBatch[row + ENTRIES + i] as number;
+    const lruvec = folioLruvec(m, pfn);
+    if (lruvec !== locked) {
+      if (locked >= 0) lruUnlock(m, locked);
+      lruLock(m, lruvec);
+      locked = lruvec;
+    }
+    // PG_LRU before the batch's reference goes, so that the last put always finds it.
+    const flags = Atomics.or(m.page.flags, pfn, PG_LRU) | PG_LRU;
+    lruvecAddFolioLocked(m, lruvec, pfn, flags);
+  }
+  if (locked >= 0) lruUnlock(m, locked);
+  for (let i = 0; i < count; i++) folioPutBatch(m, m.lruBatch[row + ENTRIES + i] as number);
+}
+
+/** Drops the batch's reference: the page may have been unmapped and forgotten meanwhile. */
+function folioPutBatch(m: Mm, pfn: number): void {
+  if (folioPutTestZero(m, pfn)) folioPutFinal(m, pfn);
+}
+
+/**
+ * Drops a reference; frees the folio when it was the last. @context outside lru_lock and pcp->lock
+ */
+export function folioPut(m: Mm, pfn: number): void {
+  if (folioPutTestZero(m, pfn)) folioPutFinal(m, pfn);
+}
+
+function folioPutFinal(m: Mm, pfn: number): void {
+  if (folioTestClear(m, pfn, PG_LRU)) {
+    const lruvec = folioLruvec(m, pfn);
+    lruLock(m, lruvec);
+    lruvecDelFolioLocked(m, lruvec, pfn, Atomics.load(m.page.flags, pfn));
+    lruUnlock(m, lruvec);
+  }
+  Atomics.and(m.page.flags, pfn, ~(PG_ACTIVE | PG_REFERENCED | PG_WORKINGSET));
+  uncharge(m, m.page.memcg[pfn] as number, 1);
+  freePage(m, pfn);
+}

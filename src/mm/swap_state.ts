@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * The swap cache: which folio holds a swap slot's page (mm/swap_state.c).
+ *
+ * A folio in the cache is the one copy that page tables may get; the cache is where two faults on
+ * one slot meet, and where reclaim meets a fault. The cache holds a reference. Entries change under
+ * the cluster lock and the folio lock; a lookup takes only the cluster lock and must recheck under
+ * the folio lock that the folio is still the slot's.
+ */
+import { assert } from '../../shared/assert.ts';
+import {
+  folioClear,
+  folioNid,
+  folioRefFreeze,
+  folioRefUnfreeze,
+  folioSet,
+  folioTest,
+  folioTryGet,
+} from './folio.ts';
+import type { Mm } from './mm.ts';
+import { PG_DIRTY, PG_SWAPCACHE, PG_WRITEBACK, SWAP_HAS_CACHE } from './mm_types.ts';
+import { clusterLock, clusterUnlock } from './swap_cluster.ts';
+import { allocSlot, putCacheRefLocked, SLOT_NONE, swapCount } from './swapfile.ts';
+import { shadowAgeOut, workingsetEviction } from './workingset.ts';
+
+/** The slot's folio was put in the cache by somebody else meanwhile. */
+export const CACHE_EXISTS = -1;
+/** The slot is free: the fault that wanted it is stale. */
+export const CACHE_STALE = -2;
+
+/** What `swapCacheInsert` found in the slot. Private to the thread. */
+export const shadowFound = { tag: 0, age: 0 };
+
+/**
+ * The folio of a slot.
+ * @returns its pfn with a reference taken, or 0
+ * @context takes swap_cluster
+ */
+export function swapCacheGet(m: Mm, slot: number): number {
+  clusterLock(m, slot);
+  const pfn = m.slot.cache[slot] as number;
+  const got = pfn !== 0 && folioTryGet(m, pfn);
+  clusterUnlock(m, slot);
+  return got ? pfn : 0;
+}
+
+/** Is there a folio for the slot now? A hint: no reference is taken. */
+export function swapCacheHas(m: Mm, slot: number): boolean {
+  return (m.slot.cache[slot] as number) !== 0;
+}
+
+/**
+ * Makes a new folio the slot's, for swap-in. The shadow moves to `shadowFound`.
+ * @returns 0, CACHE_EXISTS or CACHE_STALE
+ * @context folio locked by the caller and known to nobody; takes swap_cluster
+ */
+export function swapCacheInsert(m: Mm, pfn: number, slot: number): number {
+  clusterLock(m, slot);
+  const count = m.slot.count[slot] as number;
+  if (count === 0 || (m.slot.cache[slot] as number) !== 0) {
+    clusterUnlock(m, slot);
+    return count === 0 ? CACHE_STALE : CACHE_EXISTS;
+  }
+  m.slot.count[slot] = count | SWAP_HAS_CACHE;
+  m.slot.cache[slot] = pfn;
+  shadowFound.tag = m.slot.shadowTag[slot] as number;
+  shadowFound.age = m.slot.shadowAge[slot] as number;
+  m.slot.shadowTag[slot] = 0;
+  markInCache(m, pfn, slot);
+  clusterUnlock(m, slot);
+  return 0;
+}
+
+/** @context swap_cluster held */
+function markInCache(m: Mm, pfn: number, slot: number): void {
+  m.page.private[pfn] = slot;
+  Atomics.add(m.page.refcount, pfn, 1);
+  folioSet(m, pfn, PG_SWAPCACHE);
+  Atomics.add(m.node.swapCache, folioNid(m, pfn), 1);
+}
+
+/**
+ * Gives a folio a slot and marks it dirty, so that it will be written (add_to_swap).
+ * @returns the slot, or SLOT_NONE when swap is full
+ * @context folio locked, not in the cache; takes swap_cluster
+ */
+export function addToSwap(m: Mm, pfn: number): number {
+  assert(folioTest(m, pfn, PG_SWAPCACHE) === false, 'folio is in the swap cache already');
+  const slot = allocSlot(m);
+  if (slot === SLOT_NONE) return SLOT_NONE;
+  clusterLock(m, slot);
+  m.slot.cache[slot] = pfn;
+  m.slot.memcg[slot] = m.page.memcg[pfn] as number;
+  markInCache(m, pfn, slot);
+  clusterUnlock(m, slot);
+  Atomics.add(m.memcg.swap, m.slot.memcg[slot] as number, 1);
+  folioSet(m, pfn, PG_DIRTY);
+  return slot;
+}
+
+/** Takes the folio out of the cache. @context folio locked and swap_cluster held */
+function dropLocked(m: Mm, pfn: number, slot: number): void {
+  assert(m.slot.cache[slot] === pfn, 'swap cache holds another folio for the slot');
+  m.slot.cache[slot] = 0;
+  m.page.private[pfn] = 0;
+  folioClear(m, pfn, PG_SWAPCACHE);
+  Atomics.sub(m.node.swapCache, folioNid(m, pfn), 1);
+  putCacheRefLocked(m, slot);
+}
+
+/**
+ * Reclaim's last step: if nobody but the cache and the isolation hold the folio and it is clean,
+ * takes it out of the cache and leaves a shadow (__remove_mapping).
+ * @param targetMemcg whose nonresident age the shadow takes
+ * @returns whether the folio is the caller's now, with count 0
+ * @context folio locked, isolated, unmapped
+ */
+export function removeMapping(m: Mm, pfn: number, targetMemcg: number): boolean {
+  const slot = m.page.private[pfn] as number;
+  clusterLock(m, slot);
+  if (!folioRefFreeze(m, pfn, 2)) {
+    clusterUnlock(m, slot);
+    return false;
+  }
+  // The count first, the dirty bit second: a writer that had a reference may have dirtied it.
+  if (folioTest(m, pfn, PG_DIRTY)) {
+    folioRefUnfreeze(m, pfn, 2);
+    clusterUnlock(m, slot);
+    return false;
+  }
+  m.slot.shadowTag[slot] = workingsetEviction(m, pfn, targetMemcg);
+  m.slot.shadowAge[slot] = shadowAgeOut.age;
+  dropLocked(m, pfn, slot);
+  clusterUnlock(m, slot);
+  return true;
+}
+
+/**
+ * Takes a folio out of the cache and gives its slot up, if no page table refers to the slot
+ * (folio_free_swap). The folio becomes dirty: it is the only copy.
+ * @returns whether it did
+ * @context folio locked
+ */
+export function folioFreeSwap(m: Mm, pfn: number): boolean {
+  const flags = Atomics.load(m.page.flags, pfn);
+  if ((flags & PG_SWAPCACHE) === 0 || (flags & PG_WRITEBACK) !== 0) return false;
+  const slot = m.page.private[pfn] as number;
+  clusterLock(m, slot);
+  if (swapCount(m, slot) !== 0) {
+    clusterUnlock(m, slot);
+    return false;
+  }
+  dropLocked(m, pfn, slot);
+  clusterUnlock(m, slot);
+  folioSet(m, pfn, PG_DIRTY);
+  Atomics.sub(m.page.refcount, pfn, 1);
+  return true;
+}

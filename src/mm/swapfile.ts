@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Swap slots: allocation and reference counts (mm/swapfile.c).
+ *
+ * Slots come in clusters of SWAPFILE_CLUSTER, one lock each. Every thread allocates from a cluster
+ * of its own until it is full, so that neighbours in time are neighbours on the device and threads
+ * rarely meet. A slot's count has one reference per page-table entry, plus SWAP_HAS_CACHE while a
+ * folio of it is in the swap cache; at zero the device's copy is dropped at once.
+ *
+ * Slot 0 is reserved: a page-table entry of 0 is empty.
+ */
+import { assert, bug } from '../../shared/assert.ts';
+import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
+import { SWAPFILE_CLUSTER } from './limits.ts';
+import { LC_SWAP_CLUSTER } from './lock_order.ts';
+import type { Mm } from './mm.ts';
+import { SWAP_HAS_CACHE, SWAP_MAP_BAD, SWAP_MAP_MAX } from './mm_types.ts';
+import { clusterLock, clusterOf, clusterUnlock } from './swap_cluster.ts';
+import { EV } from './vmstat_items.ts';
+import { zeromapTestClear } from './zeromap.ts';
+import { zramFreeLocked } from './zram.ts';
+
+/** No slot: swap is full, or off. */
+export const SLOT_NONE = 0;
+
+/** @context boot */
+export function swapInit(m: Mm): void {
+  if (m.sizes.nrSlots === 0) return;
+  m.slot.count[0] = SWAP_MAP_BAD;
+  for (let cluster = 0; cluster < m.sizes.nrClusters; cluster++) {
+    const first = cluster * SWAPFILE_CLUSTER;
+    const slots = Math.min(SWAPFILE_CLUSTER, m.sizes.nrSlots - first);
+    m.cluster.free[cluster] = cluster === 0 ? slots - 1 : slots;
+    m.cluster.hint[cluster] = first;
+  }
+  Atomics.store(m.swapInfo, 0, m.sizes.nrSlots - 1);
+}
+
+/** @returns free swap slots at this moment */
+export function nrSwapPages(m: Mm): number {
+  return Atomics.load(m.swapInfo, 0);
+}
+
+/** More than half of swap is used: swap-in gives the slot up (vm_swap_full). */
+export function vmSwapFull(m: Mm): boolean {
+  return nrSwapPages(m) * 2 < m.sizes.nrSlots - 1;
+}
+
+/**
+ * Allocates a slot, referenced by the swap cache only.
+ * @returns the slot, or SLOT_NONE when swap is full
+ * @context takes swap_cluster
+ */
+export function allocSlot(m: Mm): number {
+  const { nrClusters } = m.sizes;
+  if (nrClusters === 0 || nrSwapPages(m) === 0) return SLOT_NONE;
+  for (let i = 0; i < nrClusters; i++) {
+    const cluster = (m.task.swapCluster + i) % nrClusters;
+    if ((m.cluster.free[cluster] as number) === 0) continue;
+    const slot = allocFromCluster(m, cluster);
+    if (slot !== SLOT_NONE) {
+      m.task.swapCluster = cluster;
+      return slot;
+    }
+  }
+  return SLOT_NONE;
+}
+
+function allocFromCluster(m: Mm, cluster: number): number {
+  const { count } = m.slot;
+  const first = cluster * SWAPFILE_CLUSTER;
+  const end = Math.min(first + SWAPFILE_CLUSTER, m.sizes.nrSlots);
+  let found = SLOT_NONE;
+  spinLock(m.clusterLock, cluster, LC_SWAP_CLUSTER);
+  if ((m.cluster.free[cluster] as number) > 0) {
+    const hint = m.cluster.hint[cluster] as number;
+    for (let i = 0; i < end - first; i++) {
+      const slot = hint + i < end ? hint + i : hint + i - (end - first);
+      if (count[slot] !== 0) continue;
+      count[slot] = SWAP_HAS_CACHE;
+      m.cluster.free[cluster] = (m.cluster.free[cluster] as number) - 1;
+      m.cluster.hint[cluster] = slot + 1 < end ? slot + 1 : first;
+      Atomics.sub(m.swapInfo, 0, 1);
+      found = slot;
+      break;
+    }
+    assert(found !== SLOT_NONE, 'cluster counts a free slot that is not there');
+  }
+  spinUnlock(m.clusterLock, cluster, LC_SWAP_CLUSTER);
+  return found;
+}
+
+/**
+ * Adds a page-table reference.
+ * @returns false when the count is at its largest
+ * @context takes swap_cluster; may be under ptl
+ */
+export function swapDuplicate(m: Mm, slot: number): boolean {
+  clusterLock(m, slot);
+  const count = m.slot.count[slot] as number;
+  assert(count !== 0 && count !== SWAP_MAP_BAD, 'duplicating a free swap slot');
+  const ok = (count & ~SWAP_HAS_CACHE) < SWAP_MAP_MAX;
+  if (ok) m.slot.count[slot] = count + 1;
+  clusterUnlock(m, slot);
+  return ok;
+}
+
+/**
+ * Drops a page-table reference; the last one frees the slot unless the cache holds it.
+ * @context takes swap_cluster; may be under ptl
+ */
+export function swapFree(m: Mm, slot: number): void {
+  clusterLock(m, slot);
+  const count = m.slot.count[slot] as number;
+  if ((count & ~SWAP_HAS_CACHE) === 0 || count === SWAP_MAP_BAD) {
+    bug(`swap slot ${slot} freed with count ${count}`);
+  }
+  m.slot.count[slot] = count - 1;
+  if (count - 1 === 0) freeSlotLocked(m, slot);
+  clusterUnlock(m, slot);
+}
+
+/**
+ * References from page tables, the cache's apart. @context swap_cluster, or the folio lock of its
+ * folio
+ */
+export function swapCount(m: Mm, slot: number): number {
+  return (m.slot.count[slot] as number) & ~SWAP_HAS_CACHE;
+}
+
+/** Drops the swap cache's reference. @context swap_cluster held */
+export function putCacheRefLocked(m: Mm, slot: number): void {
+  const count = m.slot.count[slot] as number;
+  assert((count & SWAP_HAS_CACHE) !== 0, 'slot has no cache reference to drop');
+  m.slot.count[slot] = count & ~SWAP_HAS_CACHE;
+  if ((count & ~SWAP_HAS_CACHE) === 0) freeSlotLocked(m, slot);
+}
+
+/** The slot has no reference left: the device drops its copy. @context swap_cluster held */
+function freeSlotLocked(m: Mm, slot: number): void {
+  const { events } = m.task;
+  m.slot.shadowTag[slot] = 0;
+  if (zeromapTestClear(m, slot)) {
+    events[EV.kr_swap_zero_freed] = (events[EV.kr_swap_zero_freed] as number) + 1;
+  } else if (zramFreeLocked(m, slot)) {
+    events[EV.kr_swap_slot_freed] = (events[EV.kr_swap_slot_freed] as number) + 1;
+  }
+  Atomics.sub(m.memcg.swap, m.slot.memcg[slot] as number, 1);
+  const cluster = clusterOf(slot);
+  m.cluster.free[cluster] = (m.cluster.free[cluster] as number) + 1;
+  Atomics.add(m.swapInfo, 0, 1);
+}

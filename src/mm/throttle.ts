@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Slowing reclaimers down (mm/vmscan.c: too_many_isolated, reclaim_throttle,
+ * throttle_direct_reclaim).
+ *
+ * Every sleep here has a timeout, so a wake-up that never comes costs time, not progress.
+ */
+
+import type { I32 } from '../../shared/types.ts';
+import {
+  WAIT_QUEUE_WORDS,
+  WAKE_ALL,
+  waitFinish,
+  waitPrepare,
+  waitSleep,
+  wakeUp,
+} from '../../shared/wait_queue.ts';
+import { MAX_RECLAIM_RETRIES } from './limits.ts';
+import type { Mm } from './mm.ts';
+import {
+  LRU_ACTIVE_ANON,
+  LRU_ACTIVE_FILE,
+  LRU_INACTIVE_ANON,
+  LRU_INACTIVE_FILE,
+  NR_LRU_LISTS,
+} from './mm_types.ts';
+import { zoneFree } from './page_alloc.ts';
+import type { ScanControl } from './scan_control.ts';
+import { EV } from './vmstat_items.ts';
+
+/** HZ/50. */
+const THROTTLE_ISOLATED_MS = 20;
+/** One jiffy at HZ=250. */
+const THROTTLE_JIFFY_MS = 4;
+/** A direct reclaimer waits for kswapd at most so long before it looks again. */
+const PFMEMALLOC_WAIT_MS = 100;
+
+/** Sleeps once on a queue, for at most `timeoutMs`; the caller looks again. */
+function sleepOn(words: I32, base: number, timeoutMs: number): void {
+  const seq = waitPrepare(words, base);
+  waitSleep(words, base, seq, timeoutMs);
+  waitFinish(words, base);
+}
+
+/** Pages of a node on one list, all zones. */
+export function nodeLru(m: Mm, nid: number, lru: number): number {
+  let pages = 0;
+  for (let zone = 0; zone < m.sizes.nrZones; zone++) {
+    if (m.zone.nid[zone] === nid) pages += Atomics.load(m.zoneLru, zone * NR_LRU_LISTS + lru);
+  }
+  return pages;
+}
+
+/** Has a type more pages isolated than a direct reclaimer may add to? */
+export function tooManyIsolated(m: Mm, nid: number, file: boolean, sc: ScanControl): boolean {
+  if (sc.role === 'kswapd' || sc.targetMemcg !== 0) return false;
+  const inactive = nodeLru(m, nid, file ? LRU_INACTIVE_FILE : LRU_INACTIVE_ANON);
+  const isolated = Atomics.load(file ? m.node.isolatedFile : m.node.isolatedAnon, nid);
+  // A caller that may do I/O holds no lock that others need: it waits sooner.
+  return isolated > inactive >> 3;
+}
+
+/** @context may block up to HZ/50 */
+export function reclaimThrottleIsolated(m: Mm, nid: number): void {
+  Atomics.add(m.node.nrThrottled, nid, 1);
+  sleepOn(m.reclaimWait, nid * WAIT_QUEUE_WORDS, THROTTLE_ISOLATED_MS);
+  Atomics.sub(m.node.nrThrottled, nid, 1);
+}
+
+/** Nothing was reclaimed at high priority: a jiffy for others to make progress. */
+export function reclaimThrottleNoProgress(m: Mm, nid: number): void {
+  if (nodeHopeless(m, nid)) return;
+  Atomics.add(m.node.nrThrottled, nid, 1);
+  sleepOn(m.reclaimWait, nid * WAIT_QUEUE_WORDS, THROTTLE_JIFFY_MS);
+  Atomics.sub(m.node.nrThrottled, nid, 1);
+}
+
+/** Wakes throttled reclaimers of a node: reclaim made progress. */
+export function reclaimUnthrottle(m: Mm, nid: number): void {
+  if (Atomics.load(m.node.nrThrottled, nid) > 0)
+    wakeUp(m.reclaimWait, nid * WAIT_QUEUE_WORDS, WAKE_ALL);
+}
+
+/** kswapd failed MAX_RECLAIM_RETRIES times in a row: nobody waits for it any more. */
+export function nodeHopeless(m: Mm, nid: number): boolean {
+  return Atomics.load(m.node.kswapdFailures, nid) >= MAX_RECLAIM_RETRIES;
+}
+
+/** May direct reclaimers run, or is the reserve so low that they must wait for kswapd? */
+export function allowDirectReclaim(m: Mm, nid: number): boolean {
+  if (nodeHopeless(m, nid)) return true;
+  let free = 0;
+  let reserve = 0;
+  for (let zone = 0; zone < m.sizes.nrZones; zone++) {
+    if (m.zone.nid[zone] !== nid) continue;
+    free += zoneFree(m, zone);
+    reserve += m.zone.wmarkMin[zone] as number;
+  }
+  return free > Math.floor(reserve / 2);
+}
+
+/**
+ * Makes a direct reclaimer wait while half the reserve is gone (throttle_direct_reclaim).
+ * @param fatal whether the caller's process has been killed
+ * @returns true when it must not reclaim because it is dying
+ * @context may block until kswapd frees pages, gives the node up, or the process dies
+ */
+export function throttleDirectReclaim(m: Mm, nid: number, fatal: () => boolean): boolean {
+  if (m.task.cpu < 0 || allowDirectReclaim(m, nid)) return false;
+  const { events } = m.task;
+  events[EV.pgscan_direct_throttle] = (events[EV.pgscan_direct_throttle] as number) + 1;
+  while (!allowDirectReclaim(m, nid)) {
+    if (fatal()) return true;
+    wakeUp(m.kswapdWait, nid * WAIT_QUEUE_WORDS, WAKE_ALL);
+    sleepOn(m.pfmemallocWait, nid * WAIT_QUEUE_WORDS, PFMEMALLOC_WAIT_MS);
+  }
+  return fatal();
+}
+
+/** Reclaimable pages of a node: file pages, and anonymous ones while there is swap. */
+export function nodeReclaimable(m: Mm, nid: number, withAnon: boolean): number {
+  let pages = nodeLru(m, nid, LRU_INACTIVE_FILE) + nodeLru(m, nid, LRU_ACTIVE_FILE);
+  if (withAnon) pages += nodeLru(m, nid, LRU_INACTIVE_ANON) + nodeLru(m, nid, LRU_ACTIVE_ANON);
+  return pages;
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * The end of a run reads every page back, resident or swapped, and compares what it holds with
+ * what must be there: this CPU's slot, and the fill.
+ *
+ * It neither faults nor changes a counter. A resident page is copied inside a section, which keeps
+ * reclaim from giving its frame away; a swapped one is unpacked from zram under its cluster lock.
+ */
+import { condResched } from '../../shared/sched.ts';
+import { pageWords, verifyFill } from './content.ts';
+import { folioLock, folioUnlock } from './folio.ts';
+import { PAGE_WORDS, PTRS_PER_TABLE } from './limits.ts';
+import type { Mm } from './mm.ts';
+import { PTE_PRESENT, PTE_SHIFT, PTE_SPECIAL } from './mm_types.ts';
+import { PTE_NONE, pteOffset } from './pgtable.ts';
+import { folioPut } from './swap.ts';
+import { clusterLock, clusterUnlock } from './swap_cluster.ts';
+import { swapCacheGet } from './swap_state.ts';
+import { sectionEnter, sectionLeave } from './tlb.ts';
+import type { UserContext } from './user.ts';
+import { zeromapTest } from './zeromap.ts';
+import { zramReadInto } from './zram.ts';
+
+const copy = new Int32Array(PAGE_WORDS);
+
+/** Pages read back and found wrong. */
+export interface Verification {
+  pages: number;
+  mismatches: number;
+  first: string | null;
+}
+
+/**
+ * Copies a page's bytes, wherever they are, into `copy`.
+ * @returns false when the page was never touched
+ */
+function readPage(m: Mm, pte: number): boolean {
+  for (;;) {
+    sectionEnter(m);
+    const entry = Atomics.load(m.pte, pte);
+    if ((entry & PTE_PRESENT) !== 0) {
+      const special = (entry & PTE_SPECIAL) !== 0;
+      if (!special) copy.set(pageWords(m, entry >>> PTE_SHIFT));
+      sectionLeave(m);
+      return !special;
+    }
+    sectionLeave(m);
+    if (entry === 0) return false;
+    if (readSwapped(m, entry >>> PTE_SHIFT)) {
+      // The entry kept the slot alive if it is still the same.
+      if (Atomics.load(m.pte, pte) === entry) return true;
+    }
+  }
+}
+
+/** @returns false when the slot changed hands meanwhile: look again */
+function readSwapped(m: Mm, slot: number): boolean {
+  const pfn = swapCacheGet(m, slot);
+  if (pfn !== 0) {
+    folioLock(m, pfn);
+    copy.set(pageWords(m, pfn));
+    folioUnlock(m, pfn);
+    folioPut(m, pfn);
+    return true;
+  }
+  clusterLock(m, slot);
+  const stable = m.slot.cache[slot] === 0 && m.slot.count[slot] !== 0;
+  if (stable && zeromapTest(m, slot)) copy.fill(0);
+  else if (stable) zramReadInto(m, slot, copy);
+  clusterUnlock(m, slot);
+  return stable;
+}
+
+/**
+ * Reads back every page of the context's address space that was touched.
+ * @param fill also compare the whole fill; one CPU of a process does
+ * @context the CPU's own thread, its program done; others may still run
+ */
+export function verifyPages(m: Mm, user: UserContext, fill: boolean): Verification {
+  const result: Verification = { pages: 0, mismatches: 0, first: null };
+  if (!m.config.contents) return result;
+  const word = m.task.cpu * 2;
+  let table = PTE_NONE;
+  for (let slot = 0; slot < user.slots; slot++) {
+    if (slot % PTRS_PER_TABLE === 0) {
+      table = pteOffset(m, user.mm, user.vpnOf(slot));
+      condResched();
+    }
+    if (table === PTE_NONE || !readPage(m, table + (slot % PTRS_PER_TABLE))) continue;
+    result.pages++;
+    const vpn = user.vpnOf(slot);
+    if (copy[word + 1] !== user.lastSeqOf(slot)) {
+      result.mismatches++;
+      result.first ??=
+        `vpn ${vpn}: slot holds ${copy[word + 1]}, ` + `last store was ${user.lastSeqOf(slot)}`;
+    }
+    const wrong = fill ? verifyFill(copy, user.mm, vpn) : -1;
+    if (wrong >= 0) {
+      result.mismatches++;
+      result.first ??= `vpn ${vpn}: fill differs at word ${wrong}`;
+    }
+  }
+  return result;
+}

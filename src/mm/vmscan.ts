@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * How much to scan of which list, and in what order (mm/vmscan.c: prepare_scan_control,
+ * get_scan_count, shrink_lruvec, shrink_node).
+ *
+ * Pressure is split between anonymous and file lists by what reclaiming each has cost lately
+ * (pageouts, refaults, rotations), times swappiness. A list is scanned by its size >> priority; the
+ * priority falls from DEF_PRIORITY until enough is reclaimed.
+ */
+import { condResched } from '../../shared/sched.ts';
+import { MAX_SWAPPINESS, SWAP_CLUSTER_MAX } from './limits.ts';
+import { hierarchyLruSize, lruLock, lruSize, lruUnlock, lruvecRow, memcgWithin } from './lruvec.ts';
+import type { Mm } from './mm.ts';
+import {
+  LRU_ACTIVE_ANON,
+  LRU_ACTIVE_FILE,
+  LRU_INACTIVE_ANON,
+  LRU_INACTIVE_FILE,
+} from './mm_types.ts';
+import { zoneFree } from './page_alloc.ts';
+import {
+  cgroupReclaim,
+  DEACTIVATE_ANON,
+  DEACTIVATE_FILE,
+  type ScanControl,
+} from './scan_control.ts';
+import { nrSwapPages } from './swapfile.ts';
+import { nodeLru } from './throttle.ts';
+import { shrinkActiveList, shrinkInactiveList } from './vmscan_lists.ts';
+import { intSqrt } from './watermark.ts';
+
+/** Pages of 4 KiB in a GiB, as a shift. */
+const GIB_SHIFT = 18;
+
+const SCAN_EQUAL = 0;
+const SCAN_FRACT = 1;
+const SCAN_ANON = 2;
+const SCAN_FILE = 3;
+
+/** Is the inactive list too short to tell used pages from unused ones? */
+export function inactiveIsLow(m: Mm, lruvec: number, inactiveLru: number): boolean {
+  const inactive = hierarchyLruSize(m, lruvec, inactiveLru);
+  const active = hierarchyLruSize(m, lruvec, inactiveLru + 1);
+  const gib = (inactive + active) >> GIB_SHIFT;
+  const ratio = gib > 0 ? intSqrt(10 * gib) : 1;
+  return inactive * ratio < active;
+}
+
+function prepareScanControl(m: Mm, nid: number, sc: ScanControl): void {
+  const target = lruvecRow(m, sc.targetMemcg, nid);
+  lruLock(m, target);
+  sc.anonCost = m.lruvec.anonCost[target] as number;
+  sc.fileCost = m.lruvec.fileCost[target] as number;
+  lruUnlock(m, target);
+  if (sc.forceDeactivate) {
+    sc.mayDeactivate = DEACTIVATE_ANON | DEACTIVATE_FILE;
+  } else {
+    const { activateAnon, activateFile, refaultsAnon, refaultsFile } = m.lruvec;
+    const anonRefaults = Atomics.load(activateAnon, target) !== Atomics.load(refaultsAnon, target);
+    const fileRefaults = Atomics.load(activateFile, target) !== Atomics.load(refaultsFile, target);
+    sc.mayDeactivate = 0;
+    if (anonRefaults || inactiveIsLow(m, target, LRU_INACTIVE_ANON)) {
+      sc.mayDeactivate |= DEACTIVATE_ANON;
+    }
+    if (fileRefaults || inactiveIsLow(m, target, LRU_INACTIVE_FILE)) {
+      sc.mayDeactivate |= DEACTIVATE_FILE;
+    }
+  }
+  const file = hierarchyLruSize(m, target, LRU_INACTIVE_FILE);
+  sc.cacheTrimMode = file >> sc.priority > 0 && (sc.mayDeactivate & DEACTIVATE_FILE) === 0;
+  sc.fileIsTiny = false;
+  if (!cgroupReclaim(sc)) {
+    let free = 0;
+    let high = 0;
+    for (let zone = 0; zone < m.sizes.nrZones; zone++) {
+      if (m.zone.nid[zone] !== nid) continue;
+      free += zoneFree(m, zone);
+      high += m.zone.wmarkHigh[zone] as number;
+    }
+    const fileAll = nodeLru(m, nid, LRU_ACTIVE_FILE) + nodeLru(m, nid, LRU_INACTIVE_FILE);
+    const anon = nodeLru(m, nid, LRU_INACTIVE_ANON);
+    sc.fileIsTiny =
+      fileAll + free <= high &&
+      (sc.mayDeactivate & DEACTIVATE_ANON) === 0 &&
+      anon >> sc.priority > 0;
+  }
+}
+
+function canReclaimAnon(m: Mm): boolean {
+  return nrSwapPages(m) > 0;
+}
+
+function scanBalance(m: Mm, sc: ScanControl): number {
+  if (!sc.maySwap || !canReclaimAnon(m)) return SCAN_FILE;
+  if (cgroupReclaim(sc) && sc.swappiness === 0) return SCAN_FILE;
+  if (sc.priority === 0 && sc.swappiness > 0) return SCAN_EQUAL;
+  if (sc.fileIsTiny) return SCAN_ANON;
+  if (sc.cacheTrimMode) return SCAN_FILE;
+  return SCAN_FRACT;
+}
+
+/** Pages to scan of each evictable list. Private to the thread. */
+const nr = [0, 0, 0, 0];
+const targets = [0, 0, 0, 0];
+
+function getScanCount(m: Mm, lruvec: number, sc: ScanControl): void {
+  const balance = scanBalance(m, sc);
+  let fractionAnon = 1;
+  let fractionFile = 1;
+  if (balance === SCAN_FRACT) {
+    const total = sc.anonCost + sc.fileCost;
+    const anonCost = total + sc.anonCost;
+    const fileCost = total + sc.fileCost;
+    const sum = anonCost + fileCost;
+    fractionAnon = Math.floor((sc.swappiness * (sum + 1)) / (anonCost + 1));
+    fractionFile = Math.floor(((MAX_SWAPPINESS - sc.swappiness) * (sum + 1)) / (fileCost + 1));
+  }
+  const denominator = fractionAnon + fractionFile;
+  for (let lru = LRU_INACTIVE_ANON; lru <= LRU_ACTIVE_FILE; lru++) {
+    const file = lru >= LRU_INACTIVE_FILE;
+    let scan = lruSize(m, lruvec, lru) >> sc.priority;
+    if (balance === SCAN_FRACT) {
+      scan = Math.floor((scan * (file ? fractionFile : fractionAnon)) / denominator);
+    } else if (balance === SCAN_FILE ? !file : balance === SCAN_ANON && file) {
+      scan = 0;
+    }
+    nr[lru] = scan;
+    targets[lru] = scan;
+  }
+}
+
+function shrinkList(m: Mm, lru: number, nrToScan: number, lruvec: number, sc: ScanControl): number {
+  if (lru === LRU_ACTIVE_ANON || lru === LRU_ACTIVE_FILE) {
+    const may = lru === LRU_ACTIVE_FILE ? DEACTIVATE_FILE : DEACTIVATE_ANON;
+    if ((sc.mayDeactivate & may) !== 0) shrinkActiveList(m, nrToScan, lruvec, sc, lru);
+    else sc.skippedDeactivate = true;
+    return 0;
+  }
+  return shrinkInactiveList(m, nrToScan, lruvec, sc, lru);
+}
+
+function scanTargets(base: number): number {
+  return (targets[base] as number) + (targets[base + 1] as number);
+}
+
+/** Stops the smaller type and scales the other to the share of its target that was scanned. */
+function nudgeProportions(nrFile: number, nrAnon: number): void {
+  let stop = LRU_INACTIVE_FILE;
+  let keep = LRU_INACTIVE_ANON;
+  let left = nrFile;
+  if (nrFile > nrAnon) {
+    stop = LRU_INACTIVE_ANON;
+    keep = LRU_INACTIVE_FILE;
+    left = nrAnon;
+  }
+  const percentage = Math.floor((left * 100) / (scanTargets(stop) + 1));
+  nr[stop] = 0;
+  nr[stop + 1] = 0;
+  for (let lru = keep; lru <= keep + 1; lru++) {
+    const target = targets[lru] as number;
+    const scanned = target - (nr[lru] as number);
+    const rest = Math.floor((target * (100 - percentage)) / 100);
+    nr[lru] = rest - Math.min(rest, scanned);
+  }
+}
+
+/** Scans the lists of one lruvec in turns of SWAP_CLUSTER_MAX. */
+function shrinkLruvec(m: Mm, lruvec: number, sc: ScanControl): void {
+  getScanCount(m, lruvec, sc);
+  let reclaimed = 0;
+  const finishTargets = !cgroupReclaim(sc) && sc.role !== 'kswapd' && sc.priority === 12;
+  while (
+    (nr[LRU_INACTIVE_ANON] as number) > 0 ||
+    (nr[LRU_ACTIVE_FILE] as number) > 0 ||
+    (nr[LRU_INACTIVE_FILE] as number) > 0
+  ) {
+    for (let lru = LRU_INACTIVE_ANON; lru <= LRU_ACTIVE_FILE; lru++) {
+      const left = nr[lru] as number;
+      if (left === 0) continue;
+      const turn = Math.min(left, SWAP_CLUSTER_MAX);
+      nr[lru] = left - turn;
+      reclaimed += shrinkList(m, lru, turn, lruvec, sc);
+    }
+    condResched();
+    if (reclaimed < sc.nrToReclaim || finishTargets) continue;
+    const nrFile = (nr[LRU_INACTIVE_FILE] as number) + (nr[LRU_ACTIVE_FILE] as number);
+    const nrAnon = (nr[LRU_INACTIVE_ANON] as number) + (nr[LRU_ACTIVE_ANON] as number);
+    if (nrFile === 0 || nrAnon === 0) break;
+    nudgeProportions(nrFile, nrAnon);
+  }
+  sc.nrReclaimed += reclaimed;
+  if (canReclaimAnon(m) && inactiveIsLow(m, lruvec, LRU_INACTIVE_ANON)) {
+    shrinkActiveList(m, SWAP_CLUSTER_MAX, lruvec, sc, LRU_ACTIVE_ANON);
+  }
+}
+
+/** One pass over a node's groups below the target (shrink_node). */
+export function shrinkNode(m: Mm, nid: number, sc: ScanControl): void {
+  const before = sc.nrReclaimed;
+  prepareScanControl(m, nid, sc);
+  const start = sc.role === 'kswapd' || sc.memcgFullWalk ? 0 : walkStart(m, nid, sc);
+  const groups = m.sizes.nrMemcgs;
+  for (let i = 0; i < groups; i++) {
+    const memcg = (start + i) % groups;
+    if (!memcgWithin(m, memcg, sc.targetMemcg)) continue;
+    shrinkLruvec(m, lruvecRow(m, memcg, nid), sc);
+    const partial = sc.role === 'direct' && !sc.memcgFullWalk;
+    if (partial && sc.nrReclaimed >= sc.nrToReclaim) break;
+  }
+  if (sc.nrReclaimed > before) Atomics.store(m.node.kswapdFailures, nid, 0);
+}
+
+/**
+ * Where a direct reclaimer joins the walk over groups: each starts at the next group, so that
+ * concurrent ones share the work instead of all hitting the first.
+ */
+function walkStart(m: Mm, nid: number, sc: ScanControl): number {
+  if (m.sizes.nrMemcgs === 1) return 0;
+  const cookie = Atomics.add(m.node.walkCookie, nid, 1) >>> 0;
+  return sc.targetMemcg + (cookie % m.sizes.nrMemcgs);
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Direct reclaim: by an allocation that found no page (try_to_free_pages) and by a charge that
+ * found its group full (try_to_free_mem_cgroup_pages).
+ */
+import { DEF_PRIORITY, SWAP_CLUSTER_MAX } from './limits.ts';
+import type { Mm } from './mm.ts';
+import { zoneEvent } from './page_alloc.ts';
+import { cgroupReclaim, type ScanControl, scanControl } from './scan_control.ts';
+import { reclaimThrottleNoProgress, reclaimUnthrottle, throttleDirectReclaim } from './throttle.ts';
+import { shrinkNode } from './vmscan.ts';
+import { EV } from './vmstat_items.ts';
+import { snapshotRefaults } from './workingset.ts';
+
+/** Nodes in the order in which a reclaimer tries them, its own first. */
+function forEachNode(m: Mm, nid: number, visit: (nid: number) => void): void {
+  for (let i = 0; i < m.sizes.nrNodes; i++) visit((nid + i) % m.sizes.nrNodes);
+}
+
+function considerReclaimThrottle(m: Mm, nid: number, sc: ScanControl): void {
+  if (sc.nrReclaimed > sc.nrScanned >> 3) {
+    reclaimUnthrottle(m, nid);
+    return;
+  }
+  if (sc.role === 'kswapd' || cgroupReclaim(sc)) return;
+  if (sc.priority === 1 && sc.nrReclaimed === 0) reclaimThrottleNoProgress(m, nid);
+}
+
+/** Priorities from 12 to 0 until enough is reclaimed. @returns pages reclaimed */
+function doTryToFreePages(m: Mm, nid: number, sc: ScanControl, fatal: () => boolean): number {
+  for (;;) {
+    for (sc.priority = DEF_PRIORITY; sc.priority >= 0; sc.priority--) {
+      sc.nrScanned = 0;
+      forEachNode(m, nid, (node) => shrinkNode(m, node, sc));
+      considerReclaimThrottle(m, nid, sc);
+      if (sc.nrReclaimed >= sc.nrToReclaim || fatal()) break;
+    }
+    forEachNode(m, nid, (node) => snapshotRefaults(m, sc.targetMemcg, node));
+    if (sc.nrReclaimed > 0 || fatal()) return sc.nrReclaimed;
+    if (!sc.memcgFullWalk) {
+      sc.memcgFullWalk = true;
+    } else if (sc.skippedDeactivate && !sc.forceDeactivate) {
+      sc.forceDeactivate = true;
+      sc.skippedDeactivate = false;
+    } else {
+      return 0;
+    }
+  }
+}
+
+/** Runs `reclaim` with the thread marked as a reclaimer: its allocations do not recurse. */
+function asReclaimer(m: Mm, reclaim: () => number): number {
+  m.task.memalloc = true;
+  try {
+    return reclaim();
+  } finally {
+    m.task.memalloc = false;
+  }
+}
+
+/**
+ * Reclaims for an allocation.
+ * @param nid node that it wanted @param zone its highest zone: names the allocstall counter
+ * @param fatal whether the caller's process has been killed
+ * @returns pages reclaimed; 1 at least when the process is dying, so that it gets on with it
+ * @context may block; no spinlock held; mmap_lock may be held
+ */
+export function tryToFreePages(m: Mm, nid: number, zone: number, fatal: () => boolean): number {
+  if (throttleDirectReclaim(m, nid, fatal)) return 1;
+  const { events } = m.task;
+  const cell = zoneEvent(m, zone, EV.allocstall_normal);
+  events[cell] = (events[cell] as number) + 1;
+  const sc = scanControl('direct', 0, m.config.swappiness);
+  return asReclaimer(m, () => doTryToFreePages(m, nid, sc, fatal));
+}
+
+/**
+ * Reclaims from a group that is over its limit.
+ * @param pages wanted, at least SWAP_CLUSTER_MAX are tried for
+ * @returns pages reclaimed
+ * @context as tryToFreePages
+ */
+export function tryToFreeMemcgPages(
+  m: Mm,
+  memcg: number,
+  pages: number,
+  fatal: () => boolean,
+): number {
+  const sc = scanControl('direct', memcg, m.config.swappiness, Math.max(pages, SWAP_CLUSTER_MAX));
+  return asReclaimer(m, () => doTryToFreePages(m, 0, sc, fatal));
+}

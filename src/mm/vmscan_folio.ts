@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * What reclaim does with folios that it has isolated (mm/vmscan.c, shrink_folio_list).
+ *
+ * Two phases, because a shootdown costs a time slice when the CPU is descheduled: first every folio
+ * of the batch is tested and unmapped, then one flush waits until no CPU can touch any of them,
+ * then each is written out and freed. Each folio passes the same tests in the same order as in
+ * the kernel; it only stays locked a little longer.
+ */
+import { assert } from '../../shared/assert.ts';
+import {
+  folioClear,
+  folioRefFreeze,
+  folioSet,
+  folioTest,
+  folioTestClear,
+  folioTryLock,
+  folioUnlock,
+} from './folio.ts';
+import { uncharge } from './memcontrol.ts';
+import type { Mm } from './mm.ts';
+import {
+  PG_ACTIVE,
+  PG_DIRTY,
+  PG_LRU,
+  PG_RECLAIM,
+  PG_REFERENCED,
+  PG_SWAPBACKED,
+  PG_SWAPCACHE,
+  PG_UNEVICTABLE,
+  PG_WORKINGSET,
+  PG_WRITEBACK,
+  VM_EXEC,
+  VM_LOCKED,
+} from './mm_types.ts';
+import { freeUnrefPages } from './page_alloc.ts';
+import { swapWriteout, WRITE_FAILED } from './page_io.ts';
+import {
+  folioMapcount,
+  folioReferenced,
+  REFERENCED_CONTENDED,
+  referencedOut,
+  tryToUnmap,
+  unmapOut,
+} from './rmap.ts';
+import type { ScanControl } from './scan_control.ts';
+import { addToSwap, folioFreeSwap, removeMapping } from './swap_state.ts';
+import { SLOT_NONE, vmSwapFull } from './swapfile.ts';
+import { tlbFlush } from './tlb.ts';
+import { EV } from './vmstat_items.ts';
+
+export const FOLIOREF_RECLAIM = 0;
+export const FOLIOREF_RECLAIM_CLEAN = 1;
+export const FOLIOREF_KEEP = 2;
+export const FOLIOREF_ACTIVATE = 3;
+
+/** What became of a batch (struct reclaim_stat). Private to the thread; cleared per batch. */
+export interface ReclaimStat {
+  nrPageout: number;
+  nrRefKeep: number;
+  nrUnmapFail: number;
+  nrActivate: number;
+  nrContended: number;
+}
+
+/** @returns a record with nothing counted */
+export function reclaimStat(): ReclaimStat {
+  return { nrPageout: 0, nrRefKeep: 0, nrUnmapFail: 0, nrActivate: 0, nrContended: 0 };
+}
+
+/** Pages of one isolated batch: at most SWAP_CLUSTER_MAX. Reused per thread. */
+const unmapped: number[] = [];
+const freed: number[] = [];
+
+/**
+ * Decides by references whether a folio goes, stays or is promoted (folio_check_references).
+ * @returns FOLIOREF_*
+ * @context folio locked and isolated
+ */
+export function folioCheckReferences(
+  m: Mm,
+  pfn: number,
+  sc: ScanControl,
+  stat: ReclaimStat,
+): number {
+  const ptes = folioReferenced(m, pfn, sc.targetMemcg, true);
+  if ((referencedOut.vmFlags & VM_LOCKED) !== 0) return FOLIOREF_ACTIVATE;
+  if (ptes === REFERENCED_CONTENDED) {
+    stat.nrContended++;
+    return FOLIOREF_KEEP;
+  }
+  const wasReferenced = folioTestClear(m, pfn, PG_REFERENCED);
+  if (ptes > 0) {
+    folioSet(m, pfn, PG_REFERENCED);
+    if (wasReferenced || ptes > 1) return FOLIOREF_ACTIVATE;
+    const swapBacked = folioTest(m, pfn, PG_SWAPBACKED);
+    if ((referencedOut.vmFlags & VM_EXEC) !== 0 && !swapBacked) return FOLIOREF_ACTIVATE;
+    return FOLIOREF_KEEP;
+  }
+  if (wasReferenced && !folioTest(m, pfn, PG_SWAPBACKED)) return FOLIOREF_RECLAIM_CLEAN;
+  return FOLIOREF_RECLAIM;
+}
+
+/** Unlocks a folio that goes back to the active list. */
+function activateLocked(m: Mm, pfn: number, stat: ReclaimStat): void {
+  const flags = Atomics.load(m.page.flags, pfn);
+  if ((flags & PG_SWAPCACHE) !== 0 && vmSwapFull(m)) folioFreeSwap(m, pfn);
+  assert((flags & PG_ACTIVE) === 0, 'activating an active folio');
+  folioSet(m, pfn, PG_ACTIVE);
+  stat.nrActivate++;
+  m.task.events[EV.pgactivate] = (m.task.events[EV.pgactivate] as number) + 1;
+  folioUnlock(m, pfn);
+}
+
+/**
+ * Phase 1 for one folio: test, give it a slot, unmap.
+ * @returns true when it is locked, unmapped and in the swap cache: ready for phase 2
+ */
+function tryPrepare(m: Mm, pfn: number, sc: ScanControl, stat: ReclaimStat): boolean {
+  if (!folioTryLock(m, pfn)) return false;
+  const flags = Atomics.load(m.page.flags, pfn);
+  if ((flags & PG_UNEVICTABLE) !== 0) {
+    activateLocked(m, pfn, stat);
+    return false;
+  }
+  if (!sc.mayUnmap && folioMapcount(m, pfn) > 0) {
+    folioUnlock(m, pfn);
+    return false;
+  }
+  if ((flags & PG_WRITEBACK) !== 0) {
+    // In flight already: rotated to the tail when it ends.
+    folioSet(m, pfn, PG_RECLAIM);
+    activateLocked(m, pfn, stat);
+    return false;
+  }
+  switch (folioCheckReferences(m, pfn, sc, stat)) {
+    case FOLIOREF_ACTIVATE:
+      activateLocked(m, pfn, stat);
+      return false;
+    case FOLIOREF_KEEP:
+      stat.nrRefKeep++;
+      folioUnlock(m, pfn);
+      return false;
+    default:
+      break;
+  }
+  if (!folioTest(m, pfn, PG_SWAPCACHE)) {
+    // Its process is gone: phase 2 frees it without a slot.
+    if (folioMapcount(m, pfn) === 0) return true;
+    if (addToSwap(m, pfn) === SLOT_NONE) {
+      activateLocked(m, pfn, stat);
+      return false;
+    }
+  }
+  if (folioMapcount(m, pfn) > 0 && !tryToUnmap(m, pfn, m.page.private[pfn] as number)) {
+    stat.nrUnmapFail++;
+    activateLocked(m, pfn, stat);
+    return false;
+  }
+  return true;
+}
+
+/** Writes a dirty folio out. @returns true when it is locked and clean again */
+function pageout(m: Mm, pfn: number, stat: ReclaimStat): boolean {
+  // Isolation and the cache: anybody else may be about to use it.
+  if (Atomics.load(m.page.refcount, pfn) !== 2) {
+    folioUnlock(m, pfn);
+    return false;
+  }
+  if (folioTestClear(m, pfn, PG_DIRTY)) {
+    folioSet(m, pfn, PG_RECLAIM);
+    const written = swapWriteout(m, pfn);
+    m.task.events[EV.nr_vmscan_write] = (m.task.events[EV.nr_vmscan_write] as number) + 1;
+    if (written === WRITE_FAILED) {
+      activateLocked(m, pfn, stat);
+      return false;
+    }
+    stat.nrPageout++;
+    if (!folioTryLock(m, pfn)) return false;
+    const flags = Atomics.load(m.page.flags, pfn);
+    if ((flags & (PG_DIRTY | PG_WRITEBACK)) !== 0 || (flags & PG_SWAPCACHE) === 0) {
+      folioUnlock(m, pfn);
+      return false;
+    }
+  }
+  return true;
+}
+
+/** Phase 2 for one folio. @returns true when it is gone: count 0, ready for the allocator */
+function tryReclaim(m: Mm, pfn: number, sc: ScanControl, stat: ReclaimStat): boolean {
+  if (folioTest(m, pfn, PG_SWAPCACHE)) {
+    if (folioTest(m, pfn, PG_DIRTY) && !pageout(m, pfn, stat)) return false;
+    if (removeMapping(m, pfn, sc.targetMemcg)) {
+      folioUnlock(m, pfn);
+      return true;
+    }
+  } else if (folioMapcount(m, pfn) === 0 && folioRefFreeze(m, pfn, 1)) {
+    // A fault took it out of the cache and its process is gone: nobody else knows it.
+    folioUnlock(m, pfn);
+    return true;
+  }
+  folioUnlock(m, pfn);
+  return false;
+}
+
+/**
+ * Reclaims what it can of an isolated batch.
+ * @param folios isolated pfns, oldest first; on return its first `kept` entries are to be put back,
+ *   in order
+ * @returns pages reclaimed
+ * @context no lock held; folio locks, ptl and swap locks taken and dropped; may wait for a
+ *   shootdown
+ */
+export function shrinkFolioList(
+  m: Mm,
+  folios: number[],
+  sc: ScanControl,
+  stat: ReclaimStat,
+): number {
+  let ready = 0;
+  let kept = 0;
+  const total = folios.length;
+  unmapOut.cpuMask = 0;
+  for (let i = 0; i < total; i++) {
+    const pfn = folios[i] as number;
+    if (tryPrepare(m, pfn, sc, stat)) unmapped[ready++] = i;
+  }
+  if (ready > 0) tlbFlush(m, unmapOut.cpuMask);
+  let reclaimed = 0;
+  for (let i = 0, at = 0; i < total; i++) {
+    const pfn = folios[i] as number;
+    const prepared = at < ready && unmapped[at] === i;
+    if (prepared) at++;
+    if (prepared && tryReclaim(m, pfn, sc, stat)) freed[reclaimed++] = pfn;
+    else folios[kept++] = pfn;
+  }
+  folios.length = kept;
+  sc.nrScanned += total;
+  freeReclaimed(m, reclaimed);
+  return reclaimed;
+}
+
+/** Uncharges and frees the pages in `freed`. */
+function freeReclaimed(m: Mm, count: number): void {
+  for (let i = 0, run = 0; i < count; i++) {
+    const pfn = freed[i] as number;
+    assert(!folioTest(m, pfn, PG_LRU), 'reclaimed folio is on a list');
+    folioClear(m, pfn, PG_ACTIVE | PG_REFERENCED | PG_WORKINGSET | PG_RECLAIM);
+    run++;
+    const memcg = m.page.memcg[pfn] as number;
+    if (i + 1 === count || m.page.memcg[freed[i + 1] as number] !== memcg) {
+      uncharge(m, memcg, run);
+      run = 0;
+    }
+  }
+  freeUnrefPages(m, freed, count);
+}
+
+/** Counters of one scan of the inactive list. */
+export function countScan(
+  m: Mm,
+  sc: ScanControl,
+  file: boolean,
+  scanned: number,
+  reclaimed: number,
+): void {
+  const { events } = m.task;
+  const direct = sc.role === 'direct' ? 1 : 0;
+  const memcg = sc.targetMemcg !== 0;
+  const scan = memcg
+    ? direct
+      ? EV.memcg_pgscan_direct
+      : EV.memcg_pgscan_kswapd
+    : EV.pgscan_kswapd + direct;
+  const steal = memcg
+    ? direct
+      ? EV.memcg_pgsteal_direct
+      : EV.memcg_pgsteal_kswapd
+    : EV.pgsteal_kswapd + direct;
+  const fileCell = file ? 1 : 0;
+  events[scan] = (events[scan] as number) + scanned;
+  events[steal] = (events[steal] as number) + reclaimed;
+  events[EV.pgscan_anon + fileCell] = (events[EV.pgscan_anon + fileCell] as number) + scanned;
+  events[EV.pgsteal_anon + fileCell] = (events[EV.pgsteal_anon + fileCell] as number) + reclaimed;
+}
+
+/** NR_ISOLATED_ANON or _FILE of a node. */
+export function modIsolated(m: Mm, nid: number, file: boolean, pages: number): void {
+  Atomics.add(file ? m.node.isolatedFile : m.node.isolatedAnon, nid, pages);
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * kswapd's work: bringing a node back to its high watermarks (mm/vmscan.c, balance_pgdat), waking
+ * it, and when it may sleep. The thread itself is kthreads/kswapd.ts.
+ */
+import { WAIT_QUEUE_WORDS, WAKE_ALL, wakeUp } from '../../shared/wait_queue.ts';
+import { DEF_PRIORITY, SWAP_CLUSTER_MAX } from './limits.ts';
+import { lruvecRow } from './lruvec.ts';
+import type { Mm } from './mm.ts';
+import { LRU_ACTIVE_ANON, LRU_INACTIVE_ANON } from './mm_types.ts';
+import { scanControl } from './scan_control.ts';
+import { nrSwapPages } from './swapfile.ts';
+import { allowDirectReclaim, nodeHopeless } from './throttle.ts';
+import { inactiveIsLow, shrinkNode } from './vmscan.ts';
+import { shrinkActiveList } from './vmscan_lists.ts';
+import { EV } from './vmstat_items.ts';
+import { WMARK_HIGH, wmarkPages, zoneWatermarkOk } from './watermark.ts';
+import { snapshotRefaults } from './workingset.ts';
+
+/** Does some zone of the node pass its high watermark? */
+export function pgdatBalanced(m: Mm, nid: number, order: number): boolean {
+  for (let zone = 0; zone < m.sizes.nrZones; zone++) {
+    if (m.zone.nid[zone] !== nid) continue;
+    if (zoneWatermarkOk(m, zone, order, wmarkPages(m, zone, WMARK_HIGH), 0)) return true;
+  }
+  return false;
+}
+
+/** Lets direct reclaimers go that wait for the reserve to fill up. */
+export function wakePfmemallocWaiters(m: Mm, nid: number): void {
+  wakeUp(m.pfmemallocWait, nid * WAIT_QUEUE_WORDS, WAKE_ALL);
+}
+
+/**
+ * Asks kswapd of every node of a zonelist to run.
+ * @context any thread; may be under mmap_lock; takes no lock
+ */
+export function wakeAllKswapds(m: Mm, zones: readonly number[], order: number): void {
+  let last = -1;
+  for (let i = 0; i < zones.length; i++) {
+    const zone = zones[i] as number;
+    const nid = m.zone.nid[zone] as number;
+    if (nid === last) continue;
+    last = nid;
+    wakeupKswapd(m, nid, zone, order);
+  }
+}
+
+/**
+ * Asks a node's kswapd for free blocks of `order`, unless the node is balanced or hopeless.
+ * @context any thread; takes no lock
+ */
+export function wakeupKswapd(m: Mm, nid: number, zone: number, order: number): void {
+  if (nodeHopeless(m, nid) || pgdatBalanced(m, nid, order)) return;
+  // PAIRS(kswapd-wake): the request is stored before the queue is looked at.
+  if (Atomics.load(m.node.kswapdOrder, nid) < order) Atomics.store(m.node.kswapdOrder, nid, order);
+  if (Atomics.load(m.node.kswapdZone, nid) < zone + 1)
+    Atomics.store(m.node.kswapdZone, nid, zone + 1);
+  wakeUp(m.kswapdWait, nid * WAIT_QUEUE_WORDS, WAKE_ALL);
+}
+
+/** Keeps the anonymous lists' balance although nothing was evicted (kswapd_age_node). */
+function ageNode(m: Mm, nid: number): void {
+  if (nrSwapPages(m) === 0) return;
+  const sc = scanControl('kswapd', 0, m.config.swappiness);
+  for (let memcg = 0; memcg < m.sizes.nrMemcgs; memcg++) {
+    const lruvec = lruvecRow(m, memcg, nid);
+    if (inactiveIsLow(m, lruvec, LRU_INACTIVE_ANON)) {
+      shrinkActiveList(m, SWAP_CLUSTER_MAX, lruvec, sc, LRU_ACTIVE_ANON);
+    }
+  }
+}
+
+/** Pages that one pass of kswapd aims for: the sum of the zones' high watermarks. */
+function passTarget(m: Mm, nid: number): number {
+  let target = 0;
+  for (let zone = 0; zone < m.sizes.nrZones; zone++) {
+    if (m.zone.nid[zone] !== nid) continue;
+    target += Math.max(wmarkPages(m, zone, WMARK_HIGH), SWAP_CLUSTER_MAX);
+  }
+  return target;
+}
+
+/**
+ * Reclaims until the node is balanced, or nothing helps.
+ * @param shouldStop asked between passes: stop, freeze
+ * @returns pages reclaimed
+ * @context kswapd of the node
+ */
+export function balancePgdat(m: Mm, nid: number, order: number, shouldStop: () => boolean): number {
+  const { events } = m.task;
+  events[EV.pageoutrun] = (events[EV.pageoutrun] as number) + 1;
+  const sc = scanControl('kswapd', 0, m.config.swappiness);
+  sc.order = order;
+  let total = 0;
+  sc.priority = DEF_PRIORITY;
+  while (sc.priority >= 1) {
+    if (pgdatBalanced(m, nid, order)) break;
+    ageNode(m, nid);
+    sc.nrReclaimed = 0;
+    sc.nrScanned = 0;
+    sc.nrToReclaim = passTarget(m, nid);
+    shrinkNode(m, nid, sc);
+    total += sc.nrReclaimed;
+    const enough = Math.max(sc.nrScanned, sc.nrReclaimed) >= sc.nrToReclaim;
+    if (allowDirectReclaim(m, nid)) wakePfmemallocWaiters(m, nid);
+    if (shouldStop()) break;
+    if (!enough || sc.nrReclaimed === 0) sc.priority--;
+  }
+  snapshotRefaults(m, 0, nid);
+  if (total === 0 && !pgdatBalanced(m, nid, order)) Atomics.add(m.node.kswapdFailures, nid, 1);
+  return total;
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Shadows and refaults (mm/workingset.c).
+ *
+ * `nonresidentAge` of an lruvec counts evictions and activations. An evicted page leaves its age in
+ * the swap slot; at refault, the difference (the refault distance) is how many pages the inactive
+ * list would have had to be longer to keep it. If the active pages that it competes with are at
+ * least that many, it is activated, and shakes the list's balance.
+ *
+ * Ages are 32-bit and wrap; distances are taken modulo 2^32.
+ */
+import { folioLruvec, folioNid, folioSet } from './folio.ts';
+import { hierarchyLruSize, lruNoteCost, lruvecRow, parentLruvec } from './lruvec.ts';
+import { memcgSwapPages } from './memcontrol.ts';
+import type { Mm } from './mm.ts';
+import {
+  LRU_ACTIVE_ANON,
+  LRU_ACTIVE_FILE,
+  LRU_INACTIVE_ANON,
+  LRU_INACTIVE_FILE,
+  PG_ACTIVE,
+  PG_WORKINGSET,
+} from './mm_types.ts';
+import { EV } from './vmstat_items.ts';
+
+/** shadowTag: valid bit, workingset bit, node 8 bits, memcg 16 bits. 0 is no shadow. */
+const SHADOW_VALID = 1;
+const SHADOW_WORKINGSET = 2;
+const SHADOW_NID_SHIFT = 8;
+const SHADOW_MEMCG_SHIFT = 16;
+
+/** Ages an lruvec and its ancestors by one page (workingset_age_nonresident). */
+export function workingsetAgeNonresident(m: Mm, lruvec: number): void {
+  for (let row = lruvec; row >= 0; row = parentLruvec(m, row)) {
+    Atomics.add(m.lruvec.nonresidentAge, row, 1);
+  }
+}
+
+/**
+ * The shadow of a page that is being evicted.
+ * @param targetMemcg group at whose limit reclaim runs; the root for global reclaim
+ * @returns the tag; the age is left in `shadowAgeOut`
+ * @context the folio is frozen, so its flags do not change
+ */
+export function workingsetEviction(m: Mm, pfn: number, targetMemcg: number): number {
+  const nid = folioNid(m, pfn);
+  const lruvec = lruvecRow(m, targetMemcg, nid);
+  shadowAgeOut.age = Atomics.load(m.lruvec.nonresidentAge, lruvec);
+  workingsetAgeNonresident(m, lruvec);
+  const workingset = (Atomics.load(m.page.flags, pfn) & PG_WORKINGSET) !== 0;
+  return (
+    SHADOW_VALID |
+    (workingset ? SHADOW_WORKINGSET : 0) |
+    (nid << SHADOW_NID_SHIFT) |
+    (targetMemcg << SHADOW_MEMCG_SHIFT)
+  );
+}
+
+/** Second result of `workingsetEviction`: private to the thread. */
+export const shadowAgeOut = { age: 0 };
+
+/**
+ * Decides whether a page that comes back belongs to the working set (workingset_refault).
+ * @param tag shadow tag found in the slot; 0 for none @param age shadow age
+ * @context the folio is locked by the faulting thread and not on a list yet
+ */
+export function workingsetRefault(
+  m: Mm,
+  pfn: number,
+  tag: number,
+  age: number,
+  file: boolean,
+): void {
+  if ((tag & SHADOW_VALID) === 0) return;
+  const { events } = m.task;
+  const lruvec = folioLruvec(m, pfn);
+  const fileCell = file ? 1 : 0;
+  const refault = EV.workingset_refault_anon + fileCell;
+  events[refault] = (events[refault] as number) + 1;
+
+  const nid = (tag >>> SHADOW_NID_SHIFT) & 0xff;
+  const evictionLruvec = lruvecRow(m, tag >>> SHADOW_MEMCG_SHIFT, nid);
+  const distance = (Atomics.load(m.lruvec.nonresidentAge, evictionLruvec) - age) >>> 0;
+  if (distance > workingsetSize(m, evictionLruvec, file)) return;
+
+  folioSet(m, pfn, PG_ACTIVE);
+  workingsetAgeNonresident(m, lruvec);
+  const activated = file ? m.lruvec.activateFile : m.lruvec.activateAnon;
+  for (let row = lruvec; row >= 0; row = parentLruvec(m, row)) Atomics.add(activated, row, 1);
+  const activate = EV.workingset_activate_anon + fileCell;
+  events[activate] = (events[activate] as number) + 1;
+  if ((tag & SHADOW_WORKINGSET) !== 0) {
+    folioSet(m, pfn, PG_WORKINGSET);
+    lruNoteCost(m, lruvec, file, 1, 0);
+    const restore = EV.workingset_restore_anon + fileCell;
+    events[restore] = (events[restore] as number) + 1;
+  }
+}
+
+/** Pages that a refaulting page competes with. */
+function workingsetSize(m: Mm, lruvec: number, file: boolean): number {
+  let pages = hierarchyLruSize(m, lruvec, LRU_ACTIVE_FILE);
+  if (!file) pages += hierarchyLruSize(m, lruvec, LRU_INACTIVE_FILE);
+  if (memcgSwapPages(m) > 0) {
+    pages += hierarchyLruSize(m, lruvec, LRU_ACTIVE_ANON);
+    if (file) pages += hierarchyLruSize(m, lruvec, LRU_INACTIVE_ANON);
+  }
+  return pages;
+}
+
+/** Remembers the activation counts at the end of a reclaim (snapshot_refaults). */
+export function snapshotRefaults(m: Mm, memcg: number, nid: number): void {
+  const lruvec = lruvecRow(m, memcg, nid);
+  Atomics.store(m.lruvec.refaultsAnon, lruvec, Atomics.load(m.lruvec.activateAnon, lruvec));
+  Atomics.store(m.lruvec.refaultsFile, lruvec, Atomics.load(m.lruvec.activateFile, lruvec));
+}
+
+/** For tests: the group that a shadow names. */
+export function shadowMemcg(tag: number): number {
+  return tag >>> SHADOW_MEMCG_SHIFT;
+}

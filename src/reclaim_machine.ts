@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * A machine that reclaims memory: what the library calls `Machine`.
+ *
+ *   boot      -> up      all threads exist; kthreads run, programs wait
+ *   run       -> ended   programs have ended; the last still hold their memory, to be looked at
+ *   shutdown  -> gone    they have given it back, every daemon has drained, no worker is left
+ */
+import type { PanicRecord } from '../kthreads/panic.ts';
+import { type MachineConfig, type ResolvedMachine, resolveMachine } from './config.ts';
+import { UsageError } from './errors.ts';
+import { Machine, type MachineOptions, type MachineState, type RunResult } from './machine.ts';
+import { createMm, type Mm } from './mm/mm.ts';
+import { mmInit } from './mm/mm_init.ts';
+import { procFiles } from './mm/proc_files.ts';
+import { vmstatItems } from './mm/proc_vmstat.ts';
+import type { ThreadInfo } from './thread_info.ts';
+import type { ProcessSpec } from './workload/workload.ts';
+
+/** What `Machine.boot` takes. */
+export interface BootConfig extends MachineConfig {
+  /** Programs, each in its own address space; every CPU runs one. At least one. */
+  readonly processes: readonly ProcessSpec[];
+}
+
+/**
+ * Makes the tables of a machine, with no thread in it yet.
+ * @throws UsageError when the host has no room for them
+ */
+export function createMachineTables(resolved: ResolvedMachine): Mm {
+  let mm: Mm;
+  try {
+    mm = createMm(resolved.mm);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new UsageError(
+      `memory: the host has no room for it (${error.message}); give less memory`,
+    );
+  }
+  mmInit(mm);
+  return mm;
+}
+
+export class ReclaimMachine {
+  /** The engine's tables: read only, and without locks. */
+  readonly mm: Mm;
+  readonly resolved: ResolvedMachine;
+  readonly #machine: Machine<Mm>;
+
+  private constructor(resolved: ResolvedMachine, machine: Machine<Mm>) {
+    this.mm = machine.mm;
+    this.resolved = resolved;
+    this.#machine = machine;
+  }
+
+  /**
+   * Boots a machine.
+   * @throws UsageError for a configuration that cannot be; MachineBootError when a thread did not
+   * come up, such as one whose program could not be loaded; the signal's reason when it was
+   * aborted. No worker is left then
+   */
+  static async boot(config: BootConfig, options: MachineOptions = {}): Promise<ReclaimMachine> {
+    const { processes, ...rest } = config;
+    const resolved = resolveMachine(rest, processes);
+    return ReclaimMachine.bootTables(createMachineTables(resolved), resolved, options);
+  }
+
+  /** Boots a machine whose tables exist already. @throws as `boot` */
+  static async bootTables(
+    mm: Mm,
+    resolved: ResolvedMachine,
+    options: MachineOptions = {},
+  ): Promise<ReclaimMachine> {
+    return new ReclaimMachine(resolved, await Machine.bootMm(mm, options));
+  }
+
+  /**
+   * Runs the programs to their end. The last to end keep their memory until `shutdown`.
+   * @throws MachinePanicError when the machine panicked or hung; no worker is left then
+   */
+  run(): Promise<RunResult> {
+    return this.#machine.run();
+  }
+
+  /**
+   * Calls `look` while nothing moves: programs have ended, kthreads are at their safe points.
+   * @returns false, without having called it, when the machine panicked meanwhile
+   * @context after `run`, before `shutdown`
+   */
+  async atRest(look: () => void): Promise<boolean> {
+    if (!(await this.#machine.freeze())) return false;
+    try {
+      look();
+    } finally {
+      this.#machine.thaw();
+    }
+    return true;
+  }
+
+  /** Asks the programs to stop where they are; `run` resolves when they have. */
+  interrupt(): void {
+    this.#machine.interrupt();
+  }
+
+  /** Stops everything, drained. May be called at any time, any number of times. */
+  shutdown(): Promise<MachineState> {
+    return this.#machine.shutdown();
+  }
+
+  get panic(): PanicRecord | null {
+    return this.#machine.panic;
+  }
+
+  threads(): ThreadInfo[] {
+    return this.#machine.threads();
+  }
+
+  /** Everything in /proc/vmstat. Exact when the machine rests. */
+  vmstat(): Record<string, number> {
+    return vmstatItems(this.mm);
+  }
+
+  /** Paths of /proc and /sys that the machine has. */
+  files(): string[] {
+    return Object.keys(procFiles(this.mm));
+  }
+
+  /** The text of one of `files()`. @throws UsageError when there is no such file */
+  readFile(path: string): string {
+    const text = procFiles(this.mm)[path];
+    if (text === undefined) throw new UsageError(`${path}: no such file in this machine`);
+    return text;
+  }
+
+  /**
+   * Ends one thread's worker as a crash would: fault injection. @returns false if it is not there
+   */
+  terminateThread(comm: string): boolean {
+    return this.#machine.terminateThread(comm);
+  }
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * `kreclaim reproduce reference`: our refaults and pages scanned per page reclaimed beside a real
+ * kernel's, on the same trace at the same limit.
+ *
+ * The reference's method: one CPU, a group with a limit, anonymous memory, classic LRU, swap to
+ * zram without readahead, the node so large that only the limit matters. The reference's group also
+ * held a few pages of the kernel's own (page tables, kernel objects), so that many less are given
+ * to the program here.
+ */
+
+import { CPU_MISMATCHES } from '../../kthreads/cpu.ts';
+import { Machine } from '../machine.ts';
+import { checkQuiescent } from '../mm/check.ts';
+import type { MmConfig } from '../mm/config.ts';
+import type { Mm } from '../mm/mm.ts';
+import { vmEvents } from '../mm/vmstat.ts';
+import type { ReferenceKernel, ReferenceRow } from '../workload/reference.ts';
+import type { Trace } from '../workload/trace.ts';
+import { type OfflinePolicy, offlineRefaults } from './offline_policies.ts';
+
+/** Pages of the limit that the reference's kernel used itself: its rows record 1 to 5. */
+export const KERNEL_PAGES = 2;
+/** A row holds within this part of the nearer kernel's refaults, or within so many faults. */
+export const REFAULTS_WITHIN = 0.05;
+export const REFAULTS_WITHIN_FAULTS = 50;
+/** And within this part of that kernel's pages scanned per page reclaimed. */
+export const SCAN_WITHIN = 0.15;
+
+export interface ReproduceRow {
+  readonly trace: string;
+  readonly mode: 'anon';
+  readonly frac: number;
+  readonly limitPages: number;
+  readonly refaults: number;
+  readonly scanPerSteal: number | null;
+  readonly activate: number;
+  readonly deactivate: number;
+  /** Classic kernels of the reference. */
+  readonly kernel: readonly ReferenceKernel[];
+  readonly lru: number;
+  readonly clock: number;
+  readonly min: number;
+  /** Our distance from the nearer kernel, as a part of its figure. */
+  readonly refaultsOff: number;
+  readonly scanOff: number | null;
+  readonly within: boolean;
+  readonly mismatches: number;
+  readonly violations: readonly string[];
+}
+
+/** The machine of the reference's method for one trace. @param limitPages the group's limit */
+export function referenceConfig(trace: Trace, limitPages: number): MmConfig {
+  const pages = trace.pages.length;
+  const module = new URL('../workload/replay_program.js', import.meta.url).href;
+  return {
+    nodes: [{ zonePages: [Math.max(2 * pages, 512)] }],
+    cpus: 1,
+    memcgs: [
+      { name: '', parent: 0, maxPages: null },
+      { name: 'programs', parent: 0, maxPages: limitPages - KERNEL_PAGES },
+    ],
+    processes: [
+      {
+        comm: trace.name,
+        memcg: 1,
+        cpus: [0],
+        program: { module, export: 'replay' },
+        args: { events: trace.events, regions: trace.regions },
+        vmas: trace.vmas,
+      },
+    ],
+    contents: true,
+    swap: 'zram',
+    swapPages: 2 * pages,
+    swappiness: 60,
+    pageCluster: 3,
+    swapSynchronous: true,
+    minFreeKbytes: null,
+    watermarkScaleFactor: 10,
+    tlbEntries: 0,
+    tlbFlushEvents: 0,
+    accessKernel: 'wasm',
+    regionsMax: trace.regions.length,
+    pageTables: trace.pageTables + 1,
+    vmasMax: trace.vmas.length,
+    lockStat: false,
+    lockdep: false,
+    hungTaskMs: 30_000,
+    seed: 1,
+  };
+}
+
+/** The kernel whose refaults are nearest to ours. */
+function nearest(kernels: readonly ReferenceKernel[], refaults: number): ReferenceKernel {
+  const off = (kernel: ReferenceKernel): number => Math.abs(kernel.refaults.median - refaults);
+  return kernels.reduce((best, kernel) => (off(kernel) < off(best) ? kernel : best));
+}
+
+/** Sets what a machine did beside the reference's row. @context programs ended, machine at rest */
+function judge(m: Mm, trace: Trace, row: ReferenceRow): ReproduceRow {
+  const events = vmEvents(m);
+  const kernels = row.kernels.filter((kernel) => kernel.policy === 'classic');
+  const refaults = events.pgmajfault;
+  const scanPerSteal = events.pgsteal_anon === 0 ? null : events.pgscan_anon / events.pgsteal_anon;
+  const near = nearest(kernels, refaults);
+  const faultsOff = refaults - near.refaults.median;
+  const refaultsOff = near.refaults.median === 0 ? 0 : faultsOff / near.refaults.median;
+  const scanOff =
+    scanPerSteal === null || near.scanPerSteal === null
+      ? null
+      : (scanPerSteal - near.scanPerSteal) / near.scanPerSteal;
+  const refaultsOk =
+    Math.abs(refaultsOff) <= REFAULTS_WITHIN || Math.abs(faultsOff) <= REFAULTS_WITHIN_FAULTS;
+  const exact = (policy: OfflinePolicy): number =>
+    row.offline?.[policy] ?? offlineRefaults(trace, row.limitPages, policy);
+  return {
+    trace: row.trace,
+    mode: 'anon',
+    frac: row.frac,
+    limitPages: row.limitPages,
+    refaults,
+    scanPerSteal,
+    activate: events.pgactivate,
+    deactivate: events.pgdeactivate,
+    kernel: kernels,
+    lru: exact('lru'),
+    clock: exact('clock'),
+    min: exact('min'),
+    refaultsOff,
+    scanOff,
+    within: refaultsOk && (scanOff === null || Math.abs(scanOff) <= SCAN_WITHIN),
+    mismatches: m.cpuState[CPU_MISMATCHES] as number,
+    violations: checkQuiescent(m).violations,
+  };
+}
+
+/**
+ * Runs one cell of the table on a machine of its own.
+ * @param signal ends the run early: the promise then rejects
+ * @context main thread
+ */
+export async function reproduceRow(
+  trace: Trace,
+  row: ReferenceRow,
+  signal?: AbortSignal,
+): Promise<ReproduceRow> {
+  const config = referenceConfig(trace, row.limitPages);
+  const machine = await Machine.boot(config, signal === undefined ? {} : { signal });
+  try {
+    await machine.run();
+    signal?.throwIfAborted();
+    return judge(machine.mm, trace, row);
+  } finally {
+    await machine.shutdown();
+  }
+}
+
+const percent = (part: number): string => `${part >= 0 ? '+' : ''}${(100 * part).toFixed(1)} %`;
+const ratio = (value: number | null): string => (value === null ? '-' : value.toFixed(2));
+
+/** The table, one line a row, aligned. */
+export function formatReproduce(rows: readonly ReproduceRow[]): string {
+  const head = [
+    'trace',
+    'limit',
+    'pages',
+    'MIN',
+    'LRU',
+    'CLOCK',
+    'kernels',
+    'kreclaim',
+    'off',
+    'scan/steal',
+    'kernels',
+    'off',
+    'holds',
+  ];
+  const table = rows.map((row) => [
+    row.trace,
+    String(row.frac),
+    String(row.limitPages),
+    String(row.min),
+    String(row.lru),
+    String(row.clock),
+    row.kernel.map((kernel) => kernel.refaults.median).join(' / '),
+    String(row.refaults),
+    percent(row.refaultsOff),
+    ratio(row.scanPerSteal),
+    row.kernel.map((kernel) => ratio(kernel.scanPerSteal)).join(' / '),
+    row.scanOff === null ? '-' : percent(row.scanOff),
+    row.within ? 'yes' : 'NO',
+  ]);
+  const widths = head.map((title, i) =>
+    Math.max(title.length, ...table.map((cells) => (cells[i] as string).length)),
+  );
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, i) =>
+        i === 0 ? cell.padEnd(widths[i] as number) : cell.padStart(widths[i] as number),
+      )
+      .join('  ');
+  return [line(head), ...table.map(line)].join('\n');
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * The run report: one object that says what was run, on what, and how it went (`kreclaim.run/1`).
+ * Figures that are not known are null. Times are milliseconds where the name ends in Ms,
+ * nanoseconds where it has Ns; memory is in pages of 4 KiB unless the name says bytes.
+ */
+import type { PanicRecord } from '../../kthreads/panic.ts';
+import type { FullConfig } from '../config_schema.ts';
+import type { ThreadInfo } from '../thread_info.ts';
+
+export const RUN_SCHEMA = 'kreclaim.run/1';
+
+export interface ZoneReport {
+  readonly name: string;
+  readonly managed: number;
+  readonly free: number;
+  readonly min: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+export interface NodeReport {
+  readonly nid: number;
+  readonly zones: readonly ZoneReport[];
+  /** Pages of each LRU list, by the kernel's name. */
+  readonly lists: Readonly<Record<string, number>>;
+}
+
+export interface MemcgReport {
+  /** Empty for the root. */
+  readonly name: string;
+  readonly path: string;
+  /** Limit, null for none. */
+  readonly max: number | null;
+  readonly current: number;
+  readonly peak: number;
+  readonly swap: number;
+  readonly events: Readonly<Record<string, number>>;
+  /** memory.stat: sizes in bytes, events as counted. */
+  readonly stat: Readonly<Record<string, number>>;
+}
+
+/** How a program ended. */
+export type ProcessStatus = 'done' | 'killed' | 'fault' | 'stopped' | 'not run' | 'unknown';
+
+export interface ProcessReport {
+  readonly pid: number;
+  readonly comm: string;
+  /** The first of its CPUs. */
+  readonly cpu: number;
+  readonly cpus: readonly number[];
+  readonly memcg: string;
+  readonly status: ProcessStatus;
+  /** What the program returned on its first CPU. */
+  readonly result: number | null;
+  /** Accesses made. */
+  readonly events: number;
+  readonly faults: number;
+  readonly majorFaults: number;
+  readonly oomKilled: boolean;
+  readonly rss: number;
+  readonly swapped: number;
+  readonly pageTables: number;
+}
+
+export interface TraceReport {
+  readonly name: string;
+  readonly format: string;
+  readonly events: number;
+  readonly reads: number;
+  readonly writes: number;
+  readonly ifetches: number;
+  /** Footprint. */
+  readonly pages: number;
+}
+
+export interface LockReport {
+  readonly class: string;
+  readonly acquisitions: number;
+  readonly contentions: number;
+  readonly waitNsTotal: number;
+  readonly waitNsMax: number;
+  readonly holdSamples: number;
+  readonly holdNsTotal: number;
+  readonly holdNsMax: number;
+}
+
+export interface LatencyReport {
+  readonly count: number;
+  readonly p50: number | null;
+  readonly p90: number | null;
+  readonly p99: number | null;
+  readonly p999: number | null;
+  readonly max: number | null;
+}
+
+export interface IntegrityReport {
+  readonly pagesVerified: number;
+  readonly mismatches: number;
+  /** Null where the walkers did not run: the machine panicked. */
+  readonly invariantsChecked: number | null;
+  readonly violations: number | null;
+  /** The first mismatches and violations, a line each. */
+  readonly details: readonly string[];
+}
+
+/** One counter over time. `time_ms` has the instants. */
+export interface SeriesReport {
+  readonly name: string;
+  readonly periodMs: number;
+  readonly values: readonly number[];
+}
+
+export interface RunReport {
+  readonly schema: typeof RUN_SCHEMA;
+  readonly version: string;
+  readonly mode: 'parallel';
+  readonly seed: number;
+  /** Resolved: given back as a configuration it makes the same machine. */
+  readonly config: FullConfig;
+  /** Node.js, and the host that it ran on. */
+  readonly node: string;
+  readonly cpus: { readonly count: number; readonly model: string };
+  readonly wallMs: number;
+  readonly footprintPages: number;
+  /** Metadata, in bytes. */
+  readonly arenaBytes: number;
+  readonly vmstat: Readonly<Record<string, number>>;
+  /** Counters that are not the kernel's. */
+  readonly counters: Readonly<Record<string, number>>;
+  readonly nodes: readonly NodeReport[];
+  readonly memcgs: readonly MemcgReport[];
+  readonly processes: readonly ProcessReport[];
+  readonly traces: readonly TraceReport[];
+  readonly threads: readonly ThreadInfo[];
+  readonly lockStat: readonly LockReport[];
+  /** Path to text: /proc and /sys as the programs left them. */
+  readonly proc: Readonly<Record<string, string>>;
+  readonly oomReports: readonly string[];
+  readonly interrupted: boolean;
+  readonly panic: PanicRecord | null;
+  readonly latencyNs: {
+    readonly fault: LatencyReport;
+    readonly majorFault: LatencyReport;
+    readonly allocStall: LatencyReport;
+  };
+  readonly integrity: IntegrityReport;
+  readonly series: readonly SeriesReport[];
+}
+
+/** @returns the exit code that the report calls for: 0, 1, 3 or 130 */
+export function reportExitCode(report: RunReport): number {
+  if (report.panic !== null) return 3;
+  const { mismatches, violations } = report.integrity;
+  if (mismatches > 0 || (violations ?? 0) > 0) return 1;
+  return report.interrupted ? 130 : 0;
+}

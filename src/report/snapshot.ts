@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * What a machine's tables say at one instant, as parts of a report. Reads only, takes no lock:
+ * exact when the machine rests, and as good as can be had after a panic.
+ */
+import {
+  CPU_ENDED,
+  CPU_MISMATCHES,
+  CPU_PAGES_VERIFIED,
+  CPU_RESULT,
+  CPU_STATUS,
+} from '../../kthreads/cpu.ts';
+import { HistogramMerge } from '../../shared/histogram.ts';
+import { THREADS_MAX } from '../../shared/limits.ts';
+import { lockStatRows } from '../../shared/lock_report.ts';
+import { LINE_WORDS } from '../../shared/types.ts';
+import {
+  CPU_NOTE_BYTES,
+  HIST_ALLOC_STALL,
+  HIST_FAULT,
+  HIST_MAJOR_FAULT,
+  type Mm,
+  NR_HISTOGRAMS,
+} from '../mm/mm.ts';
+import { MMF_OOM_VICTIM } from '../mm/mm_types.ts';
+import { oomReports } from '../mm/oom_kill.ts';
+import { procFiles } from '../mm/proc_files.ts';
+import { memcgEvents, memcgPath, memcgStat } from '../mm/proc_memcg.ts';
+import { ownItems, vmstatItems } from '../mm/proc_vmstat.ts';
+import { nodeLists, zoneName } from '../mm/proc_zoneinfo.ts';
+import { RUN_DONE, RUN_KILLED, RUN_SIGSEGV, RUN_STOPPED } from '../mm/user.ts';
+import type {
+  LatencyReport,
+  LockReport,
+  MemcgReport,
+  NodeReport,
+  ProcessReport,
+  ProcessStatus,
+  RunReport,
+} from './run_report.ts';
+
+/** The parts of a report that come from the tables. */
+export type Snapshot = Pick<
+  RunReport,
+  | 'vmstat'
+  | 'counters'
+  | 'nodes'
+  | 'memcgs'
+  | 'processes'
+  | 'lockStat'
+  | 'proc'
+  | 'oomReports'
+  | 'latencyNs'
+> & { readonly pagesVerified: number; readonly mismatches: number; readonly notes: string[] };
+
+function nodeReports(m: Mm): NodeReport[] {
+  const nodes = m.config.nodes.map((_, nid) => ({
+    nid,
+    zones: [] as NodeReport['zones'][number][],
+    lists: nodeLists(m, nid),
+  }));
+  const { zone } = m;
+  for (let z = 0; z < m.sizes.nrZones; z++) {
+    nodes[zone.nid[z] as number]?.zones.push({
+      name: zoneName(m, z),
+      managed: zone.managed[z] as number,
+      free: Atomics.load(zone.nrFree, z),
+      min: zone.wmarkMin[z] as number,
+      low: zone.wmarkLow[z] as number,
+      high: zone.wmarkHigh[z] as number,
+    });
+  }
+  return nodes;
+}
+
+function memcgReports(m: Mm): MemcgReport[] {
+  return m.config.memcgs.map(({ name }, memcg) => {
+    const max = Atomics.load(m.memcg.max, memcg);
+    return {
+      name,
+      path: memcgPath(m, memcg),
+      max: max < 0 ? null : max,
+      current: Atomics.load(m.memcg.usage, memcg),
+      peak: Atomics.load(m.memcg.peak, memcg),
+      swap: Atomics.load(m.memcg.swap, memcg),
+      events: memcgEvents(m, memcg),
+      stat: memcgStat(m, memcg),
+    };
+  });
+}
+
+const STATUS: Readonly<Record<number, ProcessStatus>> = {
+  [RUN_DONE]: 'done',
+  [RUN_KILLED]: 'killed',
+  [RUN_SIGSEGV]: 'fault',
+  [RUN_STOPPED]: 'stopped',
+};
+
+/** The worst of how the CPUs of a process ended. */
+function processStatus(m: Mm, cpus: readonly number[]): ProcessStatus {
+  const statuses = cpus.map((cpu): ProcessStatus => {
+    const row = cpu * LINE_WORDS;
+    const stage = Atomics.load(m.cpuState, row + CPU_STATUS);
+    if (stage === 0) return 'not run';
+    if (stage !== CPU_ENDED) return 'unknown';
+    return STATUS[Atomics.load(m.cpuState, row + CPU_RESULT)] ?? 'done';
+  });
+  const worst: ProcessStatus[] = ['unknown', 'fault', 'killed', 'stopped', 'not run'];
+  return worst.find((status) => statuses.includes(status)) ?? 'done';
+}
+
+function processReports(m: Mm): ProcessReport[] {
+  return m.config.processes.map(({ comm, cpus, memcg }, index) => {
+    const mm = index + 1;
+    const first = cpus[0] as number;
+    const events = cpus.map((cpu) => m.cpuEvents[cpu * LINE_WORDS] as number);
+    const row = first * LINE_WORDS;
+    const ended = Atomics.load(m.cpuState, row + CPU_STATUS) === CPU_ENDED;
+    return {
+      pid: mm,
+      comm,
+      cpu: first,
+      cpus,
+      memcg: m.config.memcgs[memcg]?.name ?? '',
+      status: processStatus(m, cpus),
+      result: ended ? Atomics.load(m.cpuState, row + CPU_RESULT) : null,
+      events: events.reduce((a, b) => a + b, 0),
+      faults: Atomics.load(m.mm.faults, mm),
+      majorFaults: Atomics.load(m.mm.majorFaults, mm),
+      oomKilled: (Atomics.load(m.mm.flags, mm) & MMF_OOM_VICTIM) !== 0,
+      rss: Atomics.load(m.mm.rssAnon, mm),
+      swapped: Atomics.load(m.mm.swapEnts, mm),
+      pageTables: Atomics.load(m.mm.nrTables, mm),
+    };
+  });
+}
+
+function lockReports(m: Mm): LockReport[] {
+  return lockStatRows(m.sync).map((row) => ({
+    class: row.class,
+    acquisitions: row.acquisitions,
+    contentions: row.contentions,
+    waitNsTotal: Math.round(row.waitNsTotal),
+    waitNsMax: Math.round(row.waitNsMax),
+    holdSamples: row.holdSamples,
+    holdNsTotal: Math.round(row.holdNsTotal),
+    holdNsMax: Math.round(row.holdNsMax),
+  }));
+}
+
+function latency(m: Mm, kind: number): LatencyReport {
+  const merged = new HistogramMerge();
+  for (let id = 0; id < THREADS_MAX; id++) merged.addRow(m.histogram, id * NR_HISTOGRAMS + kind);
+  const { count, p50Ns, p90Ns, p99Ns, p999Ns, maxNs } = merged.summary();
+  if (count === 0) return { count, p50: null, p90: null, p99: null, p999: null, max: null };
+  const max = Math.round(maxNs);
+  return { count, p50: p50Ns, p90: p90Ns, p99: p99Ns, p999: p999Ns, max };
+}
+
+/** What CPUs had to say about their first mismatch. */
+function mismatchNotes(m: Mm): string[] {
+  const notes: string[] = [];
+  for (let cpu = 0; cpu < m.config.cpus; cpu++) {
+    const bytes = m.cpuNote.slice(cpu * CPU_NOTE_BYTES, (cpu + 1) * CPU_NOTE_BYTES);
+    const end = bytes.indexOf(0);
+    const text = String.fromCharCode(...bytes.subarray(0, end < 0 ? bytes.length : end));
+    if (text !== '') notes.push(text);
+  }
+  return notes;
+}
+
+function sumCpus(m: Mm, word: number): number {
+  let sum = 0;
+  for (let cpu = 0; cpu < m.config.cpus; cpu++) {
+    sum += Atomics.load(m.cpuState, cpu * LINE_WORDS + word);
+  }
+  return sum;
+}
+
+/** Accesses made so far by all CPUs. @context any thread */
+export function totalEvents(m: Mm): number {
+  let events = 0;
+  for (let cpu = 0; cpu < m.config.cpus; cpu++) events += m.cpuEvents[cpu * LINE_WORDS] as number;
+  return events;
+}
+
+/** @context the main thread; exact at quiescence */
+export function takeSnapshot(m: Mm): Snapshot {
+  return {
+    vmstat: vmstatItems(m),
+    counters: ownItems(m),
+    nodes: nodeReports(m),
+    memcgs: memcgReports(m),
+    processes: processReports(m),
+    lockStat: lockReports(m),
+    proc: procFiles(m),
+    oomReports: oomReports(m),
+    latencyNs: {
+      fault: latency(m, HIST_FAULT),
+      majorFault: latency(m, HIST_MAJOR_FAULT),
+      allocStall: latency(m, HIST_ALLOC_STALL),
+    },
+    pagesVerified: sumCpus(m, CPU_PAGES_VERIFIED),
+    mismatches: sumCpus(m, CPU_MISMATCHES),
+    notes: mismatchNotes(m),
+  };
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** A run report as plain text for a terminal. */
+
+import { oneLine } from '../errors.ts';
+import { panicText } from '../machine_errors.ts';
+import { PAGE_SIZE } from '../mm/limits.ts';
+import { formatBytes } from '../size.ts';
+import type { RunReport } from './run_report.ts';
+import { formatNs, formatNumber, formatPairs, formatTable } from './text_table.ts';
+
+/** Lock classes shown. */
+const LOCKS_SHOWN = 8;
+/** Lines of details shown. */
+const DETAILS_SHOWN = 10;
+
+function plural(count: number, what: string): string {
+  return `${formatNumber(count)} ${what}${count === 1 ? '' : 's'}`;
+}
+
+function headLines(report: RunReport): string[] {
+  const { config, footprintPages } = report;
+  const memory = config.memory as number;
+  const part = (100 * memory) / (footprintPages * PAGE_SIZE);
+  const names = [...new Set(report.processes.map(({ comm }) => oneLine(comm)))];
+  const machine = [
+    `${names.join(', ')} on ${plural(config.cpus, 'CPU')}`,
+    plural(config.nodes, 'node'),
+    `memory ${formatBytes(memory)} (${part.toFixed(0)} % of the footprint)`,
+  ];
+  if (config.memcgMax !== null) machine.push(`limit ${formatBytes(config.memcgMax as number)}`);
+  const swap = config.swap === 'none' ? 'none' : `zram ${formatBytes(config.swapSize as number)}`;
+  machine.push(`swap ${swap}`);
+  const events = report.processes.reduce((sum, process) => sum + process.events, 0);
+  const seconds = report.wallMs / 1000;
+  const rate = seconds > 0 ? ` (${formatNumber(events / seconds)}/s)` : '';
+  const wall = `${formatNumber(events)} accesses in ${seconds.toFixed(2)} s${rate}`;
+  return [machine.join('; '), report.interrupted ? `${wall}, interrupted` : wall];
+}
+
+function vmstatLines(report: RunReport): string[] {
+  const moved = Object.entries(report.vmstat).filter(([, value]) => value !== 0);
+  return ['vmstat', ...formatPairs(moved)];
+}
+
+function processLines(report: RunReport): string[] {
+  const rows = report.processes.map((process) => [
+    process.pid,
+    oneLine(process.comm),
+    process.cpus.join(','),
+    process.events,
+    process.faults,
+    process.majorFaults,
+    process.oomKilled ? 'killed: out of memory' : process.status,
+  ]);
+  const title = ['pid', 'comm', 'cpu', 'accesses', 'faults', 'major', 'end'];
+  return ['processes', ...formatTable(title, rows, [1, 6])];
+}
+
+function threadLines(report: RunReport): string[] {
+  const rows = report.threads.map(({ comm, cpuMs, wakeups }) => [
+    comm,
+    cpuMs === null ? null : formatNumber(cpuMs),
+    wakeups,
+  ]);
+  return ['threads', ...formatTable(['comm', 'cpu ms', 'wakeups'], rows)];
+}
+
+function lockLines(report: RunReport): string[] {
+  if (!report.config.lockStat) return [];
+  const rows = report.lockStat
+    .slice(0, LOCKS_SHOWN)
+    .map((row) => [
+      row.class,
+      row.acquisitions,
+      row.contentions,
+      formatNs(row.waitNsTotal),
+      formatNs(row.waitNsMax),
+      formatNs(row.holdSamples === 0 ? null : row.holdNsTotal / row.holdSamples),
+      formatNs(row.holdSamples === 0 ? null : row.holdNsMax),
+    ]);
+  const title = ['class', 'acquired', 'contended', 'wait', 'wait max', 'hold mean', 'hold max'];
+  return ['locks, most contended first; hold times are sampled', ...formatTable(title, rows)];
+}
+
+function latencyLines(report: RunReport): string[] {
+  const { fault, majorFault, allocStall } = report.latencyNs;
+  const kinds = [
+    ['fault', fault],
+    ['major fault', majorFault],
+    ['alloc stall', allocStall],
+  ] as const;
+  const rows = kinds.map(([name, { count, p50, p90, p99, p999, max }]) => [
+    name,
+    count,
+    ...[p50, p90, p99, p999, max].map(formatNs),
+  ]);
+  return formatTable(['latency', 'count', 'p50', 'p90', 'p99', 'p99.9', 'max'], rows).map((line) =>
+    line.slice(2),
+  );
+}
+
+function integrityLines(report: RunReport): string[] {
+  const { pagesVerified, mismatches, invariantsChecked, violations, details } = report.integrity;
+  const pages = `${plural(pagesVerified, 'page')} read back, ${mismatches} mismatches`;
+  const checks =
+    invariantsChecked === null
+      ? 'invariants not checked'
+      : `${plural(invariantsChecked, 'invariant')} checked, ${violations} violations`;
+  const shown = details.slice(0, DETAILS_SHOWN).map((line) => `  ${oneLine(line, 300)}`);
+  const rest = details.length - shown.length;
+  if (rest > 0) shown.push(`  and ${rest} more in the report`);
+  return [`integrity: ${pages}; ${checks}`, ...shown];
+}
+
+/** @returns the report as lines, each ended by a newline */
+export function formatSummary(report: RunReport): string {
+  const sections = [
+    headLines(report),
+    vmstatLines(report),
+    processLines(report),
+    threadLines(report),
+    lockLines(report),
+    latencyLines(report),
+    ...report.oomReports.map((text) => text.split('\n')),
+    integrityLines(report),
+  ];
+  if (report.panic !== null) sections.push(panicText(report.panic).split('\n'));
+  const shown = sections.filter((lines) => lines.length > 0);
+  return `${shown.map((lines) => lines.join('\n')).join('\n\n')}\n`;
+}

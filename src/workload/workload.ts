@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * A workload: which programs run in which address spaces on which CPUs.
+ *
+ * The footprint of a program is the number of pages that it touches; that of a workload is the sum
+ * over address spaces.
+ */
+import { UsageError } from '../errors.ts';
+import type { ModuleRef, VmaSpec } from '../mm/config.ts';
+import { CPUS_MAX, PTRS_PER_TABLE, VPN_MAX } from '../mm/limits.ts';
+import type { ReplayArgs } from './replay_program.ts';
+import type { Trace } from './trace.ts';
+
+/** One process. */
+export interface ProcessSpec {
+  /** Name, cut to 15 characters. */
+  readonly comm: string;
+  /** Simulated CPUs that run it, each of them one thread of it. */
+  readonly cpus: readonly number[];
+  readonly program: ModuleRef;
+  /** Passed to the program: structured-clonable. */
+  readonly args?: unknown;
+  /** Mapped before the program starts. */
+  readonly vmas: readonly VmaSpec[];
+  /** Pages that it touches. Default: all pages of its VMAs. */
+  readonly footprintPages?: number;
+  /** Page tables that those pages need. Default: what all pages of the VMAs need. */
+  readonly pageTables?: number;
+}
+
+/** The module of the trace replayer. */
+export const REPLAY_PROGRAM: ModuleRef = {
+  module: new URL('./replay_program.js', import.meta.url).href,
+  export: 'replay',
+};
+
+export function vmaPages(vmas: readonly VmaSpec[]): number {
+  return vmas.reduce((pages, vma) => pages + (vma.end - vma.start), 0);
+}
+
+/** Tables of all four levels that VMAs may need. */
+export function vmaTables(vmas: readonly VmaSpec[]): number {
+  let tables = 1;
+  for (let span = PTRS_PER_TABLE; span < VPN_MAX; span *= PTRS_PER_TABLE) {
+    for (const { start, end } of vmas) {
+      tables += Math.floor((end - 1) / span) - Math.floor(start / span) + 1;
+    }
+  }
+  return tables;
+}
+
+function replayer(trace: Trace, cpus: readonly number[]): ProcessSpec {
+  const args: ReplayArgs = { events: trace.events, regions: trace.regions };
+  return {
+    comm: trace.name,
+    cpus,
+    program: REPLAY_PROGRAM,
+    args,
+    vmas: trace.vmas,
+    footprintPages: trace.pages.length,
+    pageTables: trace.pageTables,
+  };
+}
+
+/**
+ * Processes that replay traces: one for each CPU, the traces taken in turn, or, shared, one whose
+ * CPUs split the events.
+ * @param cpus default: one for each trace
+ * @throws UsageError when the CPUs do not fit the traces
+ */
+export function replayProcesses(
+  traces: readonly Trace[],
+  cpus: number | undefined,
+  share: boolean,
+): ProcessSpec[] {
+  if (traces.length === 0) throw new UsageError('no trace given');
+  const count = cpus ?? traces.length;
+  if (count > CPUS_MAX) throw new UsageError(`cpus: ${count} will not do; give 1..${CPUS_MAX}`);
+  const all = Array.from({ length: count }, (_, cpu) => cpu);
+  if (share) {
+    if (traces.length === 1) return [replayer(traces[0] as Trace, all)];
+    throw new UsageError(`share: takes one trace, and ${traces.length} are given`);
+  }
+  if (count < traces.length) {
+    const need = `give ${traces.length}, one for each trace, or fewer traces`;
+    throw new UsageError(`cpus: ${count} will not do for ${traces.length} traces; ${need}`);
+  }
+  return all.map((cpu) => replayer(traces[cpu % traces.length] as Trace, [cpu]));
+}
