@@ -6,7 +6,6 @@
  * through `replay`, which is a plain loop over event words; `load` and `store` are for programs
  * that decide as they go.
  */
-import { assert } from '../shared/assert.ts';
 import { LINE_WORDS } from '../shared/types.ts';
 import type { Mm } from '../src/mm/mm.ts';
 import { mmapAnon } from '../src/mm/mmap.ts';
@@ -24,8 +23,10 @@ export class Process {
   readonly #mm: number;
   readonly #shouldStop: () => boolean;
   readonly #one = new Uint32Array(1);
-  #own: UserContext | null = null;
-  readonly #regionOf = new Map<number, number>();
+  /** Contexts by the table of regions that `replay` was given. */
+  readonly #replays = new Map<Float64Array, UserContext>();
+  /** Context of each region of 512 pages that was touched. */
+  readonly #owner = new Map<number, UserContext>();
 
   constructor(m: Mm, mm: number, shouldStop: () => boolean) {
     this.#m = m;
@@ -70,12 +71,14 @@ export class Process {
   }
 
   /**
-   * Replays events `from`, `from + stride`, ... of a decoded trace.
+   * Replays events `from`, `from + stride`, ... of a decoded trace. May be called again with the same
+   * `regions`; a page belongs to the table of regions that it was first touched through.
    * @param events words of (slot << 2 | kind) @param regions first vpn of each region
    * @returns RUN_*: done, killed by the OOM killer, touched unmapped memory, or stopped
    */
   replay(events: Uint32Array, regions: Float64Array, from = 0, stride = 1): number {
-    const user = this.#context(regions);
+    const user = this.#replays.get(regions) ?? this.#claim(regions);
+    this.#replays.set(regions, user);
     return user.run(events, from, events.length, stride, (done) => this.#report(done));
   }
 
@@ -93,29 +96,26 @@ export class Process {
   }
 
   #access(vpn: number, kind: number): number {
-    this.#own ??= this.#context(this.#vmaRegions());
-    const region = this.#regionOf.get(Math.floor(vpn / 512));
-    assert(region !== undefined, 'access outside the VMAs of the configuration');
-    this.#one[0] = ((region * 512 + (vpn % 512)) << 2) | kind;
-    const result = this.#own.run(this.#one, 0, 1, 1, (done) => this.#report(done));
+    const region = Math.floor(vpn / 512);
+    const user = this.#owner.get(region) ?? this.#claim(Float64Array.of(region * 512));
+    this.#one[0] = (user.slotOf(vpn) << 2) | kind;
+    const result = user.run(this.#one, 0, 1, 1, (done) => this.#report(done));
     return result === RUN_DONE && this.#shouldStop() ? RUN_STOPPED : result;
   }
 
-  #vmaRegions(): Float64Array {
-    const regions: number[] = [];
-    for (const vma of this.#config.vmas) {
-      for (let region = Math.floor(vma.start / 512); region * 512 < vma.end; region++) {
-        if (this.#regionOf.has(region)) continue;
-        this.#regionOf.set(region, regions.length);
-        regions.push(region * 512);
-      }
+  /**
+   * Makes a context for regions that nobody has: what a CPU stored last in a page is known in one
+   * place only.
+   * @throws Error when a page of them was touched through another table of regions
+   */
+  #claim(regions: Float64Array): UserContext {
+    for (const first of regions) {
+      if (!this.#owner.has(first / 512)) continue;
+      throw new Error(`region of vpn ${first} is in use already: pass the same table of regions`);
     }
-    return Float64Array.from(regions);
-  }
-
-  #context(regions: Float64Array): UserContext {
     const user = new UserContext(this.#m, this.#mm, regions);
     user.shouldStop = this.#shouldStop;
+    for (const first of regions) this.#owner.set(first / 512, user);
     this.contexts.push(user);
     return user;
   }

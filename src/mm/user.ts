@@ -108,6 +108,11 @@ export class UserContext {
     return (this.#regions[slot >>> 9] as number) + (slot & 511);
   }
 
+  /** Slot of a page that lies in one of the regions. @param vpn else the result is no slot */
+  slotOf(vpn: number): number {
+    return this.#regions.indexOf(vpn - (vpn % 512)) * 512 + (vpn % 512);
+  }
+
   /** What this CPU stored last in a page slot; 0 for never. */
   lastSeqOf(slot: number): number {
     return this.#lastSeq[slot] as number;

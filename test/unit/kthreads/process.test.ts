@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** What a program may call: accesses and replays share one memory of what was stored. */
+import { describe, expect, it } from 'vitest';
+import { Process } from '../../../dist/kthreads/process.js';
+import { RUN_DONE, RUN_SIGSEGV } from '../../../dist/src/mm/user.js';
+import { verifyPages } from '../../../dist/src/mm/verify.js';
+import { bootFixture, eventOf, FIRST_VPN, fixtureRegions } from '../../helpers/mm_fixture.js';
+
+const WRITE = 1;
+
+function sweep(pages: number): Uint32Array {
+  return Uint32Array.from({ length: pages }, (_, page) => eventOf(page, WRITE));
+}
+
+describe('process', () => {
+  it('checks a load against a store of an earlier replay', () => {
+    const m = bootFixture();
+    const process = new Process(m, 1, () => false);
+    const regions = fixtureRegions();
+    expect(process.replay(sweep(600), regions)).toBe(RUN_DONE);
+    expect(process.load(FIRST_VPN + 5)).toBe(RUN_DONE);
+    expect(process.store(FIRST_VPN + 5)).toBe(RUN_DONE);
+    expect(process.replay(sweep(600), regions)).toBe(RUN_DONE);
+    expect(process.contexts.length).toBe(1);
+    expect(process.contexts[0]?.mismatches).toBe(0);
+    const frame = m.frame32[0] as Int32Array;
+    frame.fill(-1);
+    expect(process.load(FIRST_VPN + 5)).toBe(RUN_DONE);
+    expect(process.contexts[0]?.mismatches).toBe(1);
+  });
+
+  it('refuses a second table for pages that were touched', () => {
+    const process = new Process(bootFixture(), 1, () => false);
+    expect(process.store(FIRST_VPN + 700)).toBe(RUN_DONE);
+    expect(() => process.replay(sweep(10), fixtureRegions())).toThrow('in use already');
+  });
+
+  it('maps memory at run time, and says when there is none', () => {
+    const m = bootFixture();
+    const process = new Process(m, 1, () => false);
+    const far = 2 ** 30;
+    expect(process.store(far)).toBe(RUN_SIGSEGV);
+    expect(process.mmap(far, 3)).toBe(true);
+    expect(process.mmap(far + 2, 3)).toBe(false);
+    expect(process.store(far + 2)).toBe(RUN_DONE);
+    expect(process.load(far + 2)).toBe(RUN_DONE);
+    const found = process.contexts.map((user) => verifyPages(m, user, true));
+    expect(found.reduce((sum, one) => sum + one.pages, 0)).toBe(1);
+    expect(found.every((one) => one.mismatches === 0)).toBe(true);
+  });
+});
