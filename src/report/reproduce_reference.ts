@@ -58,7 +58,7 @@ export interface ReproduceRow {
 export function referenceConfig(trace: Trace, limitPages: number): MmConfig {
   const memcgMax = (limitPages - KERNEL_PAGES) * PAGE_SIZE;
   const given = { memcgMax, lockStat: false, hungTask: HUNG_TASK_S };
-  return resolveMachine(given, replayProcesses([trace])).mm;
+  return resolveMachine(given, replayProcesses([trace], 1, false)).mm;
 }
 
 /** The kernel whose refaults are nearest to ours. */
