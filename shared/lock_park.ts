@@ -6,24 +6,26 @@
  *
  *   parkBegin(kind, arg);  try { ... Atomics.wait ... }  finally { parkEnd(); }
  *
- * A waiter for a spinlock kind may be inside an RCU reader, as in the kernel: it then stays online,
- * and a grace period waits for it. Any other sleep inside a reader is a bug, thrown by rcuOffline.
+ * A waiter for a spinlock kind may be inside an RCU reader, as in the kernel: rcuOffline leaves it
+ * online, and a grace period waits for it. Any other sleep inside a reader is a bug, thrown here.
  */
+import { bug } from './assert.ts';
+import { threadLabel } from './lock_class.ts';
 import { rcuOffline, rcuOnline, rcuReadHeld } from './rcu_state.ts';
 import { self, THREAD_BLOCKED, THREAD_SLEEPING, WAIT_EVENT, WAIT_NONE } from './thread.ts';
 
 let stateBefore = 0;
-let offline = false;
 
 /**
  * Announces that this thread is about to sleep.
  * @param kind WAIT_* @param arg what it waits on, by kind
  * @param spinning true for spinlock kinds, whose waiters may be RCU readers
+ * @throws BugError inside an RCU reader, unless `spinning`
  * @context must be followed by `parkEnd`; does not nest
  */
 export function parkBegin(kind: number, arg: number, spinning = false): void {
-  offline = !(spinning && rcuReadHeld());
-  if (offline) rcuOffline();
+  if (!spinning && rcuReadHeld()) bug(`${threadLabel(self.id)} sleeps inside an RCU reader`);
+  rcuOffline();
   const table = self.table;
   if (table === null) return;
   stateBefore = Atomics.load(table.state, self.id);
@@ -41,5 +43,5 @@ export function parkEnd(): void {
     Atomics.add(table.heartbeat, self.id, 1);
     Atomics.add(table.wakeups, self.id, 1);
   }
-  if (offline) rcuOnline();
+  rcuOnline();
 }

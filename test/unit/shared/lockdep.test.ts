@@ -158,12 +158,3 @@ it('shows what any thread holds, also released out of order', async () => {
   await run.until(() => run.word(STEP) === 1, 'the other to hold');
   expect(heldLocks(t.sync, 1)).toMatchObject([{ class: 'test_lock', read: false }]);
 });
-
-it('lets a spinlock waiter park inside an RCU reader', async () => {
-  const t = run.tables;
-  spin.lock(t, LOCK, CLS);
-  run.start(1, 'spinInReader');
-  await run.blocked(1);
-  spin.unlock(t, LOCK, CLS);
-  await run.result(1);
-});

@@ -80,7 +80,7 @@ describe.each(kinds)('%s', (kind) => {
 });
 
 describe.each(kinds)('%s waiters', (kind) => {
-  const { owned } = KINDS[kind];
+  const { lock, unlock, owned } = KINDS[kind] as (typeof KINDS)['spin'];
 
   it('are told of a holder that died', async () => {
     run = new SyncThreads();
@@ -126,5 +126,16 @@ describe.each(kinds)('%s waiters', (kind) => {
     expect(rows[0].waitNsMax).toBe(rows[0].waitNsTotal);
     expect(rows[0].holdSamples).toBe(2);
     expect(rows[0].holdNsTotal).toBeGreaterThan(0);
+  });
+
+  it('may be RCU readers if the kind is a spinlock, and are told of the bug if not', async () => {
+    run = new SyncThreads();
+    enterAsTest();
+    lock(run.tables, LOCK, CLS);
+    run.start(1, 'lockInReader', { kind }, 'reader');
+    if (['spin', 'ticket', 'mcs', 'seqlock'].includes(kind)) await run.blocked(1);
+    else expect(await run.failure(1)).toMatch(/reader\/1 sleeps inside an RCU reader/);
+    unlock(run.tables, LOCK, CLS);
+    if (['spin', 'ticket', 'mcs', 'seqlock'].includes(kind)) await run.result(1);
   });
 });
