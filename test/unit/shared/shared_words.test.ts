@@ -73,11 +73,11 @@ describe('bit lock', () => {
     async (buckets) => {
       run = new SyncThreads({ buckets });
       for (const id of [1, 2, 3, 4]) {
-        run.start(id, 'bitFlags', { rounds: 6000, mine: 1 << (id + 3), nr: 3 });
+        run.start(id, 'bitFlags', { rounds: 30_000, mine: 1 << (id + 3), nr: 3 });
       }
       for (const id of [1, 2, 3, 4]) await run.result(id);
       for (const i of [0, 1, 2]) {
-        expect(run.word(COUNT + FLAGS + i)).toBe((6000 / 3) * 4);
+        expect(run.word(COUNT + FLAGS + i)).toBe((30_000 / 3) * 4);
         expect(run.word(FLAGS + i) & (BIT_LOCKED | (0xff00 << 4))).toBe(0);
       }
     },
@@ -102,7 +102,7 @@ describe('refcount', () => {
     run = new SyncThreads();
     refcountSet(run.tables.words, LOCK, 4);
     for (const id of [1, 2, 3, 4]) run.start(id, 'refcountChurn', { rounds: 10_000 });
-    const last = [];
+    const last: unknown[] = [];
     for (const id of [1, 2, 3, 4]) last.push(await run.result(id));
     expect(last.filter(Boolean)).toHaveLength(1);
     expect(refcountRead(run.tables.words, LOCK)).toBe(0);

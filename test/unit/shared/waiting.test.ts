@@ -115,7 +115,7 @@ describe('semaphore', () => {
   it.each([1, 3])('lets at most %i of 4 threads in', async (limit) => {
     run = new SyncThreads();
     semaphoreInit(run.tables.words, LOCK, limit);
-    for (const id of [1, 2, 3, 4]) run.start(id, 'semaphore', { rounds: 4000, limit });
+    for (const id of [1, 2, 3, 4]) run.start(id, 'semaphore', { rounds: 30_000, limit });
     for (const id of [1, 2, 3, 4]) expect(await run.result(id)).toBeLessThanOrEqual(limit);
     expect(semaphoreCount(run.tables.words, LOCK)).toBe(limit);
   });
