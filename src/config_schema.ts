@@ -25,7 +25,7 @@ export interface MachineConfig {
   readonly swap?: 'zram' | 'none';
   /** Size of the swap device, uncompressed. Default: twice the footprint. */
   readonly swapSize?: Size;
-  /** SWP_SYNCHRONOUS_IO: no swap cache, no readahead. zram's default. */
+  /** SWP_SYNCHRONOUS_IO: no readahead, and a slot is freed at swap-in. zram's default. */
   readonly swapSynchronous?: boolean;
   /** vm.swappiness, 0 .. 200. Default 60. */
   readonly swappiness?: number;

@@ -51,11 +51,6 @@ export function memcgCharge(m: Mm, pfn: number, memcg: number): boolean {
   for (;;) {
     const over = tryCharge(m, memcg, batch);
     if (over === CHARGED) break;
-    // A victim on its way out may go over the limit: it is about to free far more.
-    if (m.task.memalloc) {
-      forceCharge(m, memcg);
-      break;
-    }
     if (fatal()) return false;
     events[EV.kr_memcg_max] = (events[EV.kr_memcg_max] as number) + 1;
     Atomics.add(m.memcg.eventsMax, over, 1);
@@ -74,11 +69,4 @@ export function memcgCharge(m: Mm, pfn: number, memcg: number): boolean {
   }
   commitCharge(m, pfn, memcg);
   return true;
-}
-
-function forceCharge(m: Mm, memcg: number): void {
-  for (let group = memcg; ; group = m.memcg.parent[group] as number) {
-    Atomics.add(m.memcg.usage, group, 1);
-    if (group === 0) return;
-  }
 }

@@ -4,17 +4,10 @@
  * slot and page table goes back.
  */
 import { condResched } from '../../shared/sched.ts';
-import { folioTest, folioTryLock, folioUnlock } from './folio.ts';
+import { folioLock, folioUnlock } from './folio.ts';
 import { PTRS_PER_TABLE } from './limits.ts';
 import type { Mm } from './mm.ts';
-import {
-  MMF_EXITING,
-  MMF_OOM_VICTIM,
-  PG_SWAPCACHE,
-  PTE_PRESENT,
-  PTE_SHIFT,
-  PTE_SPECIAL,
-} from './mm_types.ts';
+import { MMF_EXITING, MMF_OOM_VICTIM, PTE_PRESENT, PTE_SHIFT, PTE_SPECIAL } from './mm_types.ts';
 import { mmapWriteLock, mmapWriteUnlock, unlinkAnonVma } from './mmap.ts';
 import { oomVictimDone } from './oom_kill.ts';
 import { freeTable, ptlLock, ptlUnlock } from './pgtable.ts';
@@ -103,11 +96,12 @@ function zapTable(m: Mm, mm: number, table: number): void {
 }
 
 /**
- * Drops the swap cache's hold on a folio, if nobody is busy with it. @context the caller holds a
- * reference
+ * Drops the swap cache's hold on a folio. Waits for a reclaimer that has it locked: that one sees our
+ * reference, gives the folio up, and leaves it in the cache for us.
+ * @context the caller holds a reference and mmap_lock; takes folio_lock
  */
 function freeSwapCache(m: Mm, pfn: number): void {
-  if (!folioTest(m, pfn, PG_SWAPCACHE) || !folioTryLock(m, pfn)) return;
+  folioLock(m, pfn);
   folioFreeSwap(m, pfn);
   folioUnlock(m, pfn);
 }

@@ -8,7 +8,7 @@
  * other holder makes it fail (mm/vmscan.c `__remove_mapping`).
  */
 import { assert, bug } from '../../shared/assert.ts';
-import { bitClearWake, bitLock, bitTryLock, bitUnlock, bitWait } from '../../shared/bit_lock.ts';
+import { bitClearWake, bitLock, bitTryLock, bitUnlock } from '../../shared/bit_lock.ts';
 import { LC_FOLIO } from './lock_order.ts';
 import type { Mm } from './mm.ts';
 import {
@@ -47,12 +47,6 @@ export function folioClear(m: Mm, pfn: number, bits: number): void {
 /** @returns whether `bit` was set before; exactly one of several callers sees true */
 export function folioTestClear(m: Mm, pfn: number, bit: number): boolean {
   return (Atomics.and(m.page.flags, pfn, ~bit) & bit) !== 0;
-}
-
-/** Takes a reference that the caller knows to exist already. */
-export function folioGet(m: Mm, pfn: number): void {
-  const before = Atomics.add(m.page.refcount, pfn, 1);
-  if (before <= 0) bug(`folioGet: pfn ${pfn} had ${before} references`);
 }
 
 /** Takes a reference unless the folio is free or frozen. */
@@ -98,13 +92,6 @@ export function folioTryLock(m: Mm, pfn: number): boolean {
 /** Gives the folio lock up and wakes who waits for it. @context the holder */
 export function folioUnlock(m: Mm, pfn: number): void {
   bitUnlock(m.page.flags, pfn, PG_LOCKED, m.folioWait, LC_FOLIO);
-}
-
-/**
- * Sleeps until writeback of the folio has ended. @context may block; the caller holds a reference
- */
-export function folioWaitWriteback(m: Mm, pfn: number): void {
-  bitWait(m.page.flags, pfn, PG_WRITEBACK, m.folioWait, LC_FOLIO);
 }
 
 /** Clears PG_WRITEBACK and wakes who waits for it. */

@@ -9,7 +9,7 @@
  */
 import { memcgCharge } from './charge.ts';
 import { fillPage, pageWords } from './content.ts';
-import { folioLock, folioNid, folioSet, folioTest, folioUnlock } from './folio.ts';
+import { folioLock, folioSet, folioTest, folioUnlock } from './folio.ts';
 import type { Mm } from './mm.ts';
 import {
   PG_DIRTY,
@@ -156,6 +156,7 @@ function doSwapPage(
   folioLock(m, pfn);
   const stale = !folioTest(m, pfn, PG_SWAPCACHE) || m.page.private[pfn] !== slot;
   if (stale || !folioTest(m, pfn, PG_UPTODATE)) {
+    if (major) dropStaleSwapin(m, pfn);
     folioUnlock(m, pfn);
     folioPut(m, pfn);
     return FAULT_DONE;
@@ -163,6 +164,7 @@ function doSwapPage(
   ptlLock(m, pte);
   if (Atomics.load(m.pte, pte) !== entry) {
     ptlUnlock(m, pte);
+    if (major) dropStaleSwapin(m, pfn);
     folioUnlock(m, pfn);
     folioPut(m, pfn);
     return FAULT_DONE;
@@ -183,8 +185,16 @@ function doSwapPage(
   return major ? FAULT_MAJOR : FAULT_DONE;
 }
 
+/** A page was read for an entry that had changed meanwhile: nobody may want it. @context folio locked */
+function dropStaleSwapin(m: Mm, pfn: number): void {
+  const { events } = m.task;
+  events[EV.kr_swapin_stale] = (events[EV.kr_swapin_stale] as number) + 1;
+  folioFreeSwap(m, pfn);
+}
+
 function countReadaheadHit(m: Mm, pfn: number): void {
   Atomics.and(m.page.flags, pfn, ~PG_READAHEAD);
   m.task.events[EV.swap_ra_hit] = (m.task.events[EV.swap_ra_hit] as number) + 1;
-  Atomics.add(m.node.readaheadHits, folioNid(m, pfn), 1);
+  // The window is the device's, not a node's: row 0 keeps it.
+  Atomics.add(m.node.readaheadHits, 0, 1);
 }

@@ -125,9 +125,7 @@ export const SLOT_COLUMNS = {
   memcg: 'u16', // @guardedBy swap_cluster  group that the slot is charged to
 } as const;
 
-/**
- * What a page holds besides its CPU slots: enough to make its fill again. One row per pfn or slot.
- */
+/** One row per cluster of swap slots. */
 export const CLUSTER_COLUMNS = {
   free: 'i32', // @guardedBy swap_cluster  @racy allocation scan: a stale count costs one visit
   hint: 'i32', // @guardedBy swap_cluster  where the search for a free slot starts

@@ -21,7 +21,7 @@ import { VM_WRITE } from './mm_types.ts';
 
 const POOL_VMAS = 2;
 
-/** Takes mmap_lock for reading. @context may block; no other lock held but oom_lock */
+/** Takes mmap_lock for reading. @context may block; no other lock held */
 export function mmapReadLock(m: Mm, mm: number): void {
   rwsemDownRead(m.mmapLock, mm * RWSEM_WORDS, LC_MMAP);
 }
@@ -31,7 +31,7 @@ export function mmapReadUnlock(m: Mm, mm: number): void {
   rwsemUpRead(m.mmapLock, mm * RWSEM_WORDS, LC_MMAP);
 }
 
-/** Takes mmap_lock for writing. @context may block; no other lock held but oom_lock */
+/** Takes mmap_lock for writing. @context may block; no other lock held */
 export function mmapWriteLock(m: Mm, mm: number): void {
   rwsemDownWrite(m.mmapLock, mm * RWSEM_WORDS, LC_MMAP);
 }

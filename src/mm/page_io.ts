@@ -10,8 +10,8 @@ import { folioClear, folioEndWriteback, folioNid, folioSet, folioUnlock } from '
 import type { Mm } from './mm.ts';
 import { PG_DIRTY, PG_RECLAIM, PG_UPTODATE, PG_WRITEBACK } from './mm_types.ts';
 import { EV } from './vmstat_items.ts';
-import { zeromapSet, zeromapTest, zeromapTestClear } from './zeromap.ts';
-import { sameFilledWord, zramRead, zramWrite } from './zram.ts';
+import { zeromapTest, zeromapTestClear, zeromapTestSet } from './zeromap.ts';
+import { sameFilledWord, zramDiscard, zramRead, zramWrite } from './zram.ts';
 
 /** The page is on the device; the folio is unlocked. */
 export const WRITE_DONE = 0;
@@ -27,12 +27,17 @@ export function swapWriteout(m: Mm, pfn: number): number {
   const { events } = m.task;
   const slot = m.page.private[pfn] as number;
   if (m.config.contents && sameFilledWord(pageWords(m, pfn)) === 0) {
-    zeromapSet(m, slot);
+    zramDiscard(m, slot);
+    if (zeromapTestSet(m, slot)) {
+      events[EV.kr_swap_zero_freed] = (events[EV.kr_swap_zero_freed] as number) + 1;
+    }
     events[EV.swpout_zero] = (events[EV.swpout_zero] as number) + 1;
     folioUnlock(m, pfn);
     return WRITE_DONE;
   }
-  zeromapTestClear(m, slot);
+  if (zeromapTestClear(m, slot)) {
+    events[EV.kr_swap_zero_freed] = (events[EV.kr_swap_zero_freed] as number) + 1;
+  }
   folioSet(m, pfn, PG_WRITEBACK);
   Atomics.add(m.node.writeback, folioNid(m, pfn), 1);
   if (!zramWrite(m, pfn, slot)) {

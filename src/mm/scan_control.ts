@@ -17,7 +17,6 @@ export interface ScanControl {
   priority: number;
   maySwap: boolean;
   mayUnmap: boolean;
-  mayWritepage: boolean;
   /** DEACTIVATE_* bits. */
   mayDeactivate: number;
   forceDeactivate: boolean;
@@ -50,7 +49,6 @@ export function scanControl(
     priority: DEF_PRIORITY,
     maySwap: true,
     mayUnmap: true,
-    mayWritepage: true,
     mayDeactivate: 0,
     forceDeactivate: false,
     skippedDeactivate: false,

@@ -57,7 +57,8 @@ export function swapCacheHas(m: Mm, slot: number): boolean {
 export function swapCacheInsert(m: Mm, pfn: number, slot: number): number {
   clusterLock(m, slot);
   const count = m.slot.count[slot] as number;
-  if (count === 0 || (m.slot.cache[slot] as number) !== 0) {
+  // SWAP_HAS_CACHE without a folio: the slot is being handed out just now.
+  if (count === 0 || (count & SWAP_HAS_CACHE) !== 0) {
     clusterUnlock(m, slot);
     return count === 0 ? CACHE_STALE : CACHE_EXISTS;
   }

@@ -111,6 +111,8 @@ export function throttleDirectReclaim(m: Mm, nid: number, fatal: () => boolean):
   events[EV.pgscan_direct_throttle] = (events[EV.pgscan_direct_throttle] as number) + 1;
   while (!allowDirectReclaim(m, nid)) {
     if (fatal()) return true;
+    // PAIRS(kswapd-wake): the request, then the wake.
+    Atomics.compareExchange(m.node.kswapdZone, nid, 0, m.sizes.nrZones);
     wakeUp(m.kswapdWait, nid * WAIT_QUEUE_WORDS, WAKE_ALL);
     sleepOn(m.pfmemallocWait, nid * WAIT_QUEUE_WORDS, PFMEMALLOC_WAIT_MS);
   }

@@ -34,6 +34,7 @@ import {
   FAULT_FLAG_FILL,
   FAULT_FLAG_WRITE,
   FAULT_MAJOR,
+  FAULT_SIGSEGV,
   handleMmFault,
 } from './memory.ts';
 import { FRAME_BUFFER_PAGES, HIST_FAULT, HIST_MAJOR_FAULT, type Mm } from './mm.ts';
@@ -322,7 +323,7 @@ export class UserContext {
       }
       return RUN_DONE;
     }
-    return fatalSignalPending(m) ? RUN_KILLED : RUN_SIGSEGV;
+    return result === FAULT_SIGSEGV ? RUN_SIGSEGV : RUN_KILLED;
   }
 
   #setTable(region: number, table: number): void {

@@ -8,7 +8,7 @@
  * priority falls from DEF_PRIORITY until enough is reclaimed.
  */
 import { condResched } from '../../shared/sched.ts';
-import { MAX_SWAPPINESS, SWAP_CLUSTER_MAX } from './limits.ts';
+import { DEF_PRIORITY, MAX_SWAPPINESS, SWAP_CLUSTER_MAX } from './limits.ts';
 import { hierarchyLruSize, lruLock, lruSize, lruUnlock, lruvecRow, memcgWithin } from './lruvec.ts';
 import type { Mm } from './mm.ts';
 import {
@@ -168,7 +168,7 @@ function nudgeProportions(nrFile: number, nrAnon: number): void {
 function shrinkLruvec(m: Mm, lruvec: number, sc: ScanControl): void {
   getScanCount(m, lruvec, sc);
   let reclaimed = 0;
-  const finishTargets = !cgroupReclaim(sc) && sc.role !== 'kswapd' && sc.priority === 12;
+  const finishTargets = !cgroupReclaim(sc) && sc.role !== 'kswapd' && sc.priority === DEF_PRIORITY;
   while (
     (nr[LRU_INACTIVE_ANON] as number) > 0 ||
     (nr[LRU_ACTIVE_FILE] as number) > 0 ||

@@ -70,6 +70,7 @@ export const VM_EVENTS = [
   'kr_swap_slot_freed',
   'kr_swap_zero_freed',
   'kr_swap_overwrite',
+  'kr_swapin_stale',
   'kr_zram_store',
   'kr_zram_same',
   'kr_zram_huge',

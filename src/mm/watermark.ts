@@ -10,8 +10,6 @@ export const WMARK_MIN = 0;
 export const WMARK_LOW = 1;
 export const WMARK_HIGH = 2;
 
-/** Half of min may be used. */
-export const ALLOC_MIN_RESERVE = 1;
 /** No watermark at all. */
 export const ALLOC_NO_WATERMARKS = 2;
 /** The OOM victim's half. */
@@ -89,7 +87,6 @@ export function zoneWatermarkOk(
   if ((allocFlags & ALLOC_NO_WATERMARKS) !== 0) return true;
   const free = Atomics.load(m.zone.nrFree, zone) - ((1 << order) - 1);
   let min = mark;
-  if ((allocFlags & ALLOC_MIN_RESERVE) !== 0) min -= Math.floor(min / 2);
   if ((allocFlags & ALLOC_OOM) !== 0) min -= Math.floor(min / 2);
   if (free <= min) return false;
   if (order === 0) return true;

@@ -5,9 +5,10 @@
  */
 import type { Mm } from './mm.ts';
 
-/** The slot's page is all zeroes: nothing is stored for it. */
-export function zeromapSet(m: Mm, slot: number): void {
-  Atomics.or(m.zeromap, slot >>> 5, 1 << (slot & 31));
+/** The slot's page is all zeroes: nothing is stored for it. @returns whether it was so before */
+export function zeromapTestSet(m: Mm, slot: number): boolean {
+  const bit = 1 << (slot & 31);
+  return (Atomics.or(m.zeromap, slot >>> 5, bit) & bit) !== 0;
 }
 
 /** @returns whether the slot's page was all zeroes */

@@ -26,5 +26,5 @@ export function zsSizeClass(size: number): number {
 assert(ZS_MAX_COMPRESSED % ZS_GRANULE === 0, 'classes are whole granules');
 assert(
   ZS_BLOCK_BYTES / ZS_GRANULE <= 512,
-  'a block has at most 512 objects: its bitmap is 16 words',
+  'a block has at most 512 objects: a handle has 9 bits for them',
 );

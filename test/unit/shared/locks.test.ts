@@ -133,9 +133,9 @@ describe.each(kinds)('%s waiters', (kind) => {
     enterAsTest();
     lock(run.tables, LOCK, CLS);
     run.start(1, 'lockInReader', { kind }, 'reader');
-    if (['spin', 'ticket', 'mcs', 'seqlock'].includes(kind)) await run.blocked(1);
+    if (['spin', 'ticket', 'mcs', 'seqlock'].includes(String(kind))) await run.blocked(1);
     else expect(await run.failure(1)).toMatch(/reader\/1 sleeps inside an RCU reader/);
     unlock(run.tables, LOCK, CLS);
-    if (['spin', 'ticket', 'mcs', 'seqlock'].includes(kind)) await run.result(1);
+    if (['spin', 'ticket', 'mcs', 'seqlock'].includes(String(kind))) await run.result(1);
   });
 });
