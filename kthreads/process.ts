@@ -71,7 +71,7 @@ export class Process {
   }
 
   /**
-   * Replays events `from`, `from + stride`, ... of a decoded trace. May be called again with the same
+   * Replays events `from`, `from + stride`, ... of a trace. May be called again with the same
    * `regions`; a page belongs to the table of regions that it was first touched through.
    * @param events words of (slot << 2 | kind) @param regions first vpn of each region
    * @returns RUN_*: done, killed by the OOM killer, touched unmapped memory, or stopped

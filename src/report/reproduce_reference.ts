@@ -10,13 +10,16 @@
  */
 
 import { CPU_MISMATCHES } from '../../kthreads/cpu.ts';
+import { resolveMachine } from '../config.ts';
 import { Machine } from '../machine.ts';
 import { checkQuiescent } from '../mm/check.ts';
 import type { MmConfig } from '../mm/config.ts';
+import { PAGE_SIZE } from '../mm/limits.ts';
 import type { Mm } from '../mm/mm.ts';
 import { vmEvents } from '../mm/vmstat.ts';
 import type { ReferenceKernel, ReferenceRow } from '../workload/reference.ts';
 import type { Trace } from '../workload/trace.ts';
+import { replayProcesses } from '../workload/workload.ts';
 import { type OfflinePolicy, offlineRefaults } from './offline_policies.ts';
 
 /** Pages of the limit that the reference's kernel used itself: its rows record 1 to 5. */
@@ -24,6 +27,8 @@ export const KERNEL_PAGES = 2;
 /** A row holds within this part of the nearer kernel's refaults, or within so many faults. */
 export const REFAULTS_WITHIN = 0.05;
 export const REFAULTS_WITHIN_FAULTS = 50;
+/** A busy machine may keep one thread off its core for long, in s. */
+const HUNG_TASK_S = 30;
 /** And within this part of that kernel's pages scanned per page reclaimed. */
 export const SCAN_WITHIN = 0.15;
 
@@ -51,44 +56,9 @@ export interface ReproduceRow {
 
 /** The machine of the reference's method for one trace. @param limitPages the group's limit */
 export function referenceConfig(trace: Trace, limitPages: number): MmConfig {
-  const pages = trace.pages.length;
-  const module = new URL('../workload/replay_program.js', import.meta.url).href;
-  return {
-    nodes: [{ zonePages: [Math.max(2 * pages, 512)] }],
-    cpus: 1,
-    memcgs: [
-      { name: '', parent: 0, maxPages: null },
-      { name: 'programs', parent: 0, maxPages: limitPages - KERNEL_PAGES },
-    ],
-    processes: [
-      {
-        comm: trace.name,
-        memcg: 1,
-        cpus: [0],
-        program: { module, export: 'replay' },
-        args: { events: trace.events, regions: trace.regions },
-        vmas: trace.vmas,
-      },
-    ],
-    contents: true,
-    swap: 'zram',
-    swapPages: 2 * pages,
-    swappiness: 60,
-    pageCluster: 3,
-    swapSynchronous: true,
-    minFreeKbytes: null,
-    watermarkScaleFactor: 10,
-    tlbEntries: 0,
-    tlbFlushEvents: 0,
-    accessKernel: 'wasm',
-    regionsMax: trace.regions.length,
-    pageTables: trace.pageTables + 1,
-    vmasMax: trace.vmas.length,
-    lockStat: false,
-    lockdep: false,
-    hungTaskMs: 30_000,
-    seed: 1,
-  };
+  const memcgMax = (limitPages - KERNEL_PAGES) * PAGE_SIZE;
+  const given = { memcgMax, lockStat: false, hungTask: HUNG_TASK_S };
+  return resolveMachine(given, replayProcesses([trace], 1, false)).mm;
 }
 
 /** The kernel whose refaults are nearest to ours. */

@@ -11,7 +11,7 @@ import { interleave } from '../../fixtures/interleave.mjs';
 const words = (count: number) => new Int32Array(new SharedArrayBuffer(count * 4));
 
 function drain(ring: { pop(): number | undefined }): number[] {
-  const values = [];
+  const values: number[] = [];
   for (let value = ring.pop(); value !== undefined; value = ring.pop()) values.push(value);
   return values;
 }

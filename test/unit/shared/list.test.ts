@@ -17,7 +17,7 @@ function columns() {
 }
 
 function toArray(next: Int32Array, head: number): number[] {
-  const nodes = [];
+  const nodes: number[] = [];
   for (let node = next[head]!; node !== head; node = next[node]!) nodes.push(node);
   return nodes;
 }

@@ -4,7 +4,9 @@ import { describe, expect, test, vi } from 'vitest';
 import { createArena } from '../../../dist/shared/arena.js';
 import {
   PercpuEvents,
+  type PercpuEventTable,
   PercpuState,
+  type PercpuStateTable,
   percpuEventOf,
   percpuEventSum,
   percpuStateRead,
@@ -14,11 +16,18 @@ import { Prng } from '../../../dist/shared/prng.js';
 import { declarePercpuTest } from '../../fixtures/percpu_tables.mjs';
 import { spawnWorker } from '../../fixtures/spawn_worker.mjs';
 
+/** What the fixture declares. */
+interface Tables {
+  readonly events: PercpuEventTable;
+  readonly state: PercpuStateTable;
+  readonly words: Int32Array;
+}
+
 vi.setConfig({ testTimeout: 30_000 });
 
 describe('percpu: events', () => {
   test('rows of two threads add up, each counter by itself, past 2^32', () => {
-    const { events } = createArena(declarePercpuTest).tables;
+    const { events } = createArena<Tables>(declarePercpuTest).tables;
     const one = new PercpuEvents(events, 1);
     const two = new PercpuEvents(events, 127);
     one.inc(0);
@@ -35,7 +44,7 @@ describe('percpu: events', () => {
 
 describe('percpu: state', () => {
   test('a difference folds when it passes the threshold, either way', () => {
-    const { state } = createArena(declarePercpuTest).tables;
+    const { state } = createArena<Tables>(declarePercpuTest).tables;
     const mine = new PercpuState(state, 1, 4);
     for (let i = 0; i < 4; i++) mine.add(1, 1);
     expect([percpuStateRead(state, 1), percpuStateReadExact(state, 1)]).toEqual([0, 4]);
@@ -48,7 +57,7 @@ describe('percpu: state', () => {
   });
 
   test('the folded value is off by at most threads x threshold; fold makes it exact', () => {
-    const { state } = createArena(declarePercpuTest).tables;
+    const { state } = createArena<Tables>(declarePercpuTest).tables;
     const prng = new Prng(0x5eed);
     const threads = [1, 2, 3].map((id) => new PercpuState(state, id, 10));
     let sum = 0;
@@ -65,7 +74,7 @@ describe('percpu: state', () => {
   });
 
   test('four threads at once lose nothing', async () => {
-    const { memory, tables } = createArena(declarePercpuTest);
+    const { memory, tables } = createArena<Tables>(declarePercpuTest);
     const all = [1, 2, 3, 4].map((id) =>
       spawnWorker('percpu_thread.mjs', { memory, id, count: 200_000, threads: 4 }),
     );

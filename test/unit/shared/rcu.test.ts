@@ -119,7 +119,7 @@ describe('rcu: grace periods', () => {
   test('the caller is no obstacle to itself; numbers skip 0 at the wrap', () => {
     const tables = setUp(-3);
     enterHere(tables);
-    const seen = [];
+    const seen: number[] = [];
     for (let i = 0; i < 4; i++) {
       synchronizeRcu();
       seen.push(tables.rcu.words[RCU_COMPLETED]);
@@ -146,7 +146,7 @@ describe('rcu: grace periods', () => {
       spawnWorker('rcu_thread.mjs', { memory, id, role, count: 300 }),
     );
     for (const { result } of all) expect(await result).toBe(true);
-    expect(Atomics.load(words, ARRIVED)).toBe(4);
+    expect(Atomics.load(words as Int32Array, ARRIVED)).toBe(4);
     const gp = tables.rcu.words[RCU_GP] as number;
     expect(tables.rcu.words[RCU_COMPLETED]).toBe(gp);
     expect(gp).toBeGreaterThanOrEqual(-200);
@@ -162,11 +162,11 @@ describe('rcu: grace periods', () => {
     const tables = setUp(start);
     const { memory, words, threads, rcu } = tables;
     const holder = spawnWorker('rcu_thread.mjs', { memory, id: 1, role: 'holder' });
-    await until(() => Atomics.load(words, ARRIVED) === 1, 'holder in its reader');
+    await until(() => Atomics.load(words as Int32Array, ARRIVED) === 1, 'holder in its reader');
     const callers = [2, 3, 4].map((id) =>
       spawnWorker('rcu_thread.mjs', { memory, id, role: 'synchronizer' }),
     );
-    const parked = (id: number) => Atomics.load(threads.waitKind, id) === WAIT_RCU;
+    const parked = (id: number) => Atomics.load(threads.waitKind as Int32Array, id) === WAIT_RCU;
     await until(() => [2, 3, 4].every(parked), 'all callers parked');
     expect(rcu.words[RCU_COMPLETED]).toBe(start);
     Atomics.store(words, GO, 1);
@@ -183,7 +183,7 @@ describe('rcu: grace periods', () => {
       const { memory, rcu, words } = tables;
       Atomics.store(rcu.words, RCU_PARKED, 1);
       const sleeper = spawnWorker('rcu_thread.mjs', { memory, id: 2, role: 'rowSleeper', row: me });
-      const woken = () => Atomics.load(words, GO) !== 0;
+      const woken = () => Atomics.load(words as Int32Array, GO) !== 0;
       const report = () => {
         Atomics.add(rcu.words, RCU_GP, 1);
         if (how === 'quiescent') rcuQuiescent();
@@ -207,7 +207,7 @@ describe('rcu: who holds a grace period up', () => {
     const { memory, words, rcu, threads } = tables;
     setRcuStallMs(rcu, 20);
     const holder = spawnWorker('rcu_thread.mjs', { memory, id: 5, role: 'holder' });
-    await until(() => Atomics.load(words, ARRIVED) === 1, 'holder in its reader');
+    await until(() => Atomics.load(words as Int32Array, ARRIVED) === 1, 'holder in its reader');
     const caller = spawnWorker('rcu_thread.mjs', { memory, id: 2, role: 'synchronizer' });
     await until(() => rcuStalls(rcu).length > 0, 'a stall record');
     const [stall] = rcuStalls(rcu);
@@ -227,7 +227,7 @@ describe('rcu: who holds a grace period up', () => {
     const { memory, words, rcu, threads } = tables;
     const dier = spawnWorker('rcu_thread.mjs', { memory, id: 7, role: 'dier' });
     await dier.result;
-    expect(Atomics.load(words, ARRIVED)).toBe(1);
+    expect(Atomics.load(words as Int32Array, ARRIVED)).toBe(1);
     Atomics.store(threads.state, 7, THREAD_DEAD);
     const caller = spawnWorker('rcu_thread.mjs', { memory, id: 2, role: 'synchronizer' });
     expect(await caller.result).toBe(true);

@@ -126,7 +126,7 @@ test('a barrier waits for another thread that is running the callbacks', async (
   const { words } = tables;
   // A holder keeps the grace period of the first pass open, so the second caller must wait.
   const holder = spawnWorker('rcu_thread.mjs', { memory, id: 6, role: 'holder' });
-  await until(() => Atomics.load(words, 9) === 1, 'holder in its reader');
+  await until(() => Atomics.load(words as Int32Array, 9) === 1, 'holder in its reader');
   const callers = [1, 2].map((id) =>
     spawnWorker('rcu_thread.mjs', { memory, id, role: 'caller', count: 3 }),
   );
@@ -143,7 +143,7 @@ test('a thread that loops on a busy pass does not hold up its grace period', asy
   Atomics.store(tables.threads.state, self.id, THREAD_RUNNING);
   enterRcu(table, self.id);
   const caller = spawnWorker('rcu_thread.mjs', { memory, id: 20, role: 'caller', count: 3 });
-  const passOwned = () => Atomics.load(table.words, RCU_PASS_OWNER) === 20;
+  const passOwned = () => Atomics.load(table.words as Int32Array, RCU_PASS_OWNER) === 20;
   await until(() => passOwned() || tables.words[10] === 3, 'the caller runs a pass');
   const end = performance.now() + 15_000;
   while (passOwned() && performance.now() < end) rcuGpPass(table);

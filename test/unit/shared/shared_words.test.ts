@@ -102,7 +102,7 @@ describe('refcount', () => {
     run = new SyncThreads();
     refcountSet(run.tables.words, LOCK, 4);
     for (const id of [1, 2, 3, 4]) run.start(id, 'refcountChurn', { rounds: 10_000 });
-    const last = [];
+    const last: unknown[] = [];
     for (const id of [1, 2, 3, 4]) last.push(await run.result(id));
     expect(last.filter(Boolean)).toHaveLength(1);
     expect(refcountRead(run.tables.words, LOCK)).toBe(0);

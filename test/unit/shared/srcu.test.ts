@@ -32,7 +32,7 @@ test('synchronize flips the index each time, also when counts wrap', () => {
   const row = self.id * LINE_WORDS;
   tables.srcu.counts.fill(0x7fffffff, row, row + 4);
   const domain = new SrcuDomain(tables.srcu);
-  const sides = [];
+  const sides: number[] = [];
   for (let i = 0; i < 4; i++) {
     domain.readUnlock(domain.readLock());
     domain.synchronize();
@@ -56,18 +56,18 @@ test.each([0, 1])(
     const { words, srcu } = tables;
     Atomics.store(srcu.words, INDEX, side);
     const holder = spawnWorker('rcu_thread.mjs', { memory, id: 1, role: 'srcuHolder' });
-    await until(() => Atomics.load(words, ARRIVED) === 1, 'holder in its section');
+    await until(() => Atomics.load(words as Int32Array, ARRIVED) === 1, 'holder in its section');
     // Delayed across a flip: the reader is on the side that is now inactive.
     Atomics.store(srcu.words, INDEX, side ^ 1);
     const caller = spawnWorker('rcu_thread.mjs', { memory, id: 2, role: 'srcuSynchronizer' });
     const waiters = LINE_WORDS + 1;
-    await until(() => Atomics.load(srcu.words, waiters) === 1, 'synchronize waits');
-    expect(Atomics.load(srcu.words, INDEX)).toBe(side ^ 1);
+    await until(() => Atomics.load(srcu.words as Int32Array, waiters) === 1, 'synchronize waits');
+    expect(Atomics.load(srcu.words as Int32Array, INDEX)).toBe(side ^ 1);
     Atomics.store(words, GO, 1);
     Atomics.notify(words, GO);
     await holder.result;
     expect(await caller.result).toBe(0);
-    expect(Atomics.load(srcu.words, INDEX)).toBe(side);
+    expect(Atomics.load(srcu.words as Int32Array, INDEX)).toBe(side);
   },
 );
 

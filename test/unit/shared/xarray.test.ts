@@ -8,6 +8,7 @@ import {
   initXaPool,
   XA_MARKS,
   XA_NONE,
+  type XaPool,
   Xarray,
   xaFreeNode,
   xaPoolUsed,
@@ -81,7 +82,7 @@ describe('xarray: against a Map', () => {
   test('a dense table: every index is found, walked in order, and erased to nothing', () => {
     const { xa, pool } = make(100);
     for (let i = 0; i < 5000; i++) xa.store(i, i + 1);
-    const walked = [];
+    const walked: number[] = [];
     for (let i = xa.next(0); i !== XA_NONE; i = xa.next(i + 1)) walked.push(i);
     expect(walked).toEqual(Array.from({ length: 5000 }, (_, i) => i));
     for (let i = 4999; i >= 0; i--) expect(xa.erase(i)).toBe(i + 1);
@@ -132,7 +133,7 @@ describe('xarray: the pool', () => {
 });
 
 test('xarray: lookups under RCU see only what a growing, shrinking writer stored', async () => {
-  const { memory, tables } = createArena(declareXarrayTest);
+  const { memory, tables } = createArena<{ pool: XaPool }>(declareXarrayTest);
   initXaPool(tables.pool);
   const common = { memory, rounds: 400 };
   const all = [
