@@ -51,33 +51,39 @@ export function declareHeld(builder: ArenaBuilder): HeldTable {
   return builder.columns('held', HELD_COLUMNS, THREADS_MAX * ROW_WORDS);
 }
 
-/** This thread's row. Outside a domain it is private memory. */
-let row: Int32Array = new Int32Array(ROW_WORDS);
+/**
+ * This thread's row; outside a domain it is private memory. And the view that `lockAddress` saw
+ * last: `byteOffset` costs more than the whole bookkeeping. Fields of one object, which V8 keeps in
+ * registers better than it does variables of a module.
+ */
+const mine: { row: Int32Array; words: I32 | null; offset: number } = {
+  row: new Int32Array(ROW_WORDS),
+  words: null,
+  offset: 0,
+};
 let shared: HeldTable | null = null;
 
 /** @context once per worker, before its first lock */
 export function enterHeld(table: HeldTable | null): void {
   shared = table;
   const first = self.id * ROW_WORDS;
-  row = table === null ? new Int32Array(ROW_WORDS) : table.row.subarray(first, first + ROW_WORDS);
-  row[DEPTH] = 0;
+  mine.row =
+    table === null ? new Int32Array(ROW_WORDS) : table.row.subarray(first, first + ROW_WORDS);
+  mine.row[DEPTH] = 0;
 }
-
-/** `byteOffset` costs more than the whole bookkeeping: remember the last view's. */
-let lastWords: I32 | null = null;
-let lastOffset = 0;
 
 /** Byte offset of a lock word, as an i32: its identity among the locks of one arena. */
 export function lockAddress(words: I32, index: number): number {
-  if (words !== lastWords) {
-    lastWords = words;
-    lastOffset = words.byteOffset;
+  if (words !== mine.words) {
+    mine.words = words;
+    mine.offset = words.byteOffset;
   }
-  return (lastOffset + index * 4) | 0;
+  return (mine.offset + index * 4) | 0;
 }
 
 /** @context the thread that just took the lock; a few nanoseconds, no atomics */
 export function heldPush(at: number, classAndBits: number): void {
+  const { row } = mine;
   const depth = row[DEPTH] as number;
   if (depth < PAIRS_MAX) {
     row[PAIRS + depth] = at;
@@ -88,12 +94,14 @@ export function heldPush(at: number, classAndBits: number): void {
 
 /** Removes the newest entry of that lock; none when another thread took it. */
 export function heldPop(at: number): void {
+  const { row } = mine;
   const depth = (row[DEPTH] as number) - 2;
   if (depth >= 0 && row[PAIRS + depth] === at) row[DEPTH] = depth;
   else popDeeper(at);
 }
 
 function popDeeper(at: number): void {
+  const { row } = mine;
   const used = Math.min(row[DEPTH] as number, PAIRS_MAX);
   let pair = used - 2;
   while (pair >= 0 && row[PAIRS + pair] !== at) pair -= 2;
@@ -103,17 +111,17 @@ function popDeeper(at: number): void {
 
 /** @returns entries of this thread, capped at HELD_LOCKS_MAX */
 export function heldDepth(): number {
-  return Math.min(row[DEPTH] as number, PAIRS_MAX) >> 1;
+  return Math.min(mine.row[DEPTH] as number, PAIRS_MAX) >> 1;
 }
 
 /** @param i 0 .. heldDepth()-1, oldest first @returns class | HELD_* bits */
 export function heldWhat(i: number): number {
-  return row[PAIRS + i * 2 + 1] as number;
+  return mine.row[PAIRS + i * 2 + 1] as number;
 }
 
 /** @param i 0 .. heldDepth()-1 */
 export function heldAddress(i: number): number {
-  return row[PAIRS + i * 2] as number;
+  return mine.row[PAIRS + i * 2] as number;
 }
 
 /** @returns true when this thread's stack has that lock under that class */

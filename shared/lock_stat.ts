@@ -46,19 +46,23 @@ export function declareLockStat(builder: ArenaBuilder, classes: number): LockSta
   return { ...builder.columns('lockstat', STAT_COLUMNS, cells), classes };
 }
 
-/** This thread's cells. Private ones, that nobody reads, while statistics are off. */
-let mine: Float64Array = new Float64Array(LOCK_CLASSES_MAX * SIDES * CELL);
-/** The running hold sample: its cell number plus 1, or 0; one at a time per thread. */
-let sampled = 0;
-let sampledAddress = 0;
-let sampledSince = 0;
+/**
+ * This thread's cells (private ones, that nobody reads, while statistics are off), and its running
+ * hold sample: cell number plus 1, or 0, of which lock, since when. One object: see held_locks.ts.
+ */
+const stat = {
+  cells: new Float64Array(LOCK_CLASSES_MAX * SIDES * CELL) as Float64Array,
+  sampled: 0,
+  address: 0,
+  since: 0.5, // a fraction, so that the field holds a float from the start
+};
 
 /** @context once per worker, before its first lock; `null` ends it */
 export function enterLockStat(table: LockStatTable | null, id: number): void {
   const cells = (table === null ? LOCK_CLASSES_MAX : table.classes) * SIDES * CELL;
-  mine =
+  stat.cells =
     table === null ? new Float64Array(cells) : table.cell.subarray(id * cells, (id + 1) * cells);
-  sampled = 0;
+  stat.sampled = 0;
 }
 
 /**
@@ -67,51 +71,51 @@ export function enterLockStat(table: LockStatTable | null, id: number): void {
  */
 export function statAcquired(cls: number, side: number, at: number): void {
   const cell = (cls * SIDES + side) * CELL;
-  const nr = mine[cell] as number;
-  mine[cell] = nr + 1;
-  if ((nr & (HOLD_SAMPLE_EVERY - 1)) === 0 && sampled === 0) startSample(cls, side, at);
+  const nr = stat.cells[cell] as number;
+  stat.cells[cell] = nr + 1;
+  if ((nr & (HOLD_SAMPLE_EVERY - 1)) === 0 && stat.sampled === 0) startSample(cls, side, at);
 }
 
 function startSample(cls: number, side: number, at: number): void {
-  sampled = cls * SIDES + side + 1;
-  sampledAddress = at;
-  sampledSince = ktimeNs();
+  stat.sampled = cls * SIDES + side + 1;
+  stat.address = at;
+  stat.since = ktimeNs();
 }
 
 /** Ends the hold sample of that lock if it is the one that runs. */
 export function statReleased(cls: number, side: number, at: number): void {
-  if (sampled === cls * SIDES + side + 1 && sampledAddress === at) endSample();
+  if (stat.sampled === cls * SIDES + side + 1 && stat.address === at) endSample();
 }
 
 function endSample(): void {
-  const cell = (sampled - 1) * CELL;
-  const heldNs = ktimeNs() - sampledSince;
-  sampled = 0;
-  mine[cell + HOLD_SAMPLES] = (mine[cell + HOLD_SAMPLES] as number) + 1;
-  mine[cell + HOLD_TOTAL] = (mine[cell + HOLD_TOTAL] as number) + heldNs;
-  if (heldNs > (mine[cell + HOLD_MAX] as number)) mine[cell + HOLD_MAX] = heldNs;
+  const cell = (stat.sampled - 1) * CELL;
+  const heldNs = ktimeNs() - stat.since;
+  stat.sampled = 0;
+  stat.cells[cell + HOLD_SAMPLES] = (stat.cells[cell + HOLD_SAMPLES] as number) + 1;
+  stat.cells[cell + HOLD_TOTAL] = (stat.cells[cell + HOLD_TOTAL] as number) + heldNs;
+  if (heldNs > (stat.cells[cell + HOLD_MAX] as number)) stat.cells[cell + HOLD_MAX] = heldNs;
 }
 
 /** Counts an acquisition of something that is not held afterwards (a permit). */
 export function statTaken(cls: number): void {
   const cell = cls * SIDES * CELL;
-  mine[cell] = (mine[cell] as number) + 1;
+  stat.cells[cell] = (stat.cells[cell] as number) + 1;
 }
 
 /** Drops the running hold sample if it is that lock's: another thread will release it. */
 export function statHoldDrop(cls: number, side: number, at: number): void {
-  if (sampled === cls * SIDES + side + 1 && sampledAddress === at) sampled = 0;
+  if (stat.sampled === cls * SIDES + side + 1 && stat.address === at) stat.sampled = 0;
 }
 
 /** Counts a contended acquisition. @param waitNs from the first failed attempt to ownership */
 export function statContended(cls: number, side: number, waitNs: number): void {
   const cell = (cls * SIDES + side) * CELL;
-  const min = mine[cell + WAIT_MIN] as number;
-  const nr = mine[cell + CONTENTIONS] as number;
-  mine[cell + CONTENTIONS] = nr + 1;
-  mine[cell + WAIT_TOTAL] = (mine[cell + WAIT_TOTAL] as number) + waitNs;
-  if (waitNs > (mine[cell + WAIT_MAX] as number)) mine[cell + WAIT_MAX] = waitNs;
-  if (nr === 0 || waitNs < min) mine[cell + WAIT_MIN] = waitNs;
+  const min = stat.cells[cell + WAIT_MIN] as number;
+  const nr = stat.cells[cell + CONTENTIONS] as number;
+  stat.cells[cell + CONTENTIONS] = nr + 1;
+  stat.cells[cell + WAIT_TOTAL] = (stat.cells[cell + WAIT_TOTAL] as number) + waitNs;
+  if (waitNs > (stat.cells[cell + WAIT_MAX] as number)) stat.cells[cell + WAIT_MAX] = waitNs;
+  if (nr === 0 || waitNs < min) stat.cells[cell + WAIT_MIN] = waitNs;
 }
 
 /** Sums of one class and side over all threads. Times in ns. */

@@ -74,7 +74,10 @@ describe.each(['ticket', 'mcs'] as const)('%s', (kind) => {
     expect(passes).toBeLessThanOrEqual(PASS_LIMIT);
   });
 
-  it('names a predecessor in the queue that died', async () => {
+  it.each([
+    ['and was parked', true],
+    ['before it said that it waits', false],
+  ])('names a predecessor in the queue that died, %s', async (_when, published) => {
     run = new SyncThreads();
     enterAsTest();
     KINDS[kind].lock(run.tables, LOCK, CLS);
@@ -83,6 +86,7 @@ describe.each(['ticket', 'mcs'] as const)('%s', (kind) => {
     run.start(2, 'pass', { kind, entry: 2 });
     await run.blocked(2);
     await run.kill(1);
+    if (!published) Atomics.store(run.tables.sync.threads.waitKind, 1, 0);
     KINDS[kind].unlock(run.tables, LOCK, CLS);
     expect(await run.failure(2)).toMatch(/lock test_lock held by dead thread first\/1/);
   });
