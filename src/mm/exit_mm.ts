@@ -96,8 +96,8 @@ function zapTable(m: Mm, mm: number, table: number): void {
 }
 
 /**
- * Drops the swap cache's hold on a folio. Waits for a reclaimer that has it locked: that one sees our
- * reference, gives the folio up, and leaves it in the cache for us.
+ * Drops the swap cache's hold on a folio. Waits for a reclaimer that has it locked: that one sees
+ * our reference, gives the folio up, and leaves it in the cache for us.
  * @context the caller holds a reference and mmap_lock; takes folio_lock
  */
 function freeSwapCache(m: Mm, pfn: number): void {

@@ -185,7 +185,7 @@ function doSwapPage(
   return major ? FAULT_MAJOR : FAULT_DONE;
 }
 
-/** A page was read for an entry that had changed meanwhile: nobody may want it. @context folio locked */
+/** A page was read for an entry that changed: nobody may want it. @context folio locked */
 function dropStaleSwapin(m: Mm, pfn: number): void {
   const { events } = m.task;
   events[EV.kr_swapin_stale] = (events[EV.kr_swapin_stale] as number) + 1;
