@@ -7,7 +7,7 @@ import { condResched } from '../../shared/sched.ts';
 import { folioLock, folioUnlock } from './folio.ts';
 import { PTRS_PER_TABLE } from './limits.ts';
 import type { Mm } from './mm.ts';
-import { MMF_EXITING, MMF_OOM_VICTIM, PTE_PRESENT, PTE_SHIFT, PTE_SPECIAL } from './mm_types.ts';
+import { MMF_EXITING, PTE_PRESENT, PTE_SHIFT, PTE_SPECIAL } from './mm_types.ts';
 import { mmapWriteLock, mmapWriteUnlock, unlinkAnonVma } from './mmap.ts';
 import { oomVictimDone } from './oom_kill.ts';
 import { freeTable, ptlLock, ptlUnlock } from './pgtable.ts';
@@ -36,7 +36,8 @@ export function exitMm(m: Mm, mm: number): boolean {
   m.mm.vmaHead[mm] = 0;
   freeTables(m, mm, m.mm.pgd[mm] as number, 3);
   mmapWriteUnlock(m, mm);
-  if ((Atomics.load(m.mm.flags, mm) & MMF_OOM_VICTIM) !== 0) oomVictimDone(m, mm);
+  // Victim or not: the OOM killer may be about to choose this one, and must not wait for it then.
+  oomVictimDone(m, mm);
   return true;
 }
 
