@@ -50,8 +50,9 @@ export function swapWriteout(m: Mm, pfn: number): number {
   events[EV.pgpgout] = (events[EV.pgpgout] as number) + 4;
   events[EV.nr_written] = (events[EV.nr_written] as number) + 1;
   folioClear(m, pfn, PG_RECLAIM);
-  folioUnlock(m, pfn);
+  // Under the lock: whoever waits for it finds no writeback that would keep the slot.
   folioEndWriteback(m, pfn);
+  folioUnlock(m, pfn);
   return WRITE_DONE;
 }
 

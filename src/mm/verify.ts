@@ -11,7 +11,7 @@ import { pageWords, verifyFill } from './content.ts';
 import { folioLock, folioUnlock } from './folio.ts';
 import { PAGE_WORDS, PTRS_PER_TABLE } from './limits.ts';
 import type { Mm } from './mm.ts';
-import { PTE_PRESENT, PTE_SHIFT, PTE_SPECIAL } from './mm_types.ts';
+import { PTE_PRESENT, PTE_SHIFT, PTE_SPECIAL, SWAP_HAS_CACHE } from './mm_types.ts';
 import { PTE_NONE, pteOffset } from './pgtable.ts';
 import { folioPut } from './swap.ts';
 import { clusterLock, clusterUnlock } from './swap_cluster.ts';
@@ -64,7 +64,9 @@ function readSwapped(m: Mm, slot: number): boolean {
     return true;
   }
   clusterLock(m, slot);
-  const stable = m.slot.cache[slot] === 0 && m.slot.count[slot] !== 0;
+  const count = m.slot.count[slot] as number;
+  // In the cache, or being handed out: look again.
+  const stable = count !== 0 && (count & SWAP_HAS_CACHE) === 0;
   if (stable && zeromapTest(m, slot)) copy.fill(0);
   else if (stable) zramReadInto(m, slot, copy);
   clusterUnlock(m, slot);
@@ -86,9 +88,14 @@ export function verifyPages(m: Mm, user: UserContext, fill: boolean): Verificati
       table = pteOffset(m, user.mm, user.vpnOf(slot));
       condResched();
     }
-    if (table === PTE_NONE || !readPage(m, table + (slot % PTRS_PER_TABLE))) continue;
-    result.pages++;
     const vpn = user.vpnOf(slot);
+    if (table === PTE_NONE || !readPage(m, table + (slot % PTRS_PER_TABLE))) {
+      if (user.lastSeqOf(slot) === 0) continue;
+      result.mismatches++;
+      result.first ??= `vpn ${vpn}: stored to, and gone`;
+      continue;
+    }
+    result.pages++;
     if (copy[word + 1] !== user.lastSeqOf(slot)) {
       result.mismatches++;
       result.first ??=

@@ -118,6 +118,7 @@ function activateLocked(m: Mm, pfn: number, stat: ReclaimStat): void {
  */
 function tryPrepare(m: Mm, pfn: number, sc: ScanControl, stat: ReclaimStat): boolean {
   if (!folioTryLock(m, pfn)) return false;
+  sc.nrScanned++;
   const flags = Atomics.load(m.page.flags, pfn);
   if ((flags & PG_UNEVICTABLE) !== 0) {
     activateLocked(m, pfn, stat);
@@ -170,11 +171,11 @@ function pageout(m: Mm, pfn: number, stat: ReclaimStat): boolean {
   if (folioTestClear(m, pfn, PG_DIRTY)) {
     folioSet(m, pfn, PG_RECLAIM);
     const written = swapWriteout(m, pfn);
-    m.task.events[EV.nr_vmscan_write] = (m.task.events[EV.nr_vmscan_write] as number) + 1;
     if (written === WRITE_FAILED) {
       activateLocked(m, pfn, stat);
       return false;
     }
+    m.task.events[EV.nr_vmscan_write] = (m.task.events[EV.nr_vmscan_write] as number) + 1;
     stat.nrPageout++;
     if (!folioTryLock(m, pfn)) return false;
     const flags = Atomics.load(m.page.flags, pfn);
@@ -235,7 +236,6 @@ export function shrinkFolioList(
     else folios[kept++] = pfn;
   }
   folios.length = kept;
-  sc.nrScanned += total;
   freeReclaimed(m, reclaimed);
   return reclaimed;
 }

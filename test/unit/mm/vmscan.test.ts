@@ -118,6 +118,16 @@ describe('vmscan', () => {
     expect(user.firstMismatch).toContain(`vpn ${FIRST_VPN + 7}`);
   });
 
+  it('finds a page that was stored to and is gone', () => {
+    const m = bootFixture();
+    const user = new UserContext(m, 1, fixtureRegions());
+    touch(user, range(0, 20));
+    Atomics.store(m.pte, pteOffset(m, 1, FIRST_VPN + 7), 0);
+    const found = verifyPages(m, user, true);
+    expect([found.pages, found.mismatches]).toEqual([19, 1]);
+    expect(found.first).toContain(`vpn ${FIRST_VPN + 7}: stored to, and gone`);
+  });
+
   it('activates a page that refaults within the active list, and not one from long ago', () => {
     const m = bootFixture({ pages: 4096, memcgMax: 400 });
     const user = new UserContext(m, 1, fixtureRegions());
