@@ -3,6 +3,7 @@
  * Charging a page to a group, reclaiming from the group when it is full (mm/memcontrol.c,
  * try_charge_memcg).
  */
+import { kthreadShouldStop } from '../../shared/sched.ts';
 import { MAX_RECLAIM_RETRIES, MEMCG_CHARGE_BATCH } from './limits.ts';
 import {
   CHARGED,
@@ -63,7 +64,7 @@ export function memcgCharge(m: Mm, pfn: number, memcg: number): boolean {
     }
     if (reclaimed > 0) continue;
     if (retries-- > 0) continue;
-    if (!memcgOutOfMemory(m, over)) return false;
+    if (!memcgOutOfMemory(m, over) || kthreadShouldStop()) return false;
     retries = MAX_RECLAIM_RETRIES;
     drained = false;
   }

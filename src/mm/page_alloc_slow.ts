@@ -11,6 +11,7 @@
  *          OOM: a victim dies; repeat
  */
 import { ktimeNs } from '../../shared/ktime.ts';
+import { kthreadShouldStop } from '../../shared/sched.ts';
 import { fatalSignalPending } from './charge.ts';
 import { recordLatency } from './latency.ts';
 import { MAX_RECLAIM_RETRIES } from './limits.ts';
@@ -106,7 +107,8 @@ function allocPagesSlow(m: Mm, zones: readonly number[], order: number, nid: num
     if (!drained) {
       drainBeforeOom(m);
       drained = true;
-    } else if (!outOfMemory(m, 0)) {
+    } else if (!outOfMemory(m, 0) || kthreadShouldStop()) {
+      // A program that was told to stop does not wait for a victim's memory.
       return PFN_NONE;
     }
     noProgress = 0;

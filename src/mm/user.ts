@@ -323,7 +323,8 @@ export class UserContext {
       }
       return RUN_DONE;
     }
-    return result === FAULT_SIGSEGV ? RUN_SIGSEGV : RUN_KILLED;
+    if (result === FAULT_SIGSEGV) return RUN_SIGSEGV;
+    return !fatalSignalPending(m) && this.shouldStop() ? RUN_STOPPED : RUN_KILLED;
   }
 
   #setTable(region: number, table: number): void {
