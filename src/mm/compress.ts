@@ -9,7 +9,6 @@ import { assert } from '../../shared/assert.ts';
 import { PAGE_SIZE } from './limits.ts';
 
 interface Codec {
-  readonly name: string;
   compress(page: Uint8Array): Uint8Array;
   decompress(packed: Uint8Array): Uint8Array;
 }
@@ -22,10 +21,9 @@ interface Lz4 {
 function loadCodec(): Codec {
   try {
     const lz4 = createRequire(import.meta.url)('lz4-napi') as Lz4;
-    return { name: 'lz4', compress: lz4.compressSync, decompress: lz4.uncompressSync };
+    return { compress: lz4.compressSync, decompress: lz4.uncompressSync };
   } catch {
     return {
-      name: 'deflate',
       compress: (page) => deflateRawSync(page, { level: 1 }),
       decompress: (packed) => inflateRawSync(packed),
     };
@@ -33,9 +31,6 @@ function loadCodec(): Codec {
 }
 
 const codec = loadCodec();
-
-/** Name of the algorithm in use, as zram's comp_algorithm would show it. */
-export const COMPRESSOR = codec.name;
 
 /** @returns the packed bytes, private to the caller; they may be longer than the page */
 export function compressPage(page: Uint8Array): Uint8Array {

@@ -24,11 +24,6 @@ import {
   PG_WRITEBACK,
 } from './mm_types.ts';
 
-/** @returns all PG_* bits at this moment */
-export function folioFlags(m: Mm, pfn: number): number {
-  return Atomics.load(m.page.flags, pfn);
-}
-
 /** @returns whether any of `bit` is set at this moment */
 export function folioTest(m: Mm, pfn: number, bit: number): boolean {
   return (Atomics.load(m.page.flags, pfn) & bit) !== 0;

@@ -5,7 +5,6 @@ import { assert } from '../../shared/assert.ts';
 /** Simulated CPUs of one machine: each has its own 8-byte slot in every page frame. */
 export const CPUS_MAX = 32;
 export const NODES_MAX = 16;
-export const ZONES_PER_NODE_MAX = 4;
 export const PROCESSES_MAX = 256;
 export const PAGE_SIZE = 4096;
 export const PAGE_WORDS = PAGE_SIZE / 4;
@@ -19,7 +18,6 @@ export const PTRS_PER_TABLE = 512;
 /** Buddy orders 0 .. MAX_PAGE_ORDER. */
 export const MAX_PAGE_ORDER = 10;
 export const NR_PAGE_ORDERS = MAX_PAGE_ORDER + 1;
-export const PAGE_ALLOC_COSTLY_ORDER = 3;
 
 /** Pages that reclaim takes from a list in one turn, and a direct reclaimer's target. */
 export const SWAP_CLUSTER_MAX = 32;

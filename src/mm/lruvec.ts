@@ -13,13 +13,7 @@ import { folioLruList } from './folio.ts';
 import { NR_PAGE_ORDERS, SWAP_CLUSTER_MAX } from './limits.ts';
 import { LC_LRU } from './lock_order.ts';
 import type { Mm } from './mm.ts';
-import {
-  LRU_ACTIVE_ANON,
-  LRU_ACTIVE_FILE,
-  LRU_INACTIVE_ANON,
-  LRU_INACTIVE_FILE,
-  NR_LRU_LISTS,
-} from './mm_types.ts';
+import { LRU_ACTIVE_FILE, LRU_INACTIVE_ANON, NR_LRU_LISTS } from './mm_types.ts';
 
 /** @returns the link row that heads a list of an lruvec */
 export function lruHead(m: Mm, lruvec: number, lru: number): number {
@@ -57,16 +51,6 @@ export function lruUnlock(m: Mm, lruvec: number): void {
 /** @returns pages on a list; a moment old unless lru_lock is held */
 export function lruSize(m: Mm, lruvec: number, lru: number): number {
   return Atomics.load(m.lruSize, lruvec * NR_LRU_LISTS + lru);
-}
-
-/** All evictable pages of the lruvec. */
-export function lruvecEvictable(m: Mm, lruvec: number): number {
-  return (
-    lruSize(m, lruvec, LRU_INACTIVE_ANON) +
-    lruSize(m, lruvec, LRU_ACTIVE_ANON) +
-    lruSize(m, lruvec, LRU_INACTIVE_FILE) +
-    lruSize(m, lruvec, LRU_ACTIVE_FILE)
-  );
 }
 
 /** Adds `pages` to a list's size, for the lruvec and its zone. @context lru_lock held */

@@ -32,6 +32,7 @@ export function swapWriteout(m: Mm, pfn: number): number {
       events[EV.kr_swap_zero_freed] = (events[EV.kr_swap_zero_freed] as number) + 1;
     }
     events[EV.swpout_zero] = (events[EV.swpout_zero] as number) + 1;
+    folioClear(m, pfn, PG_RECLAIM);
     folioUnlock(m, pfn);
     return WRITE_DONE;
   }

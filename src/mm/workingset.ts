@@ -114,8 +114,3 @@ export function snapshotRefaults(m: Mm, memcg: number, nid: number): void {
   Atomics.store(m.lruvec.refaultsAnon, lruvec, Atomics.load(m.lruvec.activateAnon, lruvec));
   Atomics.store(m.lruvec.refaultsFile, lruvec, Atomics.load(m.lruvec.activateFile, lruvec));
 }
-
-/** For tests: the group that a shadow names. */
-export function shadowMemcg(tag: number): number {
-  return tag >>> SHADOW_MEMCG_SHIFT;
-}
