@@ -34,7 +34,10 @@ export const H_POLICY = 4;
 export const H_PLAN_LENGTH = 5;
 /** 1: a plan that cannot be followed ends the execution; 0: the policy stands in. */
 export const H_PLAN_STRICT = 6;
-/** Sleep set at the end of the plan: bit of each thread that must not go first. */
+/**
+ * Sleep set: bit of each thread that must not be chosen after the plan. It holds for the node at
+ * which the last step of the plan is taken, and evolves from that step on.
+ */
 export const H_SLEEP = 7;
 /** sfc32, four words. */
 export const H_PRNG = 8;
