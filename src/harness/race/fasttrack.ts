@@ -98,7 +98,7 @@ export class FastTrack {
   /** Epoch of plain accesses of this thread until its next operation. */
   epoch = 0;
   /** This thread's vector clock. */
-  readonly #clock: Int32Array;
+  readonly clock: Int32Array;
 
   /** @param thread 0 .. buffers.threads-1 */
   constructor(buffers: RaceBuffers, thread: number) {
@@ -108,7 +108,7 @@ export class FastTrack {
     this.poisoned = new PoisonTable(this.memory, this.shadow);
     this.thread = thread;
     this.threads = buffers.threads;
-    this.#clock = this.memory.clocks.subarray(thread * STRIDE, (thread + 1) * STRIDE);
+    this.clock = this.memory.clocks.subarray(thread * STRIDE, (thread + 1) * STRIDE);
   }
 
   /** Begins an execution. @context no thread runs; one thread calls it, for all */
@@ -129,13 +129,13 @@ export class FastTrack {
   #enter(step: number): number {
     const { header } = this.memory;
     const clock = (header[W_BASE] as number) + 2 * (step + 1);
-    this.#clock[this.thread] = clock;
+    this.clock[this.thread] = clock;
     return clock;
   }
 
   #leave(): void {
-    const clock = (this.#clock[this.thread] as number) + 1;
-    this.#clock[this.thread] = clock;
+    const clock = (this.clock[this.thread] as number) + 1;
+    this.clock[this.thread] = clock;
     this.epoch = epochOf(clock, this.thread);
     const { header } = this.memory;
     if (clock > (header[W_CLOCK] as number)) header[W_CLOCK] = clock;
@@ -219,7 +219,7 @@ export class FastTrack {
     const from = this.#row(row);
     for (let t = 0; t < this.threads; t++) {
       const known = this.memory.places[from + t] as number;
-      if (known > (this.#clock[t] as number)) this.#clock[t] = known;
+      if (known > (this.clock[t] as number)) this.clock[t] = known;
     }
   }
 
@@ -227,7 +227,7 @@ export class FastTrack {
     const to = this.#row(row);
     const joins = row < 0;
     for (let t = 0; t < this.threads; t++) {
-      const mine = this.#clock[t] as number;
+      const mine = this.clock[t] as number;
       if (!joins || mine > (this.memory.places[to + t] as number)) {
         this.memory.places[to + t] = mine;
       }
@@ -307,7 +307,7 @@ export class FastTrack {
   ): void {
     const by = epoch & THREAD_MASK;
     const clock = (epoch & SPLIT) >> CLOCK_SHIFT;
-    if (by === this.thread || clock <= (this.#clock[by] as number)) return;
+    if (by === this.thread || clock <= (this.clock[by] as number)) return;
     const prior = cells.writeSite[i] as number;
     this.#race(prior, by, OP_PLAIN_WRITE, clock, site, kind, address, bytes);
   }
@@ -323,7 +323,7 @@ export class FastTrack {
     for (let t = 0; t < this.threads; t++) {
       if (t === this.thread) continue;
       const clock = (((cells.read[t] as Int32Array)[i] as number) & SPLIT) >> CLOCK_SHIFT;
-      if (clock <= (this.#clock[t] as number)) continue;
+      if (clock <= (this.clock[t] as number)) continue;
       const prior = (cells.readSite[t] as Int32Array)[i] as number;
       this.#race(prior, t, OP_PLAIN_READ, clock, site, kind, address, bytes);
     }
@@ -402,7 +402,7 @@ export class FastTrack {
     const { places } = this.memory;
     for (let t = 0; t < this.threads; t++) {
       if (t === this.thread) continue;
-      const known = this.#clock[t] as number;
+      const known = this.clock[t] as number;
       const wrote = places[row + P_WRITE + t] as number;
       const read = places[row + P_READ + t] as number;
       if (wrote > known) {
@@ -425,7 +425,7 @@ export class FastTrack {
     address: number,
     bytes: number,
   ): void {
-    const clock = this.#clock[this.thread] as number;
+    const clock = this.clock[this.thread] as number;
     this.races.add(
       { site: priorSite, thread: priorThread, kind: priorKind, clock: priorClock },
       { site, thread: this.thread, kind, clock },
@@ -436,7 +436,7 @@ export class FastTrack {
 
   /** Marks a range as given back. @param site site word @context this thread holds the baton */
   poison(address: number, bytes: number, site: number): void {
-    const clock = this.#clock[this.thread] as number;
+    const clock = this.clock[this.thread] as number;
     this.memory.header[W_SPLIT] = 1;
     this.poisoned.add(address, Math.min(address + bytes, this.shadow.span), {
       site,
@@ -451,7 +451,7 @@ export class FastTrack {
   }
 
   #useAfterFree(kind: number, address: number, site: number): void {
-    const clock = this.#clock[this.thread] as number;
+    const clock = this.clock[this.thread] as number;
     this.poisoned.touched(address, { site, thread: this.thread, clock }, kind);
   }
 }

@@ -91,12 +91,15 @@ export function attachRace(
   const names = new SiteTable(buffers.names);
   probe.names = names;
   probe.detector = detector;
+  probe.clock = detector.clock;
   probe.point = point;
   forgetViews();
   for (const module of modules) {
     nameSites(module, names);
     for (const site of module.sites) {
       site.view = null;
+      site.seen = null;
+      site.known = null;
       site.skip = null;
     }
   }
