@@ -67,6 +67,8 @@ const CLOCK_DOUBLINGS = 10;
 export const runtime = {
   /** Operations of this thread are steps. */
   active: false,
+  /** This thread is the host of a machine's schedule. */
+  host: false,
   thread: -1,
 };
 
@@ -330,6 +332,24 @@ function begin(gate: number): void {
   relaxStreak = 0;
   broken = undefined;
   spin.reset();
+}
+
+/**
+ * A thread of a machine begins.
+ * @param gate what its gate said
+ * @throws ExecutionAborted when the schedule ended before it began
+ */
+export function enterThread(gate: number): void {
+  begin(gate);
+  if (aborting) throw new ExecutionAborted('the schedule is over');
+  runtime.active = true;
+}
+
+/** A thread of a machine has ended. @context outside the schedule already when it was aborted */
+export function leaveThread(): void {
+  if (!runtime.active) return;
+  runtime.active = false;
+  if (!aborting) passOn();
 }
 
 /** The function has returned: the next thread goes on. */

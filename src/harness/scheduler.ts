@@ -446,7 +446,9 @@ export class Scheduler {
     let skip = this.#below(w[H_SPINNING] as number);
     for (let t = 0; t < this.#threads; t++) {
       if (w[HEADER_WORDS + t * ROW_WORDS + R_STATE] !== STATE_SPINNING) continue;
-      if (skip-- === 0) return this.#release(t);
+      if (skip-- > 0) continue;
+      this.#release(t);
+      return;
     }
   }
 
