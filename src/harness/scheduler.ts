@@ -102,6 +102,7 @@ const ROUNDS_BEFORE_JUMP = 3;
 /** Steps between two signs of life. */
 const BEAT_MASK = 0xfff;
 
+/** The scheduler of one control block. @context whoever holds the baton */
 export class Scheduler {
   readonly control: Control;
   readonly #w: Int32Array<SharedArrayBuffer>;
