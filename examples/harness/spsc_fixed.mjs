@@ -16,7 +16,7 @@ function push(words, value) {
 
 function pop(words) {
   const head = Atomics.load(words, HEAD);
-  if (Atomics.load(words, TAIL) === head) return 0;
+  if (Atomics.load(words, TAIL) === head) return null;
   const value = Atomics.load(words, SLOTS + (head % CAPACITY));
   Atomics.store(words, HEAD, head + 1);
   return value;
@@ -34,7 +34,7 @@ export function consumer({ words }) {
   const taken = [];
   while (taken.length < 3) {
     const value = pop(words);
-    if (value !== 0) taken.push(value);
+    if (value !== null) taken.push(value);
   }
   return taken.join();
 }
