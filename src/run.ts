@@ -56,10 +56,10 @@ export function traceWorkload(traces: readonly Trace[], config: MachineConfig = 
 }
 
 /** Interrupts the machine once the configured time is over. */
-function limitTime(machine: ReclaimMachine, timeout: number | null): void {
-  if (timeout === null) return;
-  const limit = AbortSignal.timeout(timeout * 1000);
-  limit.addEventListener('abort', () => machine.interrupt(), { once: true });
+function limitTime(machine: ReclaimMachine, timeout: number | null): NodeJS.Timeout | null {
+  if (timeout === null) return null;
+  // A timer of the global, so that a deterministic run counts it in its own time.
+  return setTimeout(() => machine.interrupt(), timeout * 1000).unref();
 }
 
 async function runMachine(
@@ -82,9 +82,10 @@ async function runMachine(
     if (signal?.aborted !== true) throw error;
     return { ...outcome, interrupted: true };
   }
+  let limit: NodeJS.Timeout | null = null;
   try {
     sampler.start();
-    limitTime(machine, resolved.config.timeout);
+    limit = limitTime(machine, resolved.config.timeout);
     outcome.wallMs = (await machine.run()).wallMs;
     sampler.stop();
     await machine.atRest(() => {
@@ -95,6 +96,7 @@ async function runMachine(
     if (!(error instanceof MachinePanicError)) throw error;
   } finally {
     sampler.stop();
+    if (limit !== null) clearTimeout(limit);
     outcome.state = await machine.shutdown();
   }
   outcome.interrupted = outcome.state.interrupted;
@@ -149,7 +151,7 @@ function reportOf(
   return {
     schema: RUN_SCHEMA,
     version: packageVersion(),
-    mode: 'parallel',
+    mode: resolved.config.mode,
     seed: resolved.config.seed,
     config: resolved.config,
     node: process.version,
@@ -162,6 +164,7 @@ function reportOf(
     threads: outcome.state?.threads ?? [],
     interrupted: outcome.interrupted,
     panic: outcome.state?.panic ?? null,
+    schedule: null,
     integrity: integrityOf(outcome.snapshot as Snapshot, outcome),
     series: sampler.series(),
   };
