@@ -6,6 +6,7 @@
  * broke. It takes its engine by URL, so that a test can run it on a toy.
  */
 import type { LockRegion } from '../shared/lock_region.ts';
+import type { ThreadSchedule } from '../shared/sched_hook.ts';
 import type { RcuTable } from '../shared/rcu.ts';
 import type { SyncDomain } from '../shared/sync_domain.ts';
 import type { TaskTable } from '../shared/task.ts';
@@ -83,6 +84,8 @@ export interface WorkerData {
   readonly engine: EngineRef;
   readonly threadId: number;
   readonly spec: ThreadSpec;
+  /** The deterministic schedule that the thread joins; null where threads run freely. */
+  readonly schedule: ThreadSchedule | null;
 }
 
 /** A kthread that belongs to no CPU, with the defaults. */
