@@ -6,7 +6,6 @@
  * broke. It takes its engine by URL, so that a test can run it on a toy.
  */
 import type { LockRegion } from '../shared/lock_region.ts';
-import type { ThreadSchedule } from '../shared/sched_hook.ts';
 import type { RcuTable } from '../shared/rcu.ts';
 import type { SyncDomain } from '../shared/sync_domain.ts';
 import type { TaskTable } from '../shared/task.ts';
@@ -84,8 +83,8 @@ export interface WorkerData {
   readonly engine: EngineRef;
   readonly threadId: number;
   readonly spec: ThreadSpec;
-  /** The deterministic schedule that the thread joins; null where threads run freely. */
-  readonly schedule: ThreadSchedule | null;
+  /** The deterministic schedule that the thread joins, for its hook; null where threads run freely. */
+  readonly schedule: unknown;
 }
 
 /** A kthread that belongs to no CPU, with the defaults. */

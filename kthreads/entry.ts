@@ -21,7 +21,7 @@ import {
   MachineStopped,
   waitEvent,
 } from '../shared/sched.ts';
-import { schedulerSeam } from '../shared/sched_hook.ts';
+import { scheduleHook } from '../shared/schedule_hook.ts';
 import { enterSync } from '../shared/sync_domain.ts';
 import { START_KTHREADS, START_PROGRAMS, signalTaskChange } from '../shared/task.ts';
 import { THREAD_DEAD, THREAD_EXITED, THREAD_NEW, THREAD_RUNNING } from '../shared/thread.ts';
@@ -79,11 +79,11 @@ function passBarrier(engine: Engine, stage: number): boolean {
 
 let joined = false;
 
-function joinSchedule({ schedule, spec }: WorkerData): void {
+function joinSchedule({ schedule, spec, threadId }: WorkerData): void {
   if (schedule === null) return;
-  const seam = schedulerSeam();
-  if (seam === null) bug(`${spec.comm} was given a schedule and no preload to join it`);
-  seam.join(schedule.control, schedule.row);
+  const hook = scheduleHook();
+  if (hook === null) bug(`${spec.comm} was given a schedule and no preload to join it`);
+  hook.join(schedule, threadId);
   joined = true;
 }
 
@@ -137,7 +137,7 @@ async function main(engine: Engine, data: WorkerData): Promise<void> {
   leaveQuietly();
   Atomics.store(threads.state, id, final);
   signalTaskChange(engine.tasks);
-  if (joined) schedulerSeam()?.leave();
+  if (joined) scheduleHook()?.leave();
 }
 
 const data = workerData as WorkerData;

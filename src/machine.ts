@@ -27,8 +27,8 @@ import { readThreads, type ThreadInfo } from './thread_info.ts';
 
 /** A deterministic schedule that a machine's threads join, thread N on row N. */
 export interface MachineSchedule {
-  /** Goes to every worker, for its preload: structured-clonable. */
-  readonly control: unknown;
+  /** Goes to every worker, for its preload's hook: structured-clonable. */
+  readonly shared: unknown;
   /** The worker of a thread is being ended from outside. */
   terminating(id: number): void;
   /** The worker of a thread is gone. */

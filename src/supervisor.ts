@@ -66,7 +66,7 @@ interface Waiter {
 
 /** A deterministic schedule, as the supervisor sees it: see `MachineSchedule`. */
 export interface SupervisorSchedule {
-  readonly control: unknown;
+  readonly shared: unknown;
   terminating(id: number): void;
   exited(id: number): void;
 }
@@ -222,8 +222,7 @@ export class Supervisor {
   }
 
   #spawn(id: number, spec: ThreadSpec): void {
-    const control = this.#schedule?.control;
-    const schedule = control === undefined ? null : { control, row: id };
+    const schedule = this.#schedule?.shared ?? null;
     const workerData: WorkerData = { engine: this.#parts.ref, threadId: id, spec, schedule };
     const execArgv = this.#execArgv;
     const worker = new Worker(new URL('../kthreads/entry.js', import.meta.url), {

@@ -6,13 +6,13 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { MachineBootError } from '../machine_errors.ts';
 import { machineThreads } from '../machine_threads.ts';
-import { createSchedule, HostSchedule } from './host_schedule.ts';
+import { HostSchedule } from './host_schedule.ts';
 import { runMachineHere } from '../run_machine.ts';
 import type { RunReport } from '../report/run_report.ts';
 import { FLAG_INTERRUPT, type HostData, type HostMessage } from './messages.ts';
 import { VirtualTimers } from './virtual_timers.ts';
 
-const PRELOAD = new URL('./preload.js', import.meta.url).href;
+const PRELOAD = new URL('../harness/preload.js', import.meta.url).href;
 
 function post(message: HostMessage): void {
   parentPort?.postMessage(message);
@@ -28,7 +28,6 @@ async function host({ workload, resolved, flags }: HostData): Promise<void> {
   const { seed } = resolved.config;
   const flag = new Int32Array(flags);
   const interrupt = new AbortController();
-  const block = createSchedule(machineThreads(resolved.mm).length, seed);
   let schedule: HostSchedule | null = null;
   const timers = new VirtualTimers(() => schedule?.nowMs() ?? 0);
   timers.install();
@@ -37,9 +36,9 @@ async function host({ workload, resolved, flags }: HostData): Promise<void> {
   let failure: unknown = null;
   let over = false;
   const run = runMachineHere(workload, resolved, { signal: interrupt.signal }, (mm) => {
-    const memory = mm.buffers.memory.buffer;
-    schedule = new HostSchedule(block, memory);
-    post({ kind: 'boot', buffers: mm.buffers, control: block.buffers });
+    const threads = machineThreads(resolved.mm).length;
+    schedule = new HostSchedule(threads, seed, mm.buffers.memory.buffer);
+    post({ kind: 'boot', buffers: mm.buffers, control: schedule.control.buffers });
     return { execArgv: ['--import', PRELOAD], schedule };
   })
     .then((made) => {
@@ -53,8 +52,6 @@ async function host({ workload, resolved, flags }: HostData): Promise<void> {
     });
   const clock = schedule as HostSchedule | null;
   if (clock !== null) {
-    await clock.gathered(() => over);
-    clock.begin();
     await clock.run(
       timers,
       () => over,
@@ -62,7 +59,6 @@ async function host({ workload, resolved, flags }: HostData): Promise<void> {
         if (Atomics.load(flag, FLAG_INTERRUPT) !== 0) interrupt.abort(new Error('interrupted'));
       },
     );
-    clock.end();
   }
   await run;
   const made = report as RunReport | null;

@@ -33,7 +33,7 @@ import {
   type HostMessage,
 } from './messages.ts';
 
-const PRELOAD = new URL('./preload.js', import.meta.url).href;
+const PRELOAD = new URL('../harness/preload.js', import.meta.url).href;
 
 function thrown(message: ErrorMessage): Error {
   if (message.name === 'UsageError') return new UsageError(message.message);

@@ -1,45 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The host's side of a deterministic schedule. The host is the thread that runs the machine's main
- * side: one row of the schedule among the others, row 0, thread N being row N.
+ * The host's side of a deterministic schedule (src/harness/machine_schedule.ts). The host is the
+ * thread that runs the machine's main side: row 0 of the schedule, thread N being row N.
  *
  *   workers load in real time and join; none runs yet
- *   all have joined, or ended before they could: the schedule begins, and the host has the baton
- *   a turn of the host: due timers, microtasks, then sleep until the next timer, which passes it on
+ *   all have joined, or ended before they could: the host begins to take turns
+ *   a turn: due timers, microtasks, then sleep until the next timer, which passes the baton on
  *
  * A host's turn is asynchronous code, which is fine: everybody else waits for the baton. What would
  * come in real time is waited for: a worker whose thread has ended, or that is being terminated, is
  * gone before the turn is over, so that its exit is seen at one point of the schedule always.
  */
-import { assert } from '../../shared/assert.ts';
-import type { I32 } from '../../shared/types.ts';
 import {
-  Control,
-  F_NOW,
+  type Control,
   F_STEP,
-  F_STEPS_MAX,
   F_SWITCHES,
-  F_TICK,
   H_HASH,
   H_IDLE_LIMIT,
+  H_JOINED,
+  H_OUTCOME,
   H_SPIN_THRESHOLD,
   R_STATE,
   STATE_DONE,
 } from '../harness/control.ts';
-import { dropRow, joinControlled, leaveControlled, rowsJoined } from '../harness/join.ts';
+import {
+  closeSchedule,
+  hostSleep,
+  openSchedule,
+  type Schedule,
+  scheduleNow,
+} from '../harness/machine_schedule.ts';
 import { real } from '../harness/native.ts';
-import { RandomStrategy } from '../harness/strategy.ts';
+import { boundScheduler } from '../harness/runtime.ts';
 import type { ScheduleReport } from '../report/run_report.ts';
 import type { VirtualTimers } from './virtual_timers.ts';
 
-export const HOST_ROW = 0;
 /** Chance that the running thread is left at a point where it could go on. */
 export const SWITCH_CHANCE = 1 / 16;
-/** ns of virtual time that a step takes. */
-const TICK_NS = 100;
-
-/** Slept on by the host. */
-const bed = new Int32Array(new SharedArrayBuffer(4)) as I32;
 
 /** One real turn of the event loop: microtasks, and what has arrived. */
 function turn(): Promise<void> {
@@ -48,37 +45,28 @@ function turn(): Promise<void> {
   });
 }
 
-/** A control block for a host and `threads` threads, seeded. */
-export function createSchedule(threads: number, seed: number): Control {
-  const control = Control.create({ threads: threads + 1, planCapacity: 0, logCapacity: 0 });
-  new RandomStrategy(seed, SWITCH_CHANCE).prepare(control);
-  control.numbers[F_STEPS_MAX] = Infinity;
-  control.numbers[F_TICK] = TICK_NS;
-  // A CPU that hits the same page again and again is no spinner, and the engine's own spins are
-  // bounded; a machine that stands still is khungtaskd's to find.
-  control.words[H_IDLE_LIMIT] = 1 << 30;
-  control.words[H_SPIN_THRESHOLD] = 1 << 20;
-  return control;
-}
-
 /** The schedule as the host runs it. Implements the machine's `MachineSchedule`. */
 export class HostSchedule {
-  readonly control: unknown;
-  readonly #block: Control;
-  readonly #memory: SharedArrayBuffer;
+  readonly shared: Schedule;
+  readonly control: Control;
   readonly #exited = new Set<number>();
   readonly #terminating = new Set<number>();
   #begun = false;
 
-  constructor(block: Control, memory: SharedArrayBuffer) {
-    this.#block = block;
-    this.#memory = memory;
-    this.control = { control: block.buffers, memory };
+  /** @param memory whose words the threads share: the machine's arena */
+  constructor(threads: number, seed: number, memory: SharedArrayBuffer) {
+    const opened = openSchedule({ threads, seed, buffers: [memory], switchChance: SWITCH_CHANCE });
+    this.shared = opened.schedule;
+    this.control = opened.control;
+    // A CPU that hits the same page again and again is no spinner, and the engine's own spins are
+    // bounded; a machine that stands still is khungtaskd's to find.
+    this.control.words[H_SPIN_THRESHOLD] = 1 << 20;
+    this.control.words[H_IDLE_LIMIT] = 1 << 30;
   }
 
-  /** Virtual time in ms, without taking any. */
+  /** Virtual time in ms. */
   nowMs(): number {
-    return (this.#block.numbers[F_NOW] as number) / 1e6;
+    return scheduleNow(this.control) / 1e6;
   }
 
   terminating(id: number): void {
@@ -87,57 +75,57 @@ export class HostSchedule {
 
   exited(id: number): void {
     this.#exited.add(id);
-    if (this.#begun) dropRow(this.#block, id);
-  }
-
-  /** Resolves when every thread has joined, or is gone. @param over the run has ended already */
-  async gathered(over: () => boolean): Promise<void> {
-    const all = this.#block.threads - 1;
-    while (!over() && rowsJoined(this.#block) + this.#exited.size < all) {
-      await new Promise((resolve) => real.setTimeout(resolve, 1));
-    }
-  }
-
-  /** Begins the schedule: this thread has the baton. @context the host, once */
-  begin(): void {
-    assert(!this.#begun, 'a schedule begins once');
-    joinControlled(this.#block.buffers, HOST_ROW, [this.#memory]);
-    this.#begun = true;
-    for (const id of this.#exited) dropRow(this.#block, id);
+    if (this.#begun) this.#drop(id);
   }
 
   /**
    * Takes turns until the run is over.
    * @param everyTurn called at the beginning of each
+   * @throws Error when the schedule ends before the run does
    * @context the host, which blocks between its turns
    */
   async run(timers: VirtualTimers, over: () => boolean, everyTurn: () => void): Promise<void> {
+    await this.#gathered(over);
+    this.#begun = true;
+    for (const id of this.#exited) this.#drop(id);
     const settle = (): Promise<void> => this.#settle();
     for (;;) {
       everyTurn();
       await settle();
       await timers.fireDue(settle);
-      if (over()) return;
-      const leftMs = timers.nextMs() - this.nowMs();
-      if (leftMs > 0) Atomics.wait(bed, 0, 0, leftMs);
+      if (over()) break;
+      if (!hostSleep(this.control, timers.nextMs() * 1e6)) {
+        throw new Error(`the schedule ended before its machine: ${this.control.words[H_OUTCOME]}`);
+      }
     }
-  }
-
-  /** @context the host, when every other thread is gone */
-  end(): void {
-    if (this.#begun) leaveControlled();
+    closeSchedule();
   }
 
   report(seed: number): ScheduleReport {
-    const { words, numbers } = this.#block;
+    const { words, numbers } = this.control;
     return {
       seed,
-      strategy: `random, leaves the running thread with probability ${SWITCH_CHANCE}`,
+      strategy: `random, leaves a thread that could go on with probability ${SWITCH_CHANCE}`,
       decisions: numbers[F_STEP] as number,
       switches: numbers[F_SWITCHES] as number,
       scheduleHash: ((words[H_HASH] as number) >>> 0).toString(16).padStart(8, '0'),
       virtualMs: this.nowMs(),
     };
+  }
+
+  /** Resolves when every thread has joined, or is gone. */
+  async #gathered(over: () => boolean): Promise<void> {
+    const { words, threads } = this.control;
+    const joined = (): number => Atomics.load(words, H_JOINED);
+    while (!over() && joined() + this.#exited.size < threads - 1) {
+      await new Promise((resolve) => real.setTimeout(resolve, 1));
+    }
+  }
+
+  /** Gives up the row of a thread that is gone without having left. @context holds the baton */
+  #drop(id: number): void {
+    if (this.control.words[this.control.row(id) + R_STATE] === STATE_DONE) return;
+    boundScheduler().finish(id);
   }
 
   /** Lets everything happen that this turn has set off. */
@@ -148,10 +136,10 @@ export class HostSchedule {
 
   /** Is there a worker that must be gone before others go on? */
   #awaited(): boolean {
-    const { words, threads } = this.#block;
+    const { words, threads } = this.control;
     for (let id = 1; id < threads; id++) {
       if (this.#exited.has(id)) continue;
-      const done = words[this.#block.row(id) + R_STATE] === STATE_DONE;
+      const done = words[this.control.row(id) + R_STATE] === STATE_DONE;
       if (done || this.#terminating.has(id)) return true;
     }
     return false;

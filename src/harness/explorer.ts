@@ -42,6 +42,7 @@ export interface Progress {
   readonly steps: number;
 }
 
+/** A scenario, loaded into workers that run it. @context main thread */
 export class Explorer {
   readonly names: readonly string[];
   /** The scenario's own `options`. */
@@ -181,7 +182,10 @@ function post(worker: Worker, message: ToWorker): void {
   worker.postMessage(message);
 }
 
-/** Resolves with the first message of a type. @throws ScenarioError when the worker says it is bad */
+/**
+ * Resolves with the first message of a type.
+ * @throws ScenarioError when the worker says that the scenario is bad
+ */
 function untilType<T extends FromWorker['type']>(
   worker: Worker,
   type: T,

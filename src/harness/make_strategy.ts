@@ -19,6 +19,7 @@ export type StrategySpec =
       readonly times?: number;
     };
 
+/** Makes a strategy from its description. @context the lead */
 export function makeStrategy(spec: StrategySpec): Strategy {
   switch (spec.kind) {
     case 'random':

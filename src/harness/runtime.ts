@@ -67,6 +67,8 @@ const CLOCK_DOUBLINGS = 10;
 export const runtime = {
   /** Operations of this thread are steps. */
   active: false,
+  /** This thread is the host of a machine's schedule. */
+  host: false,
   thread: -1,
 };
 
@@ -332,6 +334,24 @@ function begin(gate: number): void {
   spin.reset();
 }
 
+/**
+ * A thread of a machine begins.
+ * @param gate what its gate said
+ * @throws ExecutionAborted when the schedule ended before it began
+ */
+export function enterThread(gate: number): void {
+  begin(gate);
+  if (aborting) throw new ExecutionAborted('the schedule is over');
+  runtime.active = true;
+}
+
+/** A thread of a machine has ended. @context outside the schedule already when it was aborted */
+export function leaveThread(): void {
+  if (!runtime.active) return;
+  runtime.active = false;
+  if (!aborting) passOn();
+}
+
 /** The function has returned: the next thread goes on. */
 function passOn(): boolean {
   scheduler.finish(me);
@@ -347,20 +367,4 @@ function ended(): boolean {
   const last = memory.sub(words, H_REMAIN, 1) === 1;
   if (last && me !== 0) openGate(words, 0, GATE_LEAD);
   return last;
-}
-
-/**
- * Begins this thread's part of an execution that has no body of its own: what it does from here on
- * is its part, until `leaveRun`.
- * @context the thread has just been given the baton
- */
-export function enterRun(): void {
-  begin(GATE_RUN);
-  runtime.active = true;
-}
-
-/** Ends what `enterRun` began: the next thread goes on. */
-export function leaveRun(): void {
-  runtime.active = false;
-  passOn();
 }
