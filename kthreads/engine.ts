@@ -83,7 +83,7 @@ export interface WorkerData {
   readonly engine: EngineRef;
   readonly threadId: number;
   readonly spec: ThreadSpec;
-  /** The deterministic schedule that the thread joins, for its hook; null where threads run freely. */
+  /** The deterministic schedule that the thread joins, for its hook; null for none. */
   readonly schedule: unknown;
 }
 

@@ -14,8 +14,8 @@
  *   times      at most so many faults in the whole machine; Infinity for no limit
  *
  * Chance: each thread draws from a stream of its own for each kind, which the fault seed and the
- * thread id name. So what a thread draws depends on its own calls alone, and the same schedule gives
- * the same faults. Only `times` is shared between threads.
+ * thread id name. So what a thread draws depends on its own calls alone, and the same schedule
+ * gives the same faults. Only `times` is shared between threads.
  *
  * Off, each place costs one load and one branch that is never taken. What a kind means, and that
  * its places survive it, is the caller's business.

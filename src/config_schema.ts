@@ -7,7 +7,7 @@
  */
 import * as v from 'valibot';
 import { oneLine, UsageError } from './errors.ts';
-import { type FaultAttr, FAULT_NAMES, type FaultConfig, MODEST_FAULTS } from './mm/faults.ts';
+import { FAULT_NAMES, type FaultAttr, type FaultConfig, MODEST_FAULTS } from './mm/faults.ts';
 import { CPUS_MAX, MAX_SWAPPINESS, NODES_MAX } from './mm/limits.ts';
 import type { Size } from './size.ts';
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * One run of a workload, on the threads of this process: boots a machine, runs it, looks at it, shuts
- * it down, and reports. `run.ts` decides where that happens.
+ * One run of a workload, on the threads of this process: boots a machine, runs it, looks at it,
+ * shuts it down, and reports. `run.ts` decides where that happens.
  */
 import { readFileSync } from 'node:fs';
 import { cpus as hostCpus } from 'node:os';
@@ -175,8 +175,8 @@ export function reportOf(
 /**
  * Runs a workload on a machine of its own, on threads of this process.
  * @param machine how its workers are started
- * @throws UsageError when the host has no room; MachineBootError when the machine did not come up. A
- * panic, an interrupt and a broken invariant are in the report, not thrown
+ * @throws UsageError when the host has no room; MachineBootError when the machine did not come up.
+ * A panic, an interrupt and a broken invariant are in the report, not thrown
  */
 export async function runMachineHere(
   workload: Workload,

@@ -95,11 +95,7 @@ export class Supervisor {
   #terminating = false;
 
   /** @param execArgv of every worker: preloads @param schedule that the threads join */
-  constructor(
-    parts: MachineParts,
-    execArgv?: readonly string[],
-    schedule?: SupervisorSchedule,
-  ) {
+  constructor(parts: MachineParts, execArgv?: readonly string[], schedule?: SupervisorSchedule) {
     assert(parts.specs.length < THREADS_MAX, 'more threads than THREADS_MAX');
     this.#parts = parts;
     this.#execArgv = execArgv;

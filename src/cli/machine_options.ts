@@ -6,8 +6,8 @@
 import type { Command } from 'commander';
 import { type MachineConfig, parseConfigText, SYSCTLS } from '../config_schema.ts';
 import { oneLine, UsageError } from '../errors.ts';
-import { addFaultOptions, type FaultFlags, faultConfig } from './fault_options.ts';
 import { readFileBytes } from '../workload/trace_bytes.ts';
+import { addFaultOptions, type FaultFlags, faultConfig } from './fault_options.ts';
 
 /** What commander collects for the options below. */
 export interface MachineFlags extends FaultFlags {

@@ -2,10 +2,10 @@
 /** `kreclaim run ... --seeds A..B`: a range of seeds, one machine each, until one fails. */
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
+import { parseConfig } from '../config_schema.ts';
 import type { SeedResult, SeedsInput } from '../deterministic/seed_task.ts';
 import { runSeeds, type SeedsReport } from '../deterministic/seeds.ts';
 import { oneLine, UsageError } from '../errors.ts';
-import { parseConfig } from '../config_schema.ts';
 import { formatNumber } from '../report/text_table.ts';
 import { EXIT_INTERRUPTED, interruptSignal } from './interrupt.ts';
 import { checkWritable, emitResult } from './output.ts';

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Entry file of a deterministic machine's host: runs the main side of the machine on this thread, in
- * virtual time, and posts the report. See host_schedule.ts.
+ * Entry file of a deterministic machine's host: runs the main side of the machine on this thread,
+ * in virtual time, and posts the report. See host_schedule.ts.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { MachineBootError } from '../machine_errors.ts';
 import { machineThreads } from '../machine_threads.ts';
-import { HostSchedule } from './host_schedule.ts';
-import { runMachineHere } from '../run_machine.ts';
 import type { RunReport } from '../report/run_report.ts';
+import { runMachineHere } from '../run_machine.ts';
+import { HostSchedule } from './host_schedule.ts';
 import { FLAG_INTERRUPT, type HostData, type HostMessage } from './messages.ts';
 import { VirtualTimers } from './virtual_timers.ts';
 

@@ -11,9 +11,9 @@
  * machine as hung itself.
  */
 import { Worker } from 'node:worker_threads';
-import { panicState, raisePanic } from '../../kthreads/panic.ts';
 import { describeHeldLocks } from '../../kthreads/held_report.ts';
 import { engineOf } from '../../kthreads/mm_engine.ts';
+import { panicState, raisePanic } from '../../kthreads/panic.ts';
 import { ktimeNs } from '../../shared/ktime.ts';
 import { PANIC_NONE } from '../../shared/task.ts';
 import type { ResolvedMachine } from '../config.ts';

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** What a deterministic machine's host and its client say to each other: plain data. */
 import type { PanicRecord } from '../../kthreads/panic.ts';
-import type { ControlBuffers } from '../harness/control.ts';
 import type { ResolvedMachine } from '../config.ts';
+import type { ControlBuffers } from '../harness/control.ts';
 import type { MmBuffers } from '../mm/mm.ts';
 import type { RunReport } from '../report/run_report.ts';
 import type { Workload } from '../run_machine.ts';

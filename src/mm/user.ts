@@ -28,8 +28,8 @@ import {
 } from './access_kernel.ts';
 import { fatalSignalPending } from './charge.ts';
 import { slotTag } from './content.ts';
-import { recordLatency } from './latency.ts';
 import { FAULT_DELAY, FAULT_STALL } from './faults.ts';
+import { recordLatency } from './latency.ts';
 import { PAGE_WORDS, SECTION_EVENTS_MAX, SLOTS_BYTES } from './limits.ts';
 import {
   FAULT_DONE,

@@ -7,7 +7,8 @@
 import { type Finding, findAll, type SourceFile, split } from './source.ts';
 
 /** Main-side files that may read clocks and set timers: they watch threads and talk to people. */
-const MAIN_SIDE = /^(src\/[^/]+\.ts|src\/(cli|report)\/|bench\/|scripts\/|test\/|examples\/)/;
+const MAIN_SIDE =
+  /^(src\/[^/]+\.ts|src\/(cli|report|deterministic)\/|bench\/|scripts\/|test\/|examples\/)/;
 
 const CLOCK =
   /\bDate\b|\bperformance\s*\.|\bprocess\s*\.\s*hrtime\b|\bset(?:Timeout|Interval|Immediate)\b/g;
