@@ -42,6 +42,7 @@ export interface Progress {
   readonly steps: number;
 }
 
+/** A scenario, loaded into workers that run it. @context main thread */
 export class Explorer {
   readonly names: readonly string[];
   /** The scenario's own `options`. */
@@ -170,18 +171,23 @@ export class Explorer {
 }
 
 function spawnWorker(start: WorkerStart): Worker {
-  return new Worker(new URL('./worker.js', import.meta.url), {
+  const worker = new Worker(new URL('./worker.js', import.meta.url), {
     workerData: start,
     name: `harness-${start.thread}`,
     execArgv: ['--import', new URL('./preload.js', import.meta.url).href],
   });
+  // Whoever waits for the worker hears of it; an error that nobody waits for ends no process.
+  return worker.on('error', () => {});
 }
 
 function post(worker: Worker, message: ToWorker): void {
   worker.postMessage(message);
 }
 
-/** Resolves with the first message of a type. @throws ScenarioError when the worker says it is bad */
+/**
+ * Resolves with the first message of a type.
+ * @throws ScenarioError when the worker says that the scenario is bad
+ */
 function untilType<T extends FromWorker['type']>(
   worker: Worker,
   type: T,

@@ -11,7 +11,7 @@ import {
 export type StrategySpec =
   | { readonly kind: 'random'; readonly seed: number; readonly switchChance?: number }
   | { readonly kind: 'pct'; readonly seed: number; readonly depth: number }
-  | { readonly kind: 'round-robin' }
+  | { readonly kind: 'round-robin'; readonly times?: number }
   | {
       readonly kind: 'replay';
       readonly schedule: readonly number[];
@@ -19,6 +19,7 @@ export type StrategySpec =
       readonly times?: number;
     };
 
+/** Makes a strategy from its description. @context the lead */
 export function makeStrategy(spec: StrategySpec): Strategy {
   switch (spec.kind) {
     case 'random':
@@ -26,7 +27,7 @@ export function makeStrategy(spec: StrategySpec): Strategy {
     case 'pct':
       return new PctStrategy(spec.seed, spec.depth);
     case 'round-robin':
-      return new RoundRobinStrategy();
+      return new RoundRobinStrategy(spec.times ?? 1);
     case 'replay':
       return new ReplayStrategy(spec.schedule, spec.seed, spec.times ?? 1);
   }

@@ -37,6 +37,7 @@ import {
   R_STATE,
   STATE_DONE,
 } from './control.ts';
+import { ScenarioError } from './errors.ts';
 import { memory } from './native.ts';
 import { OP_CLOCK, OP_RELAX, OP_WAIT, OP_YIELD } from './ops.ts';
 import { PICK_ABORT, Scheduler } from './scheduler.ts';
@@ -67,6 +68,8 @@ const CLOCK_DOUBLINGS = 10;
 export const runtime = {
   /** Operations of this thread are steps. */
   active: false,
+  /** This thread is the host of a machine's schedule. */
+  host: false,
   thread: -1,
 };
 
@@ -260,18 +263,30 @@ function post(mail: ThreadMail): void {
     numbers[control.result(me)] = result;
     return;
   }
-  let bytes = serialize(mail);
-  if (bytes.length > MAIL_SIZE) bytes = serialize(shortened(mail));
+  const bytes = pack(mail);
   control.mail.set(bytes, me * MAIL_SIZE);
   words[row + R_MAIL_KIND] = MAIL_BYTES;
   words[row + R_MAIL_BYTES] = bytes.length;
 }
 
-/** A mail that fits: the last sites only, and no result that is too large. */
-function shortened(mail: ThreadMail): ThreadMail {
-  const message = `its result and history take more than ${MAIL_SIZE} bytes`;
-  const error = mail.error ?? { name: 'RangeError', message, stack: '' };
-  return { error, sites: (mail.sites ?? []).slice(-1000) };
+/** A mail as bytes that fit the box: without what is too large, or cannot be sent. */
+function pack(mail: ThreadMail): Buffer {
+  let why = `its result and history take more than ${MAIL_SIZE} bytes`;
+  try {
+    const bytes = serialize(mail);
+    if (bytes.length <= MAIL_SIZE) return bytes;
+  } catch (error) {
+    why = `its result cannot be sent: ${(error as Error).message}`;
+  }
+  const error = mail.error ?? { name: 'ScenarioError', message: why, stack: '' };
+  return serialize({ error, sites: (mail.sites ?? []).slice(-1000) });
+}
+
+/** @throws ScenarioError for a promise: its thread would go on after its end */
+function synchronous(result: unknown): unknown {
+  if (!(result instanceof Promise)) return result;
+  result.catch(() => {});
+  throw new ScenarioError('it returned a promise; thread functions are synchronous');
 }
 
 function errorMail(error: unknown): NonNullable<ThreadMail['error']> {
@@ -298,7 +313,7 @@ export function runThread(
   if (gate === GATE_RUN) {
     try {
       runtime.active = true;
-      mail = { result: body() };
+      mail = { result: synchronous(body()) };
       if (invariant !== null && !aborting) checkInvariant();
     } catch (error) {
       mail = { error: errorMail(error) };
@@ -330,6 +345,24 @@ function begin(gate: number): void {
   relaxStreak = 0;
   broken = undefined;
   spin.reset();
+}
+
+/**
+ * A thread of a machine begins.
+ * @param gate what its gate said
+ * @throws ExecutionAborted when the schedule ended before it began
+ */
+export function enterThread(gate: number): void {
+  begin(gate);
+  if (aborting) throw new ExecutionAborted('the schedule is over');
+  runtime.active = true;
+}
+
+/** A thread of a machine has ended. @context outside the schedule already when it was aborted */
+export function leaveThread(): void {
+  if (!runtime.active) return;
+  runtime.active = false;
+  if (!aborting) passOn();
 }
 
 /** The function has returned: the next thread goes on. */

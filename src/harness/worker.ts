@@ -110,7 +110,10 @@ function bind(scenario: Scenario, message: Extract<ToWorker, { type: 'bind' }>):
     return runThread(gate, body, history);
   };
   tell({ type: 'bound' });
-  if (thread > 0) return serve(control, runOwn);
+  if (thread > 0) {
+    serve(control, runOwn);
+    return;
+  }
   const bytes = new Snapshot(shared);
   const { check } = scenario;
   const parts = {
@@ -135,9 +138,10 @@ function bind(scenario: Scenario, message: Extract<ToWorker, { type: 'bind' }>):
 function serve(control: Control, runOwn: (gate: number) => boolean): void {
   for (;;) {
     const gate = passGate(control.words, start.thread, control.words[H_GATE_SPINS] as number);
-    if (gate === GATE_QUIT) return port.close();
+    if (gate === GATE_QUIT) break;
     runOwn(gate);
   }
+  port.close();
 }
 
 try {
