@@ -12,6 +12,7 @@ import { type AnyNode, type Comment, type Options, type Program, parse } from 'a
 import MagicString from 'magic-string';
 import { directivesOf, Rewriter } from './rewrite.ts';
 import { RUNTIME_KEY } from './runtime_key.ts';
+import { SourceError } from './source_error.ts';
 
 export interface InstrumentOptions {
   /** How the source is read: `any` tries a module first, then a script. */
@@ -29,11 +30,6 @@ export interface Instrumented {
   readonly sites: number;
   /** Forms that were left as they were: `line:column why`. */
   readonly skipped: readonly string[];
-}
-
-/** A source that cannot be read: its message is `file:line:column: reason`. */
-export class SourceError extends SyntaxError {
-  override readonly name = 'SourceError';
 }
 
 const RACY = /\bkreclaim-racy\b(?::[ \t]*(.*?))?\s*$/;
