@@ -24,7 +24,7 @@ function postError(error: unknown): void {
   post({ kind: 'error', name, message, stack: stack ?? '', record });
 }
 
-async function host({ workload, resolved, flags }: HostData): Promise<void> {
+async function host({ workload, resolved, flags, lean }: HostData): Promise<void> {
   const { seed } = resolved.config;
   const flag = new Int32Array(flags);
   const interrupt = new AbortController();
@@ -38,7 +38,8 @@ async function host({ workload, resolved, flags }: HostData): Promise<void> {
   const run = runMachineHere(workload, resolved, { signal: interrupt.signal }, (mm) => {
     const threads = machineThreads(resolved.mm).length;
     schedule = new HostSchedule(threads, seed, mm.buffers.memory.buffer);
-    post({ kind: 'boot', buffers: mm.buffers, control: schedule.control.buffers });
+    const buffers = lean ? null : mm.buffers;
+    post({ kind: 'boot', buffers, control: schedule.control.buffers });
     return { execArgv: ['--import', PRELOAD], schedule };
   })
     .then((made) => {
