@@ -10,6 +10,7 @@
  * that time for everybody. So this side looks at the step counter in real time, and reports such a
  * machine as hung itself.
  */
+import process from 'node:process';
 import { Worker } from 'node:worker_threads';
 import { describeHeldLocks } from '../../kthreads/held_report.ts';
 import { engineOf } from '../../kthreads/mm_engine.ts';
@@ -81,7 +82,8 @@ class HostRun {
     const worker = new Worker(new URL('./host.js', import.meta.url), {
       workerData,
       name: 'host',
-      execArgv: ['--import', PRELOAD],
+      // Ours first: what the user preloads finds the patched functions.
+      execArgv: ['--import', PRELOAD, ...process.execArgv],
     });
     try {
       const report = await this.#outcome(worker);
