@@ -47,6 +47,8 @@ export class Explorer {
   readonly names: readonly string[];
   /** The scenario's own `options`. */
   readonly options: Readonly<Record<string, unknown>>;
+  /** What `setup` returned: this thread's copy, on the same memory. */
+  readonly state: unknown;
   readonly control: Control;
   readonly #workers: readonly Worker[];
   readonly #hangMs: number;
@@ -64,6 +66,7 @@ export class Explorer {
     this.control = control;
     this.names = scenario.names;
     this.options = scenario.options;
+    this.state = scenario.state;
     this.#file = file;
     this.#hangMs = hangMs;
   }
