@@ -31,6 +31,7 @@ export interface ExplorerOptions {
   /** A thread may compute so long between two operations, and a module may load so long, in ms. */
   readonly hangMs?: number;
   readonly race?: boolean;
+  readonly plainPoints?: boolean;
   readonly include?: readonly string[];
   /** Steps that a schedule and a log can hold. */
   readonly capacity?: number;
