@@ -32,6 +32,7 @@ import type { StrategySpec } from './make_strategy.ts';
 import type { RunResult } from './messages.ts';
 import { checkSources, type Replay, readReplay, writeAtomic, writeReplay } from './replay_file.ts';
 import { toSteps } from './schedule.ts';
+import { messageClass } from './shrink.ts';
 import { shownPath } from './stack_frames.ts';
 
 /** The scenario failed: the message is the whole report, with the line that replays it. */
@@ -201,6 +202,9 @@ function checkReplayed(result: RunResult, path: string, replay: Replay): void {
     const what = `thread ${who} cannot take step ${failure.step}`;
     throw new ScenarioError(`${path}: diverged: ${what}; ${why}`);
   }
+  if (failure.hash === replay.hash) return;
+  if (messageClass(failure.message) === messageClass(replay.message)) return;
+  throw new ScenarioError(`${path}: diverged: failed in another way (${failure.message}); ${why}`);
 }
 
 /** Writes the replay file and the text. */

@@ -71,34 +71,36 @@ export function grouped(value: number): string {
   return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
-/** One or two lines: what was run, and what came of it. */
+/** What was run, and what came of it when nothing failed: one line or two. */
 export function summaryText(report: ExploreReport): string {
-  const { executions, steps, wallMs, strategy, options } = { ...report, ...report.options };
+  const { executions, steps, wallMs, options, redundant } = report;
   const seconds = Math.max(wallMs / 1000, 0.001);
   const rate = `${grouped(executions / seconds)} executions/s, ${grouped(steps / seconds)} steps/s`;
+  const cut = redundant > 0 ? ` (${grouped(redundant)} cut short as equivalent to others)` : '';
   const ran =
-    `${grouped(executions)} execution${executions === 1 ? '' : 's'}, ${grouped(steps)} steps ` +
-    `in ${seconds.toFixed(1)} s (${rate}); strategy ${strategy}, seed ${options.seed}`;
-  const ended = report.interrupted ? '; interrupted' : '';
-  return `${ran}${ended}\n${verdict(report)}`;
+    `${grouped(executions)} execution${executions === 1 ? '' : 's'}${cut}, ` +
+    `${grouped(steps)} steps in ${seconds.toFixed(1)} s (${rate}); ` +
+    `strategy ${options.strategy}, seed ${options.seed}`;
+  const notes = [report.failure === null ? 'held' : '', ...strategyNotes(report)];
+  if (report.interrupted) notes.push('interrupted');
+  return [ran, ...notes.filter((note) => note !== '')].join('\n');
 }
 
-function verdict(report: ExploreReport): string {
-  if (report.failure !== null) return '';
-  const bound = pctBound(report.figures);
-  const notes = [
-    report.exhausted && report.options.strategy === 'dfs'
-      ? `every schedule within ${report.options.preemptions} preemptions was run`
-      : '',
-    bound,
-  ].filter((note) => note !== '');
-  return `held${notes.length > 0 ? `: ${notes.join('; ')}` : ''}\n`;
-}
-
-/** PCT's promise, in words; empty where PCT had no part. */
-function pctBound(figures: Readonly<Record<string, unknown>>): string {
-  const pct = (figures.pct ?? figures) as { bound?: number; depth?: number; steps?: number };
-  if (typeof pct.bound !== 'number' || !(pct.bound > 0)) return '';
-  const odds = grouped(1 / pct.bound);
-  return `pct finds a bug of depth ${pct.depth} with a chance of at least 1 in ${odds} an execution`;
+function strategyNotes({ options, exhausted, figures }: ExploreReport): string[] {
+  const notes: string[] = [];
+  if (options.strategy === 'dfs') {
+    const bound = `within ${options.preemptions} preemptions`;
+    notes.push(
+      exhausted ? `every schedule ${bound} was run` : `not every schedule ${bound} was run`,
+    );
+  }
+  // Of strategies in turn, each says its own under its name.
+  const pct = (figures.pct ?? figures) as { bound?: number; depth?: number };
+  if (typeof pct.bound === 'number' && pct.bound > 0) {
+    const odds = grouped(1 / pct.bound);
+    notes.push(
+      `pct: a bug of depth ${pct.depth} shows with probability >= 1 / ${odds} an execution`,
+    );
+  }
+  return notes;
 }

@@ -175,11 +175,13 @@ export class Explorer {
 }
 
 function spawnWorker(start: WorkerStart): Worker {
-  return new Worker(new URL('./worker.js', import.meta.url), {
+  const worker = new Worker(new URL('./worker.js', import.meta.url), {
     workerData: start,
     name: `harness-${start.thread}`,
     execArgv: ['--import', new URL('./preload.js', import.meta.url).href],
   });
+  // Whoever waits for the worker hears of it; an error that nobody waits for ends no process.
+  return worker.on('error', () => {});
 }
 
 function post(worker: Worker, message: ToWorker): void {

@@ -14,7 +14,7 @@ import {
 export type StrategySpec =
   | { readonly kind: 'random'; readonly seed: number; readonly switchChance?: number }
   | { readonly kind: 'pct'; readonly seed: number; readonly depth: number }
-  | { readonly kind: 'round-robin' }
+  | { readonly kind: 'round-robin'; readonly times?: number }
   | { readonly kind: 'mix'; readonly parts: readonly StrategySpec[] }
   | { readonly kind: 'shrink'; readonly runs: Runs; readonly seed: number }
   | {
@@ -32,7 +32,7 @@ export function makeStrategy(spec: StrategySpec): Strategy {
     case 'pct':
       return new PctStrategy(spec.seed, spec.depth);
     case 'round-robin':
-      return new RoundRobinStrategy();
+      return new RoundRobinStrategy(spec.times ?? 1);
     case 'mix':
       return new MixStrategy(spec.parts.map(makeStrategy));
     case 'shrink':

@@ -145,6 +145,8 @@ function patchedNotify(view: Waitable, index: number, count?: number): number {
   const most = count === undefined ? Infinity : Math.max(Math.trunc(Number(count)) || 0, 0);
   if (runtime.host) return boundScheduler().notify(loc, most) + memory.notify(words, index, count);
   point(OP_NOTIFY, loc, view.BYTES_PER_ELEMENT);
+  // Wakes nobody: throws what it throws for a wrong view or index.
+  memory.notify(words, index, 0);
   const woken = boundScheduler().notify(loc, most);
   if (woken > 0) woke();
   return woken;

@@ -37,6 +37,7 @@ import {
   R_STATE,
   STATE_DONE,
 } from './control.ts';
+import { ScenarioError } from './errors.ts';
 import { memory } from './native.ts';
 import { OP_CLOCK, OP_RELAX, OP_WAIT, OP_YIELD } from './ops.ts';
 import { PICK_ABORT, Scheduler } from './scheduler.ts';
@@ -270,22 +271,33 @@ function post(mail: ThreadMail): void {
     numbers[control.result(me)] = result;
     return;
   }
-  let bytes = serialize(mail);
-  if (bytes.length > MAIL_SIZE) {
-    const { trace: _, ...rest } = mail;
-    bytes = serialize(rest);
-  }
-  if (bytes.length > MAIL_SIZE) bytes = serialize(shortened(mail));
+  const bytes = pack(mail);
   control.mail.set(bytes, me * MAIL_SIZE);
   words[row + R_MAIL_KIND] = MAIL_BYTES;
   words[row + R_MAIL_BYTES] = bytes.length;
 }
 
-/** A mail that fits: no result that is too large. */
-function shortened(mail: ThreadMail): ThreadMail {
-  const message = `its result and history take more than ${MAIL_SIZE} bytes`;
-  const error = mail.error ?? { name: 'RangeError', message, stack: '' };
-  return { error };
+/** A mail as bytes that fit the box: without what is too large, or cannot be sent. */
+function pack(mail: ThreadMail): Buffer {
+  let why = `its result and history take more than ${MAIL_SIZE} bytes`;
+  try {
+    const bytes = serialize(mail);
+    if (bytes.length <= MAIL_SIZE) return bytes;
+    const { trace: _, ...rest } = mail;
+    const untraced = serialize(rest);
+    if (untraced.length <= MAIL_SIZE) return untraced;
+  } catch (error) {
+    why = `its result cannot be sent: ${(error as Error).message}`;
+  }
+  const error = mail.error ?? { name: 'ScenarioError', message: why, stack: '' };
+  return serialize({ error });
+}
+
+/** @throws ScenarioError for a promise: its thread would go on after its end */
+function synchronous(result: unknown): unknown {
+  if (!(result instanceof Promise)) return result;
+  result.catch(() => {});
+  throw new ScenarioError('it returned a promise; thread functions are synchronous');
 }
 
 function errorMail(error: unknown): NonNullable<ThreadMail['error']> {
@@ -312,7 +324,7 @@ export function runThread(
   if (gate === GATE_RUN) {
     try {
       runtime.active = true;
-      mail = { result: body() };
+      mail = { result: synchronous(body()) };
       if (invariant !== null && !aborting) checkInvariant();
     } catch (error) {
       mail = { error: errorMail(error) };

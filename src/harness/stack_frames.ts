@@ -59,18 +59,24 @@ export function shownStack(frames: readonly Frame[]): string[] {
   });
 }
 
+/** Lines of more characters are cut to a statement. */
+const LONG_LINE = 60;
+
 /** Lines of source files, each file read once. */
 export class SourceLines {
   readonly #files = new Map<string, readonly string[]>();
 
-  /** @returns the line, trimmed; empty where there is none */
+  /** @returns the line, trimmed; of a long one, from its statement on; empty where there is none */
   at(frame: Frame): string {
     let lines = this.#files.get(frame.file);
     if (lines === undefined) {
       lines = readLines(frame.file);
       this.#files.set(frame.file, lines);
     }
-    return (lines[frame.line - 1] ?? '').trim();
+    const line = lines[frame.line - 1] ?? '';
+    if (line.trim().length <= LONG_LINE) return line.trim();
+    const before = line.slice(0, frame.column - 1);
+    return line.slice(before.search(/[^;{}]*$/)).trim();
   }
 }
 

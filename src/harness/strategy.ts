@@ -114,10 +114,15 @@ export class RandomStrategy implements Strategy {
   learn(): void {}
 }
 
-/** Each enabled thread in turn: one execution. */
+/** Each enabled thread in turn. */
 export class RoundRobinStrategy implements Strategy {
   readonly name = 'round-robin';
-  #left = 1;
+  #left: number;
+
+  /** @param times executions, all alike */
+  constructor(times = 1) {
+    this.#left = times;
+  }
 
   prepare(control: Control): boolean {
     clearPlan(control, POLICY_ROUND_ROBIN);
