@@ -11,7 +11,7 @@ import { existsSync, statSync } from 'node:fs';
 import { basename, relative, resolve } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { OUTCOME_DIVERGED } from './control.ts';
+import { OUTCOME_DIVERGED, OUTCOME_THREW } from './control.ts';
 import { ScenarioError } from './errors.ts';
 import {
   checkOptions,
@@ -29,7 +29,7 @@ import { failurePage } from './html.ts';
 import { type Investigated, investigate } from './investigate.ts';
 import { findSyntaxError } from './local_modules.ts';
 import type { StrategySpec } from './make_strategy.ts';
-import type { RunResult } from './messages.ts';
+import type { FailureRecord, RunResult } from './messages.ts';
 import { checkSources, type Replay, readReplay, writeAtomic, writeReplay } from './replay_file.ts';
 import { toSteps } from './schedule.ts';
 import { messageClass } from './shrink.ts';
@@ -71,6 +71,19 @@ export async function exploreReport(
   const file = scenarioPath(scenario);
   const replay = options.replay === undefined ? null : readReplay(options.replay);
   if (replay !== null) checkSources(replay, options.replay as string, file);
+  try {
+    return await exploreFile(file, options, replay);
+  } catch (error) {
+    if (!(error instanceof ScenarioError)) throw error;
+    throw new ScenarioError(error.message.replaceAll(file, shownPath(file)));
+  }
+}
+
+async function exploreFile(
+  file: string,
+  options: ExploreOptions,
+  replay: Replay | null,
+): Promise<ExploreReport> {
   const { explorer, resolved } = await openExplorer(file, options, replay);
   const stop = (): void => explorer.stop();
   options.signal?.addEventListener('abort', stop);
@@ -123,9 +136,8 @@ async function load(file: string, resolved: ResolvedOptions): Promise<Explorer> 
   try {
     return await Explorer.open(pathToFileURL(file), openOptions(resolved));
   } catch (error) {
-    if (!(error instanceof ScenarioError)) throw error;
-    const where = / SyntaxError: /.test(error.message) ? findSyntaxError(file) : null;
-    throw new ScenarioError((where ?? error.message).replaceAll(file, shownPath(file)));
+    if (!(error instanceof ScenarioError) || !/ SyntaxError: /.test(error.message)) throw error;
+    throw new ScenarioError(findSyntaxError(file) ?? error.message);
   }
 }
 
@@ -144,6 +156,7 @@ async function run(explorer: Explorer, task: Task): Promise<ExploreReport> {
   if (replay !== null) checkReplayed(result, options.replay as string, replay);
   let failure: ExploreFailure | null = null;
   if (result.failure !== null) {
+    refuseMisuse(result.failure, explorer.names, file);
     const shrink = (options.shrink ?? true) && replay === null;
     const by = replay?.strategy ?? finderOf(result, resolved.strategy);
     const found = await investigate(explorer, result.failure, { settings, shrink, strategy: by });
@@ -169,6 +182,12 @@ async function run(explorer: Explorer, task: Task): Promise<ExploreReport> {
   if (options.html !== undefined && failure !== null)
     writeAtomic(options.html, failurePage(report));
   return report;
+}
+
+/** @throws ScenarioError when the harness stopped a thread for what it may not do */
+function refuseMisuse(failure: FailureRecord, names: readonly string[], file: string): void {
+  if (failure.outcome !== OUTCOME_THREW || failure.name !== 'ScenarioError') return;
+  throw new ScenarioError(`${file}: thread ${names[failure.culprit]}: ${failure.message}`);
 }
 
 /** Of strategies in turn, the one that ran last. */

@@ -86,7 +86,7 @@ export function summaryText(report: ExploreReport): string {
   return [ran, ...notes.filter((note) => note !== '')].join('\n');
 }
 
-function strategyNotes({ options, exhausted, figures }: ExploreReport): string[] {
+function strategyNotes({ options, exhausted, figures, failure }: ExploreReport): string[] {
   const notes: string[] = [];
   if (options.strategy === 'dfs') {
     const bound = `within ${options.preemptions} preemptions`;
@@ -96,7 +96,7 @@ function strategyNotes({ options, exhausted, figures }: ExploreReport): string[]
   }
   // Of strategies in turn, each says its own under its name.
   const pct = (figures.pct ?? figures) as { bound?: number; depth?: number };
-  if (typeof pct.bound === 'number' && pct.bound > 0) {
+  if (failure === null && typeof pct.bound === 'number' && pct.bound > 0) {
     const odds = grouped(1 / pct.bound);
     notes.push(
       `pct: a bug of depth ${pct.depth} shows with probability >= 1 / ${odds} an execution`,
