@@ -132,7 +132,8 @@ class Examiner {
     const say = (what: ThreadReport['state'], doing: string): ThreadReport => {
       return { name, state: what, doing, frames };
     };
-    if (t === this.#failure.culprit && mail.error !== undefined) {
+    const threw = mail.error !== undefined && mail.error.name !== 'ExecutionAborted';
+    if (t === this.#failure.culprit && threw) {
       return say('threw', `threw ${mail.error.name}: ${mail.error.message}`);
     }
     if (state === STATE_DONE) return say('ended', 'has ended');

@@ -14,9 +14,12 @@ function plural(count: number, what: string): string {
 }
 
 function threadLines(failure: Parts): string[] {
+  if (failure.threads.every((thread) => thread.state === 'ended')) return ['  all have ended'];
   const lines: string[] = [];
   for (const thread of failure.threads) {
     lines.push(`  ${thread.name} ${thread.doing}`);
+    // Above already.
+    if (thread.state === 'threw' && failure.stack.length > 0) continue;
     const frames = thread.frames.slice(0, FRAMES_MAX);
     for (const frame of shownStack(frames)) lines.push(`      ${frame}`);
   }

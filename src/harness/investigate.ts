@@ -119,7 +119,7 @@ function assemble(
     title,
     message: last.message,
     thread: names[last.culprit] ?? null,
-    stack: last.outcome === OUTCOME_RACE ? [] : shownStack(readFrames(last.stack)),
+    stack: hasStack(last) ? shownStack(readFrames(last.stack)) : [],
     threads,
     facts,
     reproducible,
@@ -133,6 +133,11 @@ function assemble(
     hash: last.hash,
     listing: makeListing({ steps, names, places, idleFrom: idleFrom(last) }),
   };
+}
+
+/** Its stack says where it failed, not where it was stopped. */
+function hasStack({ outcome, name }: FailureRecord): boolean {
+  return outcome !== OUTCOME_RACE && name !== 'ExecutionAborted';
 }
 
 function switchesOf(runs: Runs): number {

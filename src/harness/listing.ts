@@ -132,6 +132,8 @@ export interface Row {
   readonly step: number;
   readonly thread: number;
   readonly text: string;
+  /** Operation and word, without values. */
+  readonly shape: string;
   /** Another thread took the step before. */
   readonly switched: boolean;
   /** Where, as `file:line`; where the scenario's own file is further out, that too. */
@@ -169,6 +171,7 @@ export function makeListing(input: ListingInput): Entry[] {
       step: step.step,
       thread: step.thread,
       text: describeStep(step, places, names),
+      shape: `${step.kind} ${step.loc}`,
       switched: i > 0 && steps[i - 1]?.thread !== step.thread,
       frames: step.frames,
       source: frame === undefined ? '' : lines.at(frame),
@@ -193,8 +196,13 @@ function idleNote({ steps, names, places, idleFrom }: ListingInput): string {
   return `${count} more ${count === 1 ? 'step' : 'steps'} that change nothing: ${who.join('; ')}`;
 }
 
+/** The same operation of the same place, whatever the values. */
 function sameRow(a: Row | undefined, b: Row | undefined): boolean {
-  return a !== undefined && b !== undefined && a.thread === b.thread && a.text === b.text;
+  if (a === undefined || b === undefined || a.thread !== b.thread || a.shape !== b.shape) {
+    return false;
+  }
+  const [p, q] = [a.frames[0], b.frames[0]];
+  return p?.line === q?.line && p?.column === q?.column && p?.file === q?.file;
 }
 
 /** Length of the pattern that repeats from here on, and how often; `times` 1 for none. */
@@ -208,18 +216,21 @@ function pattern(rows: readonly Row[], at: number): { period: number; times: num
   return { period: 1, times: 1 };
 }
 
-/** Shows what repeats once. */
+/** Of what repeats, shows the first time, and the last where the values are others. */
 function fold(rows: readonly Row[], names: readonly string[]): Entry[] {
   const entries: Entry[] = [];
   for (let at = 0; at < rows.length; ) {
     const { period, times } = pattern(rows, at);
-    entries.push(...rows.slice(at, at + period));
-    if (times > 1) {
-      const who = [...new Set(rows.slice(at, at + period).map((row) => names[row.thread]))];
-      const what = period === 1 ? 'the same' : `the same ${period} steps`;
-      entries.push({ note: `${who.join(', ')}: ${what} ${times - 1} times more` });
-    }
+    const first = rows.slice(at, at + period);
     at += period * times;
+    entries.push(...first);
+    if (times === 1) continue;
+    const last = rows.slice(at - period, at);
+    const alike = last.every((row, i) => row.text === first[i]?.text);
+    const who = [...new Set(first.map((row) => names[row.thread]))].join(', ');
+    const what = period === 1 ? 'the same' : `the same ${period} steps`;
+    entries.push({ note: `${who}: ${what} ${times - (alike ? 1 : 2)} times more` });
+    if (!alike) entries.push(...last);
   }
   return entries;
 }

@@ -9,9 +9,10 @@
  * the new best; what is kept of it is what was executed, cut where STAY would do the same by
  * itself.
  *
+ *   group    let each thread of a chunk take all its steps there at once, in chunks that get
+ *            smaller: where threads do not meet it changes nothing but the number of switches
  *   cut      the shortest beginning of the schedule after which it fails by itself
- *   drop     leave runs out, in chunks that get smaller (delta debugging)
- *   group    let each thread of a chunk take all its steps there at once
+ *   drop     leave runs out, in chunks as well (delta debugging)
  *   join     move a run to the next or the previous one of its thread
  *   shorten  let a run end earlier
  *
@@ -150,6 +151,7 @@ export class ShrinkStrategy implements Strategy {
 
   *#passes(runs: Runs): Search {
     if (!(yield runs).same) return;
+    yield* this.#chunks(group);
     yield* this.#cut();
     for (;;) {
       const before = this.#best;
