@@ -29,7 +29,7 @@ function tell(message: FromWorker): void {
 function loadFailure(error: unknown, file: string): string {
   if (error instanceof ScenarioError) return error.message;
   const { name, message, stack } = error as Error;
-  const at = /((?:file:\/\/|\/)[^\s()]+:\d+(?::\d+)?)/.exec(stack ?? '')?.[1] ?? file;
+  const at = /(?<=[\s(])((?:file:\/\/|\/)[^\s()]+:\d+(?::\d+)?)/.exec(stack ?? '')?.[1] ?? file;
   return `${at.replace(/^file:\/\//, '')}: does not load: ${name}: ${message.split('\n')[0]}`;
 }
 
