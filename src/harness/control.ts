@@ -34,7 +34,10 @@ export const H_POLICY = 4;
 export const H_PLAN_LENGTH = 5;
 /** 1: a plan that cannot be followed ends the execution; 0: the policy stands in. */
 export const H_PLAN_STRICT = 6;
-/** Sleep set at the end of the plan: bit of each thread that must not go first. */
+/**
+ * Sleep set: bit of each thread that must not be chosen after the plan. It holds for the node at
+ * which the last step of the plan is taken, and evolves from that step on.
+ */
 export const H_SLEEP = 7;
 /** sfc32, four words. */
 export const H_PRNG = 8;
@@ -102,6 +105,8 @@ export const F_SWITCHES = 5;
 /** Steps of all executions. */
 export const F_STEPS_TOTAL = 6;
 /** PCT change points, ascending step numbers. */
+/** Step at which memory last changed, or a waiter was woken: what follows is idle. */
+export const F_PROGRESS = 7;
 export const F_PCT_POINTS = 16;
 export const PCT_DEPTH_MAX = 32;
 export const HEADER_NUMBERS = 64;
@@ -263,7 +268,7 @@ export class Control {
     words[H_POLICY] = POLICY_STAY;
     words[H_LOG_CAPACITY] = logCapacity;
     words[H_SPIN_THRESHOLD] = 4;
-    words[H_IDLE_LIMIT] = 2000;
+    words[H_IDLE_LIMIT] = 256;
     words[H_QUANTUM] = 1;
     words[H_SWITCH_BELOW] = -1;
     words[H_GATE_SPINS] = 3000;
