@@ -20,7 +20,7 @@ const COUNT = 0; // @atomic
 const PHASE = 1; // @atomic
 
 /** Loads before a thread parks where every thread has a core, and where not. */
-export const BARRIER_SPIN = 20_000;
+export const BARRIER_SPIN = 4_000;
 export const BARRIER_SPIN_SHORT = 200;
 
 /**
