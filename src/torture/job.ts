@@ -53,6 +53,8 @@ export interface TortureType<T = unknown> {
   readonly busted: string;
   /** Fewest threads that it works with. */
   readonly threadsMin?: number;
+  /** It works with multiples of this number only. */
+  readonly threadsMultiple?: number;
   /** Role of each thread. */
   roles(threads: number): readonly string[];
   /** Its shared tables. Pure: every thread calls it. */
@@ -63,6 +65,12 @@ export interface TortureType<T = unknown> {
   body(tables: T, ctx: TortureContext): Tally;
   /** Looks at the end. @context main thread, all threads have returned */
   judge(tables: T, tallies: readonly RoleTally[], threads: number): Verdict;
+}
+
+/** Threads that a type runs on, asked for `threads`. */
+export function threadsOf(type: TortureType, threads: number): number {
+  const { threadsMin = 2, threadsMultiple = 1 } = type;
+  return Math.ceil(Math.max(threads, threadsMin) / threadsMultiple) * threadsMultiple;
 }
 
 /** A tally and whose it is. */
@@ -99,6 +107,11 @@ export class TortureContext {
 
   get stopped(): boolean {
     return Atomics.load(this.#control, J_STOP) !== 0;
+  }
+
+  /** All threads pause, or are about to: a reader says goodbye before it does. */
+  get pausing(): boolean {
+    return (Atomics.load(this.#control, J_STUTTER) & 1) !== 0;
   }
 
   /** One turn of the loop: a sign of life; sleeps while all pause. @returns false to stop */

@@ -18,6 +18,7 @@ import {
   type JobAnswer,
   jobControlWords,
   type RoleTally,
+  threadsOf,
   type TortureType,
   type Verdict,
 } from './job.ts';
@@ -57,7 +58,7 @@ export class TorturePool {
   /** Runs one type for a while. @returns what was found; a hang is a failure like another */
   async run(type: TortureType, options: JobOptions): Promise<JobResult> {
     const { seed, busted } = options;
-    const threads = Math.max(options.threads, type.threadsMin ?? 2);
+    const threads = threadsOf(type, options.threads);
     const { memory, tables } = createArena((builder) => type.declare(builder, threads));
     type.init?.(tables, threads);
     const control: I32 = new Int32Array(new SharedArrayBuffer(jobControlWords(threads) * 4));
@@ -73,7 +74,10 @@ export class TorturePool {
     const hang = await this.#watch(control, answers, options);
     const ms = (ktimeNs() - startNs) / 1e6;
     if (hang !== null) return { lines: [], failures: hang, counts: {}, ms };
-    return { ...judge(type, tables, roles, await Promise.all(answers)), ms };
+    const given = await Promise.all(answers);
+    // What a body that threw has left in its worker's modules is not known.
+    if (given.some(({ thrown }) => thrown !== null)) await this.close();
+    return { ...judge(type, tables, roles, given), ms };
   }
 
   /** Ends the workers. */
