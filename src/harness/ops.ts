@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The operations that a schedule is made of, and which of them commute.
+ *
+ * A step of an execution is one operation and the thread's own code up to its next one. Two steps
+ * of two threads are *dependent* when their order can matter:
+ *
+ *            load   store  rmw/cas  wait   notify  other
+ *   load      -      x       x       -       -       -
+ *   store     x      x       x       x       -       -
+ *   rmw/cas   x      x       x       x       -       -
+ *   wait      -      x       x       x       x       -
+ *   notify    -      -       -       x       x       -
+ *
+ * for overlapping locations only. A failed compare-and-swap counts as one that succeeds: whether it
+ * fails is known only after the order was chosen. `wait` reads its word and joins the word's queue
+ * in one step, so it depends on stores, on `notify` and on other waits of the word, whose order in
+ * the queue it decides.
+ */
+
+export const OP_NONE = 0;
+/** The thread function is about to begin. */
+export const OP_START = 1;
+export const OP_LOAD = 2;
+export const OP_STORE = 3;
+/** add, and, exchange, or, sub, xor. */
+export const OP_RMW = 4;
+export const OP_CAS = 5;
+export const OP_WAIT = 6;
+/** A wait that was notified, or timed out, returns. */
+export const OP_RESUME = 7;
+export const OP_NOTIFY = 8;
+/** `Atomics.pause`, and `cpuRelax` with it. */
+export const OP_RELAX = 9;
+/** A clock was read. */
+export const OP_CLOCK = 10;
+export const OP_PLAIN_READ = 11;
+export const OP_PLAIN_WRITE = 12;
+/** Nothing but a place where the thread may be switched. */
+export const OP_YIELD = 13;
+/** A wait with a time-out is chosen to time out while others could run. */
+export const OP_TIMEOUT = 14;
+export const OP_KINDS = 15;
+
+/** Operation names, by OP_*, as listings show them. */
+export const OP_NAMES: readonly string[] = [
+  'none',
+  'start',
+  'load',
+  'store',
+  'rmw',
+  'compareExchange',
+  'wait',
+  'resume',
+  'notify',
+  'pause',
+  'clock',
+  'read',
+  'write',
+  'yield',
+  'timeout',
+];
+
+const READS = 1;
+const WRITES = 2;
+const QUEUE = 4;
+const CLASS = new Uint8Array(OP_KINDS);
+CLASS[OP_LOAD] = READS;
+CLASS[OP_STORE] = WRITES;
+CLASS[OP_RMW] = READS | WRITES;
+CLASS[OP_CAS] = READS | WRITES;
+CLASS[OP_WAIT] = READS | QUEUE;
+CLASS[OP_NOTIFY] = QUEUE;
+CLASS[OP_TIMEOUT] = QUEUE;
+CLASS[OP_PLAIN_READ] = READS;
+CLASS[OP_PLAIN_WRITE] = WRITES;
+
+/** @returns true when the operation touches a location */
+export function opTouches(kind: number): boolean {
+  return CLASS[kind] !== 0;
+}
+
+/** @returns true when the operation may change its location */
+export function opWrites(kind: number): boolean {
+  return ((CLASS[kind] as number) & WRITES) !== 0;
+}
+
+/**
+ * @param loc byte address, -1 for none @param bytes width of the access
+ * @returns true when the order of the two operations, of two threads, can matter
+ */
+export function dependent(
+  kindA: number,
+  locA: number,
+  bytesA: number,
+  kindB: number,
+  locB: number,
+  bytesB: number,
+): boolean {
+  const a = CLASS[kindA] as number;
+  const b = CLASS[kindB] as number;
+  if (a === 0 || b === 0) return false;
+  if (locA + bytesA <= locB || locB + bytesB <= locA) return false;
+  if (((a | b) & WRITES) !== 0 && (a & (READS | WRITES)) !== 0 && (b & (READS | WRITES)) !== 0) {
+    return true;
+  }
+  return (a & b & QUEUE) !== 0;
+}
