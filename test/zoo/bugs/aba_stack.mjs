@@ -2,8 +2,9 @@
 /**
  * A lock-free stack whose nodes are used again, with nothing in its top that tells old from new.
  *
- * Fails when: `one` reads top 1 and its next 2; `two` pops 1 and 2 and pushes 1 back; the exchange of
- * `one` succeeds and makes 2, which `two` holds, the top. The fix counts in the upper bits of the top.
+ * Fails when: `one` reads top 1 and its next 2; `two` pops 1 and 2 and pushes 1 back; the exchange
+ * of `one` succeeds and makes 2, which `two` holds, the top. The fix counts in the upper bits of
+ * the top.
  */
 import { isFixed, must, words } from '../common.mjs';
 

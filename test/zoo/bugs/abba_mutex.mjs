@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Transfers between two accounts that lock the one they take from first; with kreclaim/sync's mutex.
+ * Transfers between two accounts that lock the one they take from first; with kreclaim/sync's
+ * mutex.
  *
  * Fails when: two opposite transfers each hold their first account.
  */

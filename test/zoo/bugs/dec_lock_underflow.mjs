@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * After ck #99: a lock that is taken by decrementing, without a look before the next try. The word is
- * two bits wide here, so that four tries come round to 1 again.
+ * After ck #99: a lock that is taken by decrementing, without a look before the next try. The word
+ * is two bits wide here, so that four tries come round to 1 again.
  *
  * Fails when: one holds the lock while another tries four times.
  */

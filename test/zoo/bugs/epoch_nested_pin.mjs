@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * After crossbeam #105: a thread that is pinned and pins again moves its own epoch on, and memory that
- * it holds is freed.
+ * After crossbeam #105: a thread that is pinned and pins again moves its own epoch on, and memory
+ * that it holds is freed.
  *
  * Fails when: the reader is pinned in epoch 0 and holds a cell; the collector unlinks the cell and
  * advances once; the reader pins again, in epoch 1; the collector advances again and frees.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * After extism/js-sdk #52: a host hands blocks to a plugin over one flag word, and waits for each to be
- * taken by a single wait, whatever woke it.
+ * After extism/js-sdk #52: a host hands blocks to a plugin over one flag word, and waits for each
+ * to be taken by a single wait, whatever woke it.
  *
- * Fails when: a wake-up meant for something else ends the wait; the second block overwrites the first.
+ * Fails when: a wake-up meant for something else ends the wait; the second block overwrites the
+ * first.
  */
 import { isFixed, must, words } from '../common.mjs';
 

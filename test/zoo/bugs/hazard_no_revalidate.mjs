@@ -2,8 +2,8 @@
 /**
  * A hazard pointer that is announced and not compared with its source again.
  *
- * Fails when: the reader has loaded the pointer; the reclaimer replaces it, finds no hazard and frees
- * the cell; the reader announces and reads it.
+ * Fails when: the reader has loaded the pointer; the reclaimer replaces it, finds no hazard and
+ * frees the cell; the reader announces and reads it.
  */
 import { isFixed, must, words } from '../common.mjs';
 

@@ -2,8 +2,8 @@
 /**
  * A monitor whose consumers test their condition once, with `if`, before they sleep.
  *
- * Fails when: both consumers sleep; one item wakes both; the first takes it, the second takes nothing
- * for an item.
+ * Fails when: both consumers sleep; one item wakes both; the first takes it, the second takes
+ * nothing for an item.
  */
 import { isFixed, lock, must, unlock, words } from '../common.mjs';
 

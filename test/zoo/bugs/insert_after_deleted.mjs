@@ -2,8 +2,8 @@
 /**
  * A lock-free list where a node is unlinked without being marked first.
  *
- * Fails when: the deleter has read the next of 2; the inserter links 3 behind 2; the deleter takes 2
- * out, and 3 with it.
+ * Fails when: the deleter has read the next of 2; the inserter links 3 behind 2; the deleter takes
+ * 2 out, and 3 with it.
  */
 import { isFixed, must, words } from '../common.mjs';
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * kcompressd, the failed store: the dirty bit was cleared at the queueing, and a page that could not
- * be stored is unlocked clean.
+ * kcompressd, the failed store: the dirty bit was cleared at the queueing, and a page that could
+ * not be stored is unlocked clean.
  *
  * Fails when: another takes the last room of the pool; reclaim then drops the clean page.
  */

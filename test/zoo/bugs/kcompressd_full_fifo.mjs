@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * kcompressd, the full FIFO: nobody looks how much was put in, and a page that did not fit is neither
- * queued nor written.
+ * kcompressd, the full FIFO: nobody looks how much was put in, and a page that did not fit is
+ * neither queued nor written.
  *
  * Fails when: the second page comes before the daemon has taken the first.
  */

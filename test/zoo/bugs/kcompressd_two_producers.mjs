@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * kcompressd, the FIFO for one producer, and a second daemon that passes for kswapd; with the rings of
- * kreclaim/sync.
+ * kcompressd, the FIFO for one producer, and a second daemon that passes for kswapd; with the rings
+ * of kreclaim/sync.
  *
  * Fails when: both read the same head before either moves it.
  */

@@ -2,8 +2,8 @@
 /**
  * kcompressd, the FIFO: what is put in are the folio's bytes, not the folio's address.
  *
- * Fails when: a folio other than the one that its flags happen to spell is queued. A fault waits for
- * its lock for ever.
+ * Fails when: a folio other than the one that its flags happen to spell is queued. A fault waits
+ * for its lock for ever.
  */
 import { isFixed, words } from '../common.mjs';
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * klruscand, the walk: it takes its mms from the list that the aging walks, and those it takes do not
- * age.
+ * klruscand, the walk: it takes its mms from the list that the aging walks, and those it takes do
+ * not age.
  *
  * Fails when: the scan runs before the aging is through.
  */

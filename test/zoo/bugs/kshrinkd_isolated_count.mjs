@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * kshrinkd, the count of isolated folios: reclaim subtracts all that it took, those it queued too, and
- * more folios leave the LRU than may.
+ * kshrinkd, the count of isolated folios: reclaim subtracts all that it took, those it queued too,
+ * and more folios leave the LRU than may.
  *
  * Fails when: kswapd isolates its second folio while the first is queued and counted nowhere.
  */

@@ -2,7 +2,8 @@
 /**
  * A queue lock whose unlock takes an empty `next` for an empty queue.
  *
- * Fails when: the other has joined the queue and not yet linked itself to its predecessor, who leaves.
+ * Fails when: the other has joined the queue and not yet linked itself to its predecessor, who
+ * leaves.
  */
 import { critical, isFixed, words } from '../common.mjs';
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Multi-gen LRU, those who wait for the last walker, who gives up when it cannot have the mmap lock.
+ * Multi-gen LRU, those who wait for the last walker, who gives up when it cannot have the mmap
+ * lock.
  *
  * Fails when: the writer holds the mmap lock as the walker comes; the waiter sleeps for ever.
  */

@@ -2,8 +2,8 @@
 /**
  * Peterson's lock, which gives way before it says that it wants in.
  *
- * Fails when: both have given way; the later one finds the other not wanting and enters; the earlier
- * one finds the turn its own and enters too.
+ * Fails when: both have given way; the later one finds the other not wanting and enters; the
+ * earlier one finds the turn its own and enters too.
  */
 import { critical, isFixed, words } from '../common.mjs';
 

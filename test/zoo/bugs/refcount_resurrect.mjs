@@ -2,8 +2,8 @@
 /**
  * A lookup that takes a reference to whatever it finds, be its count zero.
  *
- * Fails when: the lookup has found the object; its last reference is put and it is freed; the lookup
- * makes the count 1 again and uses it.
+ * Fails when: the lookup has found the object; its last reference is put and it is freed; the
+ * lookup makes the count 1 again and uses it.
  */
 import { isFixed, must, words } from '../common.mjs';
 

@@ -2,8 +2,8 @@
 /**
  * A register kept twice, for readers near and far: each store is atomic, the register is not.
  *
- * Fails when: the near reader sees the new value and, later, the far one the old. No assertion on the
- * memory can tell: the recorded history has no sequential order.
+ * Fails when: the near reader sees the new value and, later, the far one the old. No assertion on
+ * the memory can tell: the recorded history has no sequential order.
  */
 import { registerModel } from '../../../dist/src/harness/linear_models.js';
 import { linearizable } from '../../../dist/src/harness/linearizability.js';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Shrinkers, the map that grows: its bits are copied, and one that is set in the old copy afterwards
- * is lost. The fix sets all bits of the new one: a bit too many costs one look.
+ * Shrinkers, the map that grows: its bits are copied, and one that is set in the old copy
+ * afterwards is lost. The fix sets all bits of the new one: a bit too many costs one look.
  *
  * Fails when: the setter has loaded the map; the growth copies and publishes; the setter sets.
  */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Shrinkers, the global list: the reference is put before the next reader section has begun, so that
- * the next pointer may be read from a freed shrinker.
+ * Shrinkers, the global list: the reference is put before the next reader section has begun, so
+ * that the next pointer may be read from a freed shrinker.
  *
- * Fails when: the walk puts the last reference; the shrinker is unlinked and freed; the walk reads its
- * next.
+ * Fails when: the walk puts the last reference; the shrinker is unlinked and freed; the walk reads
+ * its next.
  */
 import { isFixed, must, words } from '../common.mjs';
 

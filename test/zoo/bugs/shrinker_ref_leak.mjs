@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Shrinkers, the walk: one that is skipped, for kernel memory is not accounted, keeps the reference.
+ * Shrinkers, the walk: one that is skipped, for kernel memory is not accounted, keeps the
+ * reference.
  *
  * Fails when: the walk takes its reference before the shrinker is freed, which then waits for ever.
  */

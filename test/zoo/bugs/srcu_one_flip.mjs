@@ -2,9 +2,9 @@
 /**
  * Sleepable RCU with two reader counts, of which a grace period waits for one.
  *
- * Fails when: the reader has loaded the index; a whole grace period passes, which flips it; the reader
- * counts itself in the old count and takes a cell; the next grace period waits for the other count.
- * That takes three changes of mind, so PCT of depth 3 cannot find it, however long it looks.
+ * Fails when: the reader has loaded the index; a whole grace period passes, which flips it; the
+ * reader counts itself in the old count and takes a cell; the next grace period waits for the other
+ * count. That takes three changes of mind, so PCT of depth 3 cannot find it, however long it looks.
  */
 import { isFixed, must, words } from '../common.mjs';
 

@@ -2,8 +2,9 @@
 /**
  * A one-slot mailbox where putters and takers sleep on one word and a change wakes one of them.
  *
- * Fails when: both takers sleep; the putter fills the slot and sleeps too, for it is full; the taker
- * that was woken empties the slot and wakes the other taker, who goes to sleep again, not the putter.
+ * Fails when: both takers sleep; the putter fills the slot and sleeps too, for it is full; the
+ * taker that was woken empties the slot and wakes the other taker, who goes to sleep again, not the
+ * putter.
  */
 import { isFixed, lock, unlock, words } from '../common.mjs';
 

@@ -2,8 +2,8 @@
 /**
  * A path that does without the lock what it could not do with it.
  *
- * Fails when: the trylock of one fails between the load and the store of the other. The fix leaves the
- * work for the holder.
+ * Fails when: the trylock of one fails between the load and the store of the other. The fix leaves
+ * the work for the holder.
  */
 import { bump, isFixed, must, tryLock, unlock, words } from '../common.mjs';
 

@@ -2,8 +2,8 @@
 /**
  * Two threads unlink neighbours of a list without a lock.
  *
- * Fails when: `first` has read the next of 2, which is 3; `second` unlinks 3 from 2; `first` makes 3
- * the head.
+ * Fails when: `first` has read the next of 2, which is 3; `second` unlinks 3 from 2; `first` makes
+ * 3 the head.
  */
 import { isFixed, lock, must, unlock, words } from '../common.mjs';
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * After dylibso/chicory #1315: notify leaves a permit, and a wait that begins afterwards may take it.
+ * After dylibso/chicory #1315: notify leaves a permit, and a wait that begins afterwards may take
+ * it.
  *
- * Fails when: `early` waits, is notified, and `late` comes to wait and takes the permit before `early`
- * does. The fix counts notifications: a waiter takes only what was given since it came.
+ * Fails when: `early` waits, is notified, and `late` comes to wait and takes the permit before
+ * `early` does. The fix counts notifications: a waiter takes only what was given since it came.
  */
 import { isFixed, lock, unlock, words } from '../common.mjs';
 
