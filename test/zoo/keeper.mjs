@@ -6,7 +6,7 @@
  * at full speed.
  */
 import { readdirSync } from 'node:fs';
-import { explore, torture } from '../../dist/src/harness/index.js';
+import { exploreReport, torture } from '../../dist/src/harness/index.js';
 
 const BUGS = new URL('./bugs/', import.meta.url);
 
@@ -26,17 +26,14 @@ const ways = (seed) => ({
   random: { strategy: 'random', seed },
 });
 
+const options = { iterations: 100_000_000, replayDir: false };
+
 /**
  * Explores a planted bug.
  * @param way 'pct' or 'random' @param seconds at most; the seed is fixed
  */
 export async function hunt(name, way, seconds = 10, seed = 1) {
-  const report = await explore(scenarioOf(name), {
-    ...ways(seed)[way],
-    seconds,
-    iterations: 100_000_000,
-    replayDir: false,
-  });
+  const report = await exploreReport(scenarioOf(name), { ...options, ...ways(seed)[way], seconds });
   const { failure, executions, wallMs } = report;
   if (failure === null) return { found: false, executions, ms: Math.round(wallMs) };
   return {
@@ -60,11 +57,10 @@ export async function hunt(name, way, seconds = 10, seed = 1) {
 export async function guard(name, seconds, seed = 1) {
   let executions = 0;
   for (const way of Object.values(ways(seed))) {
-    const report = await explore(scenarioOf(name, true), {
+    const report = await exploreReport(scenarioOf(name, true), {
+      ...options,
       ...way,
       seconds: seconds / 2,
-      iterations: 100_000_000,
-      replayDir: false,
     });
     executions += report.executions;
     if (report.failure !== null) return { executions, alarm: report.failure.text };
@@ -74,8 +70,17 @@ export async function guard(name, seconds, seed = 1) {
 
 /** Runs a planted bug on real threads, without a delay of ours, as a plain stress test would. */
 export async function stress(name, seconds = 10, seed = 1) {
-  const options = { seconds, seed, delays: false, stutter: 0, hangMs: 1000 };
-  const { failure, rounds, seconds: took } = await torture(scenarioOf(name), options);
+  const {
+    failure,
+    rounds,
+    seconds: took,
+  } = await torture(scenarioOf(name), {
+    seconds,
+    seed,
+    delays: false,
+    stutter: 0,
+    hangMs: 1000,
+  });
   return { found: failure !== null, rounds, ms: Math.round(took * 1000) };
 }
 
