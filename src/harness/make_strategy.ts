@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** Strategies by name, as they travel to the lead. */
+import { MixStrategy } from './mix_strategy.ts';
+import type { Runs } from './schedule.ts';
+import { ShrinkStrategy } from './shrink.ts';
 import {
   PctStrategy,
   RandomStrategy,
@@ -12,6 +15,8 @@ export type StrategySpec =
   | { readonly kind: 'random'; readonly seed: number; readonly switchChance?: number }
   | { readonly kind: 'pct'; readonly seed: number; readonly depth: number }
   | { readonly kind: 'round-robin'; readonly times?: number }
+  | { readonly kind: 'mix'; readonly parts: readonly StrategySpec[] }
+  | { readonly kind: 'shrink'; readonly runs: Runs; readonly seed: number }
   | {
       readonly kind: 'replay';
       readonly schedule: readonly number[];
@@ -28,6 +33,10 @@ export function makeStrategy(spec: StrategySpec): Strategy {
       return new PctStrategy(spec.seed, spec.depth);
     case 'round-robin':
       return new RoundRobinStrategy(spec.times ?? 1);
+    case 'mix':
+      return new MixStrategy(spec.parts.map(makeStrategy));
+    case 'shrink':
+      return new ShrinkStrategy(spec.runs, spec.seed);
     case 'replay':
       return new ReplayStrategy(spec.schedule, spec.seed, spec.times ?? 1);
   }

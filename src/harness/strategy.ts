@@ -46,6 +46,8 @@ export interface Outcome {
   readonly culprit: number;
   readonly steps: number;
   readonly hash: number;
+  /** Of a failure: what was thrown, empty for none. */
+  readonly message?: string;
 }
 
 /** @returns true for an outcome that is the fault of the code under test */
