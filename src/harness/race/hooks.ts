@@ -12,6 +12,7 @@
  */
 import nodeModule, { Module, register } from 'node:module';
 import { pathToFileURL } from 'node:url';
+import { stripsTypes } from './hooks_needed.ts';
 import type { SourceRules } from './source_rules.ts';
 
 type Rules = typeof import('./source_rules.ts');
@@ -35,15 +36,6 @@ const { registerHooks } = nodeModule as unknown as { registerHooks?: RegisterHoo
 
 interface Compiler {
   _compile(this: Compiler, content: string, filename: string, ...rest: unknown[]): unknown;
-}
-
-function stripsTypes(): boolean {
-  return Boolean((process as { features?: { typescript?: unknown } }).features?.typescript);
-}
-
-/** @returns true when a scenario at this URL needs hooks */
-export function needsHooks(url: string, rules: SourceRules): boolean {
-  return rules.race || (!stripsTypes() && /\.[mc]?ts(?:$|[?#])/.test(url));
 }
 
 /**

@@ -116,7 +116,7 @@ export function enterRace(step: number): void {
   const { detector } = probe;
   if (detector === null) return;
   detector.step(step);
-  probe.epoch = detector.epoch;
+  probe.epoch = fastEpoch(detector);
   probe.call = 0;
   probe.racy = 0;
   probe.active = true;
@@ -128,11 +128,30 @@ export function leaveRace(): void {
   probe.epoch = 0;
 }
 
+/** What runs now is not of the thread's function, or is again. */
+export function pauseRace(on: boolean): void {
+  if (on) {
+    if (pauses++ === 0) wasActive = probe.active;
+    leaveRace();
+  } else if (--pauses === 0 && wasActive) {
+    probe.epoch = fastEpoch(probe.detector as Detector);
+    probe.active = true;
+  }
+}
+
+let pauses = 0;
+let wasActive = false;
+
+/** What cells are compared with on the fast path: nothing, where every access is a point. */
+function fastEpoch(detector: Detector): number {
+  return probe.point === null ? detector.epoch : -1;
+}
+
 /** A step of this thread begins. @context it has the baton */
 export function raceStep(step: number): void {
   const detector = probe.detector as Detector;
   detector.step(step);
-  probe.epoch = detector.epoch;
+  probe.epoch = fastEpoch(detector);
 }
 
 /** This thread executed an operation of Atomics; see `FastTrack.onAtomic`. */
@@ -145,7 +164,7 @@ export function raceAtomic(
 ): void {
   const detector = probe.detector as Detector;
   detector.onAtomic(kind, address, bytes, wrote, takeCall() | probe.racy, step);
-  probe.epoch = detector.epoch;
+  probe.epoch = fastEpoch(detector);
 }
 
 /**

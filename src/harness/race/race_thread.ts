@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Race detection in a worker of the harness: what the patched Atomics and the scheduler call, and
+ * what happens when a race, or a use after free, is found: the execution ends there, with the stack
+ * of the second access.
+ */
+import { OUTCOME_POISON, OUTCOME_RACE } from '../control.ts';
+import { failHere, outside, point, type RaceHooks } from '../runtime.ts';
+import type { RaceBuffers } from './race_memory.ts';
+import {
+  DataRaceError,
+  type RaceReport,
+  raceReport,
+  raceReports,
+  UseAfterFreeError,
+  useReport,
+} from './race_report.ts';
+import {
+  attachRace,
+  createRaceBuffers,
+  enterRace,
+  installRace,
+  leaveRace,
+  pauseRace,
+  raceAtomic,
+  raceStep,
+  resetRace,
+} from './session.ts';
+
+export { createRaceBuffers, installRace };
+
+/** What the lead does with races between executions. */
+export interface RaceLead {
+  /** Before an execution. */
+  reset(): void;
+  /** After it: its pairs of sites are added to those seen before. */
+  collect(): void;
+  /** Pairs of sites of all executions since the last call, each once. */
+  take(): RaceReport[];
+}
+
+/** Binds this worker to the detector. @param plainPoints plain accesses are scheduling points */
+export function startRace(buffers: RaceBuffers, thread: number, plainPoints: boolean): RaceHooks {
+  const detector = attachRace(buffers, thread, plainPoints ? point : null);
+  detector.races.onRace = (race) => {
+    failHere(
+      OUTCOME_RACE,
+      outside(() => new DataRaceError(raceReport(race))),
+    );
+  };
+  detector.poisoned.onUse = (use) => {
+    failHere(
+      OUTCOME_POISON,
+      outside(() => new UseAfterFreeError(useReport(use))),
+    );
+  };
+  return {
+    enter: enterRace,
+    leave: leaveRace,
+    pause: pauseRace,
+    step: raceStep,
+    atomic: raceAtomic,
+  };
+}
+
+/** The lead's part. @context after `startRace` */
+export function leadRace(): RaceLead {
+  let seen = new Map<string, RaceReport>();
+  return {
+    reset: resetRace,
+    collect() {
+      for (const race of raceReports()) {
+        const { first, second } = race;
+        const key = [first, second]
+          .map(({ file, line, column }) => `${file}:${line}:${column}`)
+          .sort()
+          .join(' ');
+        const known = seen.get(key);
+        seen.set(key, known === undefined ? race : { ...known, times: known.times + race.times });
+      }
+    },
+    take() {
+      const races = [...seen.values()];
+      seen = new Map();
+      return races;
+    },
+  };
+}
