@@ -43,16 +43,12 @@ export interface RaceLead {
 export function startRace(buffers: RaceBuffers, thread: number, plainPoints: boolean): RaceHooks {
   const detector = attachRace(buffers, thread, plainPoints ? point : null);
   detector.races.onRace = (race) => {
-    failHere(
-      OUTCOME_RACE,
-      outside(() => new DataRaceError(raceReport(race))),
-    );
+    const error = outside(() => withStack(() => new DataRaceError(raceReport(race))));
+    failHere(OUTCOME_RACE, error);
   };
   detector.poisoned.onUse = (use) => {
-    failHere(
-      OUTCOME_POISON,
-      outside(() => new UseAfterFreeError(useReport(use))),
-    );
+    const error = outside(() => withStack(() => new UseAfterFreeError(useReport(use))));
+    failHere(OUTCOME_POISON, error);
   };
   return {
     enter: enterRace,
@@ -61,6 +57,18 @@ export function startRace(buffers: RaceBuffers, thread: number, plainPoints: boo
     step: raceStep,
     atomic: raceAtomic,
   };
+}
+
+/** Makes an error whose stack begins in the code under test. */
+function withStack(make: () => Error): Error {
+  const was = Error.stackTraceLimit;
+  Error.stackTraceLimit = 40;
+  const error = make();
+  Error.stackTraceLimit = was;
+  const lines = (error.stack ?? '').split('\n');
+  const own = new URL('../', import.meta.url).href;
+  error.stack = lines.filter((line) => !line.includes(own)).join('\n');
+  return error;
 }
 
 /** The lead's part. @context after `startRace` */
