@@ -279,7 +279,7 @@ const { expression } = fc.letrec<{ expression: string; place: string; element: s
       join('({ x: ', tie('element'), ', ...', tie('element'), ' } = ', e, ')'),
       join('(() => ', e, ')()'),
       join('((q = ', e, ') => (', e, ', q))()'),
-      join('[...(function* () { yield ', e, '; yield ', e, ' })()]'),
+      join('[...(function* () { yield ', e, '; yield ', e, ' }).call(o)]'),
       join('(new (class { z = ', e, '; static y = ', e, ' })())'),
       join('(', e, ' ? ', e, ' : ', e, ')'),
       join('(', e, ', ', e, ')'),
