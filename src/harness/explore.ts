@@ -150,7 +150,8 @@ interface Task {
 
 async function run(explorer: Explorer, task: Task): Promise<ExploreReport> {
   const { file, options, resolved, replay } = task;
-  const settings = runSettings(resolved);
+  const aborted = options.signal?.aborted === true;
+  const settings = { ...runSettings(resolved), ...(aborted ? { executions: 0 } : {}) };
   const strategy = replay === null ? strategySpec(resolved) : replaySpec(explorer, task, replay);
   const result = await explorer.run({ ...settings, strategy }, options.onProgress);
   if (replay !== null) checkReplayed(result, options.replay as string, replay);
