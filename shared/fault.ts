@@ -29,9 +29,11 @@ import type { I32 } from './types.ts';
 /** Kinds that one machine can have. */
 export const FAULT_KINDS_MAX = 32;
 /** A delay sleeps up to so long, in ms. */
-export const FAULT_DELAY_MS_MAX = 1;
+export const FAULT_DELAY_MS_MAX = 16;
 /** A stall sleeps up to so long, in ms. */
-export const FAULT_STALL_MS_MAX = 20;
+export const FAULT_STALL_MS_MAX = 128;
+/** Naps are the longest one, halved up to so many times: short ones are as likely as long ones. */
+const NAP_HALVINGS = 8;
 
 const FAULT_COLUMNS = {
   injected: 'i32', // @atomic faults of the kind so far, over all threads
@@ -167,10 +169,10 @@ export function faultStall(kind: number): void {
   if (armed.on && draw(kind)) scheduleTimeout(napMs(kind, FAULT_STALL_MS_MAX));
 }
 
-/** A hundredth of `most` at least. */
+/** Of every order of magnitude with the same chance: a race has a length that nobody knows. */
 function napMs(kind: number, most: number): number {
-  const site = armed.sites[kind] as FaultSite;
-  return (most * (1 + site.chance.below(100))) / 100;
+  const { chance } = armed.sites[kind] as FaultSite;
+  return (most / 2 ** chance.below(NAP_HALVINGS)) * (0.5 + chance.nextFloat() / 2);
 }
 
 /** @returns faults of each kind so far @context any thread */

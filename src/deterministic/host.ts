@@ -3,6 +3,7 @@
  * Entry file of a deterministic machine's host: runs the main side of the machine on this thread,
  * in virtual time, and posts the report. See host_schedule.ts.
  */
+import process from 'node:process';
 import { parentPort, workerData } from 'node:worker_threads';
 import { MachineBootError } from '../machine_errors.ts';
 import { machineThreads } from '../machine_threads.ts';
@@ -11,8 +12,6 @@ import { runMachineHere } from '../run_machine.ts';
 import { HostSchedule } from './host_schedule.ts';
 import { FLAG_INTERRUPT, type HostData, type HostMessage } from './messages.ts';
 import { VirtualTimers } from './virtual_timers.ts';
-
-const PRELOAD = new URL('../harness/preload.js', import.meta.url).href;
 
 function post(message: HostMessage): void {
   parentPort?.postMessage(message);
@@ -24,7 +23,7 @@ function postError(error: unknown): void {
   post({ kind: 'error', name, message, stack: stack ?? '', record });
 }
 
-async function host({ workload, resolved, flags }: HostData): Promise<void> {
+async function host({ workload, resolved, flags, lean }: HostData): Promise<void> {
   const { seed } = resolved.config;
   const flag = new Int32Array(flags);
   const interrupt = new AbortController();
@@ -38,8 +37,10 @@ async function host({ workload, resolved, flags }: HostData): Promise<void> {
   const run = runMachineHere(workload, resolved, { signal: interrupt.signal }, (mm) => {
     const threads = machineThreads(resolved.mm).length;
     schedule = new HostSchedule(threads, seed, mm.buffers.memory.buffer);
-    post({ kind: 'boot', buffers: mm.buffers, control: schedule.control.buffers });
-    return { execArgv: ['--import', PRELOAD], schedule };
+    const buffers = lean ? null : mm.buffers;
+    post({ kind: 'boot', buffers, control: schedule.control.buffers });
+    // As this thread was started: the patching preload, then the user's own.
+    return { execArgv: process.execArgv, schedule };
   })
     .then((made) => {
       report = made;

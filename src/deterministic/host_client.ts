@@ -10,16 +10,18 @@
  * that time for everybody. So this side looks at the step counter in real time, and reports such a
  * machine as hung itself.
  */
+import process from 'node:process';
 import { Worker } from 'node:worker_threads';
 import { describeHeldLocks } from '../../kthreads/held_report.ts';
 import { engineOf } from '../../kthreads/mm_engine.ts';
-import { panicState, raisePanic } from '../../kthreads/panic.ts';
+import { type PanicRecord, panicState, raisePanic } from '../../kthreads/panic.ts';
 import { ktimeNs } from '../../shared/ktime.ts';
 import { PANIC_NONE } from '../../shared/task.ts';
 import type { ResolvedMachine } from '../config.ts';
 import { UsageError } from '../errors.ts';
 import { Control, F_NOW, F_STEP, H_CURRENT } from '../harness/control.ts';
-import { MachineBootError } from '../machine_errors.ts';
+import { MachineBootError, MachinePanicError } from '../machine_errors.ts';
+import { machineThreads } from '../machine_threads.ts';
 import { attachMm, type Mm } from '../mm/mm.ts';
 import type { RunReport } from '../report/run_report.ts';
 import { readSample, SAMPLE_MS } from '../report/sampler.ts';
@@ -54,6 +56,9 @@ class HostRun {
     Atomics.store(this.#flags, FLAG_INTERRUPT, 1);
   };
   #timer: NodeJS.Timeout | null = null;
+  /** Its end is this side's doing: no news. */
+  #ending = false;
+  #mm: Mm | null = null;
   #control: Control | null = null;
   #lastStep = -1;
   #lastMoveNs = 0;
@@ -72,18 +77,21 @@ class HostRun {
       workload: this.#workload,
       resolved: this.#resolved,
       flags: this.#flags.buffer,
+      lean: this.#options.lean === true,
     };
     const worker = new Worker(new URL('./host.js', import.meta.url), {
       workerData,
       name: 'host',
-      execArgv: ['--import', PRELOAD],
+      // Ours first: what the user preloads finds the patched functions.
+      execArgv: ['--import', PRELOAD, ...process.execArgv],
     });
     try {
       const report = await this.#outcome(worker);
       return { ...report, wallMs: (ktimeNs() - this.#startNs) / 1e6 };
     } finally {
       signal?.removeEventListener('abort', this.#onAbort);
-      if (this.#timer !== null) clearInterval(this.#timer);
+      this.#stop();
+      this.#ending = true;
       await worker.terminate();
     }
   }
@@ -91,26 +99,50 @@ class HostRun {
   #outcome(worker: Worker): Promise<RunReport> {
     return new Promise((resolve, reject) => {
       worker.on('message', (message: HostMessage) => {
-        if (message.kind === 'boot') this.#boot(message, worker, resolve);
+        if (message.kind === 'boot') this.#boot(message, () => this.#end(worker, resolve, reject));
         else if (message.kind === 'report') resolve(message.report);
         else reject(thrown(message));
       });
       worker.on('error', reject);
-      worker.on('exit', (code) => reject(new Error(`the host ended with exit code ${code}`)));
+      worker.on('exit', (code) => {
+        if (!this.#ending) reject(new Error(`the host ended with exit code ${code}`));
+      });
     });
   }
 
-  #boot(message: BootMessage, worker: Worker, resolve: (report: RunReport) => void): void {
-    const mm = attachMm(message.buffers, this.#resolved.mm, 0, -1);
-    this.#control = new Control(message.control);
+  /** @param stuck called once when the schedule stands still */
+  #boot({ buffers, control }: BootMessage, stuck: () => void): void {
+    this.#mm = buffers === null ? null : attachMm(buffers, this.#resolved.mm, 0, -1);
+    this.#control = new Control(control);
     this.#lastMoveNs = ktimeNs();
-    this.#options.onBoot?.(mm);
+    if (this.#mm !== null) this.#options.onBoot?.(this.#mm);
     this.#timer = setInterval(() => {
-      this.#options.onSample?.(readSample(mm, (ktimeNs() - this.#startNs) / 1e6));
+      this.#sample();
       if (!this.#stuck()) return;
-      if (this.#timer !== null) clearInterval(this.#timer);
-      void worker.terminate().then(() => resolve(this.#hungReport(mm)));
+      this.#stop();
+      stuck();
     }, SAMPLE_MS);
+  }
+
+  #sample(): void {
+    const { onSample } = this.#options;
+    if (this.#mm === null || onSample === undefined) return;
+    onSample(readSample(this.#mm, (ktimeNs() - this.#startNs) / 1e6));
+  }
+
+  #stop(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
+  }
+
+  /** Ends a host whose schedule stands still, and reports. */
+  #end(worker: Worker, resolve: (report: RunReport) => void, reject: (error: Error) => void): void {
+    this.#ending = true;
+    const mm = this.#mm;
+    void worker.terminate().then(() => {
+      if (mm === null) reject(new MachinePanicError(this.#hungRecord()));
+      else resolve(this.#hungReport(mm));
+    });
   }
 
   /** Has the schedule stood still for longer than a thread may be without a sign of life? */
@@ -126,23 +158,34 @@ class HostRun {
     return now - this.#lastMoveNs > patienceMs * 1e6;
   }
 
+  /** Who had the baton last, and did not pass it on. */
+  #hungRecord(): PanicRecord {
+    const who = Math.max((this.#control as Control).words[H_CURRENT] as number, 0);
+    const seconds = this.#resolved.mm.hungTaskMs / 1000;
+    return {
+      who,
+      comm: who === 0 ? 'host' : (machineThreads(this.#resolved.mm)[who - 1]?.comm ?? ''),
+      reason: 'hung',
+      message: `came to no point of the schedule for more than ${seconds} s of real time`,
+      stack: '',
+      heldLocks: [],
+      atMs: this.#virtualMs(),
+    };
+  }
+
   /** The report of a machine whose schedule stood still; its threads are gone. */
   #hungReport(mm: Mm): RunReport {
     const engine = engineOf(mm);
-    const control = this.#control as Control;
-    const who = control.words[H_CURRENT] as number;
+    const record = this.#hungRecord();
+    const heldLocks = record.who > 0 ? describeHeldLocks(engine, record.who) : [];
     if (panicState(engine.tasks) === PANIC_NONE) {
-      const seconds = this.#resolved.mm.hungTaskMs / 1000;
-      raisePanic(engine.sync.threads, engine.tasks, {
-        who: Math.max(who, 0),
-        reason: 'hung',
-        message: `came to no point of the schedule for more than ${seconds} s of real time`,
-        stack: '',
-        heldLocks: who > 0 ? describeHeldLocks(engine, who) : [],
-      });
+      raisePanic(engine.sync.threads, engine.tasks, { ...record, heldLocks });
     }
-    const atMs = (control.numbers[F_NOW] as number) / 1e6;
-    return runReportAfterPanic(mm, this.#resolved, this.#workload, atMs);
+    return runReportAfterPanic(mm, this.#resolved, this.#workload, this.#virtualMs());
+  }
+
+  #virtualMs(): number {
+    return ((this.#control as Control).numbers[F_NOW] as number) / 1e6;
   }
 }
 

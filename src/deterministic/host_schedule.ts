@@ -11,6 +11,7 @@
  * come in real time is waited for: a worker whose thread has ended, or that is being terminated, is
  * gone before the turn is over, so that its exit is seen at one point of the schedule always.
  */
+import { Prng } from '../../shared/prng.ts';
 import {
   type Control,
   F_STEP,
@@ -35,8 +36,16 @@ import { boundScheduler } from '../harness/runtime.ts';
 import type { ScheduleReport } from '../report/run_report.ts';
 import type { VirtualTimers } from './virtual_timers.ts';
 
-/** Chance that the running thread is left at a point where it could go on. */
-export const SWITCH_CHANCE = 1 / 16;
+/**
+ * Chances that the running thread is left at a point where it could go on. The seed chooses one: some
+ * bugs need many switches, others that one thread gets far while another stands still.
+ */
+const SWITCH_CHANCES = [1 / 8, 1 / 16, 1 / 64, 1 / 256] as const;
+
+/** @returns the chance of a seed */
+function switchChance(seed: number): number {
+  return SWITCH_CHANCES[new Prng(seed, 2).below(SWITCH_CHANCES.length)] as number;
+}
 
 /** One real turn of the event loop: microtasks, and what has arrived. */
 function turn(): Promise<void> {
@@ -49,13 +58,16 @@ function turn(): Promise<void> {
 export class HostSchedule {
   readonly shared: Schedule;
   readonly control: Control;
+  readonly #chance: number;
   readonly #exited = new Set<number>();
   readonly #terminating = new Set<number>();
   #begun = false;
 
   /** @param memory whose words the threads share: the machine's arena */
   constructor(threads: number, seed: number, memory: SharedArrayBuffer) {
-    const opened = openSchedule({ threads, seed, buffers: [memory], switchChance: SWITCH_CHANCE });
+    this.#chance = switchChance(seed);
+    const buffers = [memory];
+    const opened = openSchedule({ threads, seed, buffers, switchChance: this.#chance });
     this.shared = opened.schedule;
     this.control = opened.control;
     // A CPU that hits the same page again and again is no spinner, and the engine's own spins are
@@ -105,7 +117,7 @@ export class HostSchedule {
     const { words, numbers } = this.control;
     return {
       seed,
-      strategy: `random, leaves a thread that could go on with probability ${SWITCH_CHANCE}`,
+      strategy: `random, leaves a thread that could go on with probability 1/${1 / this.#chance}`,
       decisions: numbers[F_STEP] as number,
       switches: numbers[F_SWITCHES] as number,
       scheduleHash: ((words[H_HASH] as number) >>> 0).toString(16).padStart(8, '0'),

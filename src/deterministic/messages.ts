@@ -16,12 +16,15 @@ export interface HostData {
   readonly workload: Workload;
   readonly resolved: ResolvedMachine;
   readonly flags: SharedArrayBuffer;
+  /** The client wants no hold on the machine's memory. */
+  readonly lean: boolean;
 }
 
 /** The tables and the schedule exist; threads are about to start. */
 export interface BootMessage {
   readonly kind: 'boot';
-  readonly buffers: MmBuffers;
+  /** Null for a lean client. */
+  readonly buffers: MmBuffers | null;
   readonly control: ControlBuffers;
 }
 

@@ -2,7 +2,7 @@
 /** One seed of a range: what a pool thread runs. Each task is a machine with a host of its own. */
 import { workerData } from 'piscina';
 import type { MachineConfig } from '../config_schema.ts';
-import { MachineBootError } from '../machine_errors.ts';
+import { MachineBootError, MachinePanicError } from '../machine_errors.ts';
 import { type RunReport, reportExitCode } from '../report/run_report.ts';
 import { runWorkload, traceWorkload } from '../run.ts';
 import { SCENARIOS } from '../workload/scenario.ts';
@@ -69,7 +69,7 @@ function resultOf(seed: number, report: RunReport): SeedResult {
   };
 }
 
-function bootFailure(seed: number, faultSeed: number, error: MachineBootError): SeedResult {
+function deadMachine(seed: number, faultSeed: number, error: Error): SeedResult {
   const [reason = '', ...details] = error.message.split('\n');
   const none = { decisions: 0, switches: 0, scheduleHash: null, faults: {}, wallMs: 0 };
   const counts = { pagesVerified: 0, invariantsChecked: 0 };
@@ -89,9 +89,12 @@ export async function runSeed(seed: number): Promise<SeedResult> {
   const drawn = input.scenario === null ? undefined : SCENARIOS[input.scenario];
   const traces = drawn?.traces(seed, input.events ?? undefined) ?? input.traces ?? [];
   try {
-    return resultOf(seed, await runWorkload(traceWorkload(traces, config), config));
+    const report = await runWorkload(traceWorkload(traces, config), config, { lean: true });
+    return resultOf(seed, report);
   } catch (error) {
-    if (error instanceof MachineBootError) return bootFailure(seed, faultSeed, error);
+    if (error instanceof MachineBootError || error instanceof MachinePanicError) {
+      return deadMachine(seed, faultSeed, error);
+    }
     throw error;
   }
 }

@@ -40,3 +40,14 @@ export function torture(_scenario: URL, _options?: object): never {
 export function litmus(_scenario: URL, _options?: object): never {
   return notYet('litmus');
 }
+
+export { formatOperation, type History, mergeHistories, type Operation } from './history.ts';
+export * from './linear_models.ts';
+export {
+  type Applied,
+  type Linearizability,
+  type LinearizableOptions,
+  type LinearizablePrefix,
+  linearizable,
+  type Model,
+} from './linearizability.ts';

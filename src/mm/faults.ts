@@ -49,7 +49,7 @@ export const MODEST_FAULTS: Readonly<Record<FaultName, FaultAttr>> = {
   fail_page_alloc: { oneIn: 50, interval: 1, times: null },
   fail_charge: { oneIn: 100, interval: 1, times: null },
   fail_trylock: { oneIn: 10, interval: 1, times: null },
-  delay: { oneIn: 100, interval: 1, times: null },
+  delay: { oneIn: 200, interval: 1, times: null },
   stall: { oneIn: 50, interval: 1, times: null },
   swap_full: { oneIn: 20, interval: 1, times: null },
   compress_grow: { oneIn: 10, interval: 1, times: null },
