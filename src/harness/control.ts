@@ -105,6 +105,8 @@ export const F_SWITCHES = 5;
 /** Steps of all executions. */
 export const F_STEPS_TOTAL = 6;
 /** PCT change points, ascending step numbers. */
+/** Step at which memory last changed, or a waiter was woken: what follows is idle. */
+export const F_PROGRESS = 7;
 export const F_PCT_POINTS = 16;
 export const PCT_DEPTH_MAX = 32;
 export const HEADER_NUMBERS = 64;
@@ -266,7 +268,7 @@ export class Control {
     words[H_POLICY] = POLICY_STAY;
     words[H_LOG_CAPACITY] = logCapacity;
     words[H_SPIN_THRESHOLD] = 4;
-    words[H_IDLE_LIMIT] = 2000;
+    words[H_IDLE_LIMIT] = 256;
     words[H_QUANTUM] = 1;
     words[H_SWITCH_BELOW] = -1;
     words[H_GATE_SPINS] = 3000;

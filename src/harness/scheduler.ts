@@ -16,6 +16,7 @@ import {
   F_EARLIEST,
   F_NOW,
   F_PCT_POINTS,
+  F_PROGRESS,
   F_STEP,
   F_STEPS_MAX,
   F_STEPS_TOTAL,
@@ -145,6 +146,7 @@ export class Scheduler {
     n[F_STEP] = 0;
     n[F_NOW] = 0;
     n[F_SWITCHES] = 0;
+    n[F_PROGRESS] = 0;
     n[F_EARLIEST] = Infinity;
     memory.store(w, H_REMAIN, this.#threads);
   }
@@ -209,7 +211,7 @@ export class Scheduler {
     if (deadline < (n[F_EARLIEST] as number)) n[F_EARLIEST] = deadline;
   }
 
-  /** The thread spins on these words: it is out until one of them changes. */
+  /** The thread spins on these words, or on it knows not what: it is out until one changes. */
   spin(thread: number, locs: ArrayLike<number>, count: number): void {
     const w = this.#w;
     const row = HEADER_WORDS + thread * ROW_WORDS;
@@ -224,13 +226,14 @@ export class Scheduler {
   /** An operation changed memory: those who spin on it may go on. */
   changed(loc: number, bytes: number): void {
     const w = this.#w;
-    w[H_IDLE_ROUNDS] = 0;
-    w[H_IDLE_JUMPS] = 0;
+    this.#progress();
     if (w[H_SPINNING] === 0) return;
     for (let t = 0; t < this.#threads; t++) {
       const row = HEADER_WORDS + t * ROW_WORDS;
       if (w[row + R_STATE] !== STATE_SPINNING) continue;
-      for (let i = 0; i < (w[row + R_WATCHED] as number); i++) {
+      const count = w[row + R_WATCHED] as number;
+      if (count === 0) this.#release(t);
+      for (let i = 0; i < count; i++) {
         const watched = w[row + R_WATCH + i] as number;
         if (watched < loc + bytes && loc < watched + 8) {
           this.#release(t);
@@ -242,8 +245,7 @@ export class Scheduler {
 
   /** Something outside the schedule changed memory: every spinner may go on. */
   changedAll(): void {
-    this.#w[H_IDLE_ROUNDS] = 0;
-    this.#w[H_IDLE_JUMPS] = 0;
+    this.#progress();
     this.#releaseAll();
   }
 
@@ -270,8 +272,7 @@ export class Scheduler {
     }
     if (woken > 0) {
       this.aux(mask);
-      w[H_IDLE_ROUNDS] = 0;
-      w[H_IDLE_JUMPS] = 0;
+      this.#progress();
     }
     return woken;
   }
@@ -295,6 +296,13 @@ export class Scheduler {
   /** How the thread's wait ended: WAIT_*. */
   waitResult(thread: number): number {
     return this.#w[HEADER_WORDS + thread * ROW_WORDS + R_RESULT] as number;
+  }
+
+  /** The step that was just executed did something that others can see. */
+  #progress(): void {
+    this.#w[H_IDLE_ROUNDS] = 0;
+    this.#w[H_IDLE_JUMPS] = 0;
+    this.#n[F_PROGRESS] = (this.#n[F_STEP] as number) - 1;
   }
 
   #next(): number {

@@ -10,6 +10,8 @@
  * the plan ends. So the same control block runs random walks, PCT, exhaustive search, replay and
  * the shrinking of a schedule.
  */
+
+import { Prng } from '../../shared/prng.ts';
 import {
   type Control,
   F_PCT_POINTS,
@@ -35,7 +37,6 @@ import {
   POLICY_STAY,
   R_PRIORITY,
 } from './control.ts';
-import { Prng } from '../../shared/prng.ts';
 
 /** How an execution ended. */
 export interface Outcome {
@@ -69,6 +70,8 @@ export interface Strategy {
   prepare(control: Control): boolean;
   /** Learns how it went; the log and the rows are as the execution left them. */
   learn(outcome: Outcome, control: Control): void;
+  /** Figures of its own for the report. */
+  describe?(): Record<string, unknown>;
 }
 
 /** Sets the generator of scheduling decisions, and the seed of the threads' own chance. */
@@ -123,6 +126,9 @@ export class RoundRobinStrategy implements Strategy {
   learn(): void {}
 }
 
+/** Steps that PCT assumes before it has seen an execution. */
+const FIRST_GUESS = 16;
+
 /**
  * Probabilistic concurrency testing: random priorities, and depth - 1 random steps at which the
  * running thread falls behind all others. A bug that needs `depth` ordering constraints is found
@@ -164,7 +170,7 @@ export class PctStrategy implements Strategy {
       words[control.row(i) + R_PRIORITY] = this.depth + (order[i] as number);
     }
     const points: number[] = [];
-    const steps = Math.max(this.#steps, 2);
+    const steps = Math.max(this.#steps, FIRST_GUESS);
     for (let i = 1; i < this.depth; i++) points.push(prng.below(steps));
     points.sort((a, b) => a - b);
     points.forEach((point, i) => {
@@ -177,6 +183,10 @@ export class PctStrategy implements Strategy {
 
   learn(outcome: Outcome): void {
     this.#steps = Math.max(this.#steps, outcome.steps);
+  }
+
+  describe(): Record<string, unknown> {
+    return { depth: this.depth, steps: this.#steps, threads: this.#threads, bound: this.bound };
   }
 }
 

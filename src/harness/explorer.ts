@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The main thread's side of an exploration: it starts the workers, hands them the scenario's state,
+ * sends commands to the lead, and watches. It never blocks.
+ *
+ *   open -> run, run, ... -> close
+ *
+ * It is the watchdog as well: a thread that holds the baton and makes no operation for `hangMs` is
+ * in a loop that the scheduler cannot see, and nothing but ending its worker helps.
+ */
+import { Worker } from 'node:worker_threads';
+import { openGate } from './baton.ts';
+import {
+  Control,
+  F_STEPS_TOTAL,
+  GATE_QUIT,
+  H_CURRENT,
+  H_EXECUTIONS,
+  H_RUNNING,
+  H_STOP,
+} from './control.ts';
+import { ScenarioError } from './errors.ts';
+import type { FromWorker, RunResult, RunSettings, ToWorker, WorkerStart } from './messages.ts';
+import { memory, real } from './native.ts';
+
+const POLL_MS = 100;
+
+export interface ExplorerOptions {
+  /** Threads of a scenario, at most; 64. */
+  readonly threadsMax?: number;
+  /** A thread may compute so long between two operations, and a module may load so long, in ms. */
+  readonly hangMs?: number;
+  readonly race?: boolean;
+  readonly include?: readonly string[];
+  /** Steps that a schedule and a log can hold. */
+  readonly capacity?: number;
+}
+
+/** How far a run is. */
+export interface Progress {
+  readonly executions: number;
+  readonly steps: number;
+}
+
+export class Explorer {
+  readonly names: readonly string[];
+  /** The scenario's own `options`. */
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly control: Control;
+  readonly #workers: readonly Worker[];
+  readonly #hangMs: number;
+  readonly #file: string;
+  #closed = false;
+
+  private constructor(
+    workers: readonly Worker[],
+    control: Control,
+    scenario: Extract<FromWorker, { type: 'scenario' }>,
+    file: string,
+    hangMs: number,
+  ) {
+    this.#workers = workers;
+    this.control = control;
+    this.names = scenario.names;
+    this.options = scenario.options;
+    this.#file = file;
+    this.#hangMs = hangMs;
+  }
+
+  /**
+   * Loads a scenario into workers of its own.
+   * @throws ScenarioError when it does not load, or has no scenario in it; no worker is left then
+   */
+  static async open(url: URL, options: ExplorerOptions = {}): Promise<Explorer> {
+    const { threadsMax = 64, hangMs = 10_000, race = false, include = [] } = options;
+    const file = decodeURIComponent(url.pathname);
+    const spawn = (thread: number): Worker =>
+      spawnWorker({ url: url.href, thread, threadsMax, race, include });
+    // Nearly every scenario has two threads at least: both load at once.
+    const workers = [spawn(0), spawn(1)];
+    const loaded = [untilLoaded(workers[0] as Worker), untilLoaded(workers[1] as Worker)];
+    try {
+      const scenario = await inTime(untilScenario(workers[0] as Worker), hangMs, () => {
+        const seconds = hangMs / 1000;
+        return `${file}: does not finish loading within ${seconds} s: does it wait at top level?`;
+      });
+      for (let t = 2; t < scenario.names.length; t++) {
+        workers.push(spawn(t));
+        loaded.push(untilLoaded(workers[t] as Worker));
+      }
+      await inTime(Promise.all(loaded), hangMs, () => `${file}: a worker does not finish loading`);
+      const capacity = options.capacity ?? 1 << 17;
+      const control = Control.create({
+        threads: scenario.names.length,
+        planCapacity: capacity,
+        logCapacity: capacity,
+      });
+      const { buffers } = control;
+      const bound = workers.map((worker) => untilType(worker, 'bound'));
+      for (const worker of workers) {
+        const { names, state } = scenario;
+        post(worker, { type: 'bind', control: buffers, names, state });
+      }
+      await inTime(Promise.all(bound), hangMs, () => `${file}: a worker does not start`);
+      return new Explorer(workers, control, scenario, file, hangMs);
+    } catch (error) {
+      for (const promise of loaded) promise.catch(() => {});
+      await Promise.all(workers.map((worker) => worker.terminate()));
+      throw error;
+    }
+  }
+
+  /**
+   * Runs one command on the lead.
+   * @throws ScenarioError when a thread hangs outside the schedule; the explorer is closed then
+   */
+  async run(settings: RunSettings, onProgress?: (progress: Progress) => void): Promise<RunResult> {
+    const { words, numbers } = this.control;
+    memory.store(words, H_STOP, 0);
+    memory.store(words, H_EXECUTIONS, 0);
+    let seen = -1;
+    let seenMs = real.now();
+    let timer: NodeJS.Timeout | undefined;
+    const hung = new Promise<never>((_, reject) => {
+      timer = real.setInterval(() => {
+        const steps = numbers[F_STEPS_TOTAL] as number;
+        onProgress?.({ executions: memory.load(words, H_EXECUTIONS), steps });
+        const sign = steps + memory.load(words, H_EXECUTIONS);
+        if (sign !== seen || memory.load(words, H_RUNNING) === 0) {
+          seen = sign;
+          seenMs = real.now();
+        } else if (real.now() - seenMs > this.#hangMs) reject(this.#hang());
+      }, POLL_MS);
+    });
+    try {
+      const lead = this.#workers[0] as Worker;
+      const result = untilType(lead, 'result');
+      post(lead, { type: 'run', settings });
+      return (await Promise.race([result, hung])).result;
+    } catch (error) {
+      await this.close();
+      throw error;
+    } finally {
+      real.clearInterval(timer);
+      hung.catch(() => {});
+    }
+  }
+
+  /** Asks a run to end after its current execution. */
+  stop(): void {
+    memory.store(this.control.words, H_STOP, 1);
+  }
+
+  /** Ends the workers. May be called again. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (let t = 1; t < this.#workers.length; t++) openGate(this.control.words, t, GATE_QUIT);
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+  }
+
+  #hang(): ScenarioError {
+    const name = this.names[this.control.words[H_CURRENT] as number] ?? 'a thread';
+    const seconds = this.#hangMs / 1000;
+    return new ScenarioError(
+      `${this.#file}: thread ${name} made no Atomics operation for ${seconds} s: ` +
+        'an endless loop without one cannot be scheduled',
+    );
+  }
+}
+
+function spawnWorker(start: WorkerStart): Worker {
+  return new Worker(new URL('./worker.js', import.meta.url), {
+    workerData: start,
+    name: `harness-${start.thread}`,
+    execArgv: ['--import', new URL('./preload.js', import.meta.url).href],
+  });
+}
+
+function post(worker: Worker, message: ToWorker): void {
+  worker.postMessage(message);
+}
+
+/** Resolves with the first message of a type. @throws ScenarioError when the worker says it is bad */
+function untilType<T extends FromWorker['type']>(
+  worker: Worker,
+  type: T,
+): Promise<Extract<FromWorker, { type: T }>> {
+  return new Promise((resolve, reject) => {
+    const onMessage = (message: FromWorker): void => {
+      if (message.type === 'bad') done(() => reject(new ScenarioError(message.message)));
+      else if (message.type === type) done(() => resolve(message as never));
+    };
+    const onError = (error: Error): void => done(() => reject(error));
+    const onExit = (code: number): void => {
+      done(() =>
+        reject(new ScenarioError(`a worker of the scenario ended with exit code ${code}`)),
+      );
+    };
+    const done = (settle: () => void): void => {
+      worker.off('message', onMessage).off('error', onError).off('exit', onExit);
+      settle();
+    };
+    worker.on('message', onMessage).on('error', onError).on('exit', onExit);
+  });
+}
+
+function untilLoaded(worker: Worker): Promise<Extract<FromWorker, { type: 'loaded' }>> {
+  return untilType(worker, 'loaded');
+}
+
+function untilScenario(worker: Worker): Promise<Extract<FromWorker, { type: 'scenario' }>> {
+  return untilType(worker, 'scenario');
+}
+
+/** @throws ScenarioError with `message` when the promise takes longer than `ms` */
+async function inTime<T>(promise: Promise<T>, ms: number, message: () => string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = real.setTimeout(() => reject(new ScenarioError(message())), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    real.clearTimeout(timer);
+  }
+}

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: MIT
+/**
+ * One thread of a controlled execution: what the patched operations call.
+ *
+ *   point    before an operation: post it, let the scheduler choose, come back when chosen
+ *   read, wrote   after it: what it saw, whether it changed memory
+ *   block    a wait that must sleep
+ *   runThread     the thread's function from its start to its end, and the baton passed on
+ *
+ * An execution that fails is unwound: every thread that has not ended gets ExecutionAborted out of
+ * the operation it stands at, and whatever it calls on the way out throws the same again. Threads
+ * that unwind run side by side; they touch their own mail box and H_REMAIN, nothing else.
+ *
+ * Module state: a worker is one thread of one control block at a time.
+ */
+import { serialize } from 'node:v8';
+import { openGate, passGate } from './baton.ts';
+import {
+  type Control,
+  F_NOW,
+  F_STEP,
+  GATE_ABORT,
+  GATE_LEAD,
+  GATE_RUN,
+  H_GATE_SPINS,
+  H_REMAIN,
+  H_SPIN_THRESHOLD,
+  H_TRACE,
+  MAIL_BYTES,
+  MAIL_NONE,
+  MAIL_NUMBER,
+  MAIL_SIZE,
+  OUTCOME_INVARIANT,
+  OUTCOME_THREW,
+  R_MAIL_BYTES,
+  R_MAIL_KIND,
+  R_STATE,
+  STATE_DONE,
+} from './control.ts';
+import { memory } from './native.ts';
+import { OP_CLOCK, OP_RELAX, OP_WAIT, OP_YIELD } from './ops.ts';
+import { PICK_ABORT, Scheduler } from './scheduler.ts';
+import { SpinWatch } from './spin_watch.ts';
+
+/** Thrown out of the operation at which a thread stands when its execution has ended. */
+export class ExecutionAborted extends Error {
+  override readonly name = 'ExecutionAborted';
+}
+
+/** What a thread leaves in its mail box. */
+export interface ThreadMail {
+  /** What it returned. */
+  readonly result?: unknown;
+  /** What it threw, or where it stood when it was unwound. */
+  readonly error?: { readonly name: string; readonly message: string; readonly stack: string };
+  /** Operations recorded for a history. */
+  readonly history?: readonly unknown[];
+  /** Stacks of its steps, when they are traced: step, stack, step, stack ... */
+  readonly sites?: readonly (number | string)[];
+}
+
+/** Time that a read of the clock takes at first, in ns; it doubles while nothing else happens. */
+const CLOCK_NS = 1000;
+const CLOCK_DOUBLINGS = 10;
+
+/** This thread's state; the patched operations look at `active` alone when it is off. */
+export const runtime = {
+  /** Operations of this thread are steps. */
+  active: false,
+  thread: -1,
+};
+
+let control: Control;
+let scheduler: Scheduler;
+let words: Int32Array<SharedArrayBuffer>;
+let numbers: Float64Array<SharedArrayBuffer>;
+let me = -1;
+let gateSpins = 0;
+let spinThreshold = 4;
+let aborting = false;
+let tracing = false;
+let site = '';
+let sites: (number | string)[] = [];
+let clockStreak = 0;
+let relaxStreak = 0;
+let invariant: (() => void) | null = null;
+/** What the invariant threw, kept from code that swallows errors. */
+let broken: ThreadMail['error'];
+const spin = new SpinWatch();
+
+/** Binds this worker to a control block as one of its threads. */
+export function bindRuntime(block: Control, thread: number): Scheduler {
+  control = block;
+  scheduler = new Scheduler(block);
+  words = block.words;
+  numbers = block.numbers;
+  me = thread;
+  runtime.thread = thread;
+  return scheduler;
+}
+
+/** The scheduler of the block that this thread is bound to. */
+export function boundScheduler(): Scheduler {
+  return scheduler;
+}
+
+/** Sets what is evaluated, out of the schedule, at every point of this thread; null for nothing. */
+export function setInvariant(test: (() => void) | null): void {
+  invariant = test;
+}
+
+/** Steps executed so far. */
+export function stepNow(): number {
+  return numbers[F_STEP] as number;
+}
+
+/** Virtual time in ns. */
+export function virtualNow(): number {
+  return numbers[F_NOW] as number;
+}
+
+/**
+ * A scheduling point: the operation is posted, and executes when this returns.
+ * @param loc byte address, -1 none
+ * @throws ExecutionAborted when the execution is over
+ */
+export function point(kind: number, loc: number, bytes: number): void {
+  if (aborting) throw new ExecutionAborted('the execution is over');
+  if (invariant !== null) checkInvariant();
+  if (tracing) site = stackHere();
+  scheduler.post(me, kind, loc, bytes);
+  if (kind === OP_RELAX) {
+    if (++relaxStreak > spinThreshold && spin.count === 0) {
+      relaxStreak = 0;
+      scheduler.spin(me, spin.locs, 0);
+    }
+  } else if (kind !== OP_YIELD && kind !== OP_WAIT && spin.spins(spinThreshold)) {
+    scheduler.spin(me, spin.locs, spin.count);
+    spin.told();
+  }
+  step();
+}
+
+/** Lets the scheduler take a step, and comes back when it is this thread's. */
+function step(): void {
+  const next = scheduler.pick();
+  if (next !== me) {
+    if (next < 0) {
+      abortOthers();
+      aborting = true;
+      throw new ExecutionAborted('the execution is over');
+    }
+    openGate(words, next, GATE_RUN);
+    if (passGate(words, me, gateSpins) !== GATE_RUN) {
+      aborting = true;
+      throw new ExecutionAborted('the execution is over');
+    }
+  }
+  if (tracing) sites.push((numbers[F_STEP] as number) - 1, site);
+}
+
+/** The operation read `value` and changed nothing. */
+export function read(loc: number, value: number | bigint): void {
+  spin.read(loc, value);
+}
+
+/** The operation changed memory. */
+export function wrote(loc: number, bytes: number): void {
+  spin.reset();
+  clockStreak = 0;
+  relaxStreak = 0;
+  scheduler.changed(loc, bytes);
+}
+
+/** The operation took waiters off a queue. */
+export function woke(): void {
+  spin.reset();
+  relaxStreak = 0;
+}
+
+/** The value that an operation saw or left, for the log. */
+export function logValue(value: number): void {
+  scheduler.aux(value);
+}
+
+/**
+ * Sleeps until a notify of `loc`, or for a time.
+ * @param timeoutMs Infinity for none
+ * @returns WAIT_OK or WAIT_TIMED_OUT
+ */
+export function block(loc: number, timeoutMs: number, low: number, high: number): number {
+  spin.reset();
+  relaxStreak = 0;
+  scheduler.aux(1);
+  scheduler.block(me, loc, (numbers[F_NOW] as number) + timeoutMs * 1e6, low, high);
+  step();
+  return scheduler.waitResult(me);
+}
+
+/** A read of the clock: a scheduling point that takes time. @returns virtual ns */
+export function clock(): number {
+  point(OP_CLOCK, -1, 0);
+  numbers[F_NOW] = (numbers[F_NOW] as number) + CLOCK_NS * 2 ** clockStreak;
+  if (clockStreak < CLOCK_DOUBLINGS) clockStreak++;
+  return numbers[F_NOW] as number;
+}
+
+/** Runs `fn` natively: what it does is no step. */
+export function outside<T>(fn: () => T): T {
+  const was = runtime.active;
+  runtime.active = false;
+  try {
+    return fn();
+  } finally {
+    runtime.active = was;
+  }
+}
+
+function checkInvariant(): void {
+  runtime.active = false;
+  try {
+    (invariant as () => void)();
+  } catch (error) {
+    scheduler.end(OUTCOME_INVARIANT, me);
+    broken ??= errorMail(error);
+    throw error;
+  } finally {
+    runtime.active = true;
+  }
+}
+
+function stackHere(): string {
+  const was = Error.stackTraceLimit;
+  Error.stackTraceLimit = 12;
+  const { stack } = new Error();
+  Error.stackTraceLimit = was;
+  return stack ?? '';
+}
+
+/** Ends the execution for all that have not ended. @context this thread holds the baton */
+function abortOthers(): void {
+  for (let t = 0; t < control.threads; t++) {
+    if (t !== me && words[control.row(t) + R_STATE] !== STATE_DONE) {
+      openGate(words, t, GATE_ABORT);
+    }
+  }
+}
+
+/** @context the thread's own mail box */
+function post(mail: ThreadMail): void {
+  const row = control.row(me);
+  const { result } = mail;
+  const plain = mail.error === undefined && mail.history === undefined && mail.sites === undefined;
+  if (plain && result === undefined) {
+    words[row + R_MAIL_KIND] = MAIL_NONE;
+    return;
+  }
+  if (plain && typeof result === 'number') {
+    words[row + R_MAIL_KIND] = MAIL_NUMBER;
+    numbers[control.result(me)] = result;
+    return;
+  }
+  let bytes = serialize(mail);
+  if (bytes.length > MAIL_SIZE) bytes = serialize(shortened(mail));
+  control.mail.set(bytes, me * MAIL_SIZE);
+  words[row + R_MAIL_KIND] = MAIL_BYTES;
+  words[row + R_MAIL_BYTES] = bytes.length;
+}
+
+/** A mail that fits: the last sites only, and no result that is too large. */
+function shortened(mail: ThreadMail): ThreadMail {
+  const message = `its result and history take more than ${MAIL_SIZE} bytes`;
+  const error = mail.error ?? { name: 'RangeError', message, stack: '' };
+  return { error, sites: (mail.sites ?? []).slice(-1000) };
+}
+
+function errorMail(error: unknown): NonNullable<ThreadMail['error']> {
+  if (error instanceof Error) {
+    return { name: error.name, message: error.message, stack: error.stack ?? '' };
+  }
+  return { name: 'Error', message: String(error), stack: '' };
+}
+
+/**
+ * Runs this thread's part of an execution, and passes the baton on.
+ * @param gate GATE_RUN: it was chosen to begin; GATE_ABORT: the execution ended before it did
+ * @param body the thread function; its result is mailed
+ * @param history what was recorded meanwhile, undefined for nothing
+ * @returns true when this thread was the last of the execution to end
+ */
+export function runThread(
+  gate: number,
+  body: () => unknown,
+  history: () => readonly unknown[] | undefined,
+): boolean {
+  begin(gate);
+  let mail: ThreadMail = {};
+  if (gate === GATE_RUN) {
+    try {
+      runtime.active = true;
+      mail = { result: body() };
+      if (invariant !== null && !aborting) checkInvariant();
+    } catch (error) {
+      mail = { error: errorMail(error) };
+    }
+    runtime.active = false;
+    if (broken !== undefined) mail = { error: broken };
+    const recorded = history();
+    if (recorded !== undefined) mail = { ...mail, history: recorded };
+    if (tracing) mail = { ...mail, sites };
+    tracing = false;
+  }
+  post(mail);
+  if (!aborting && mail.error !== undefined) {
+    scheduler.end(OUTCOME_THREW, me);
+    abortOthers();
+    return ended();
+  }
+  return aborting ? ended() : passOn();
+}
+
+function begin(gate: number): void {
+  aborting = gate !== GATE_RUN;
+  gateSpins = words[H_GATE_SPINS] as number;
+  spinThreshold = words[H_SPIN_THRESHOLD] as number;
+  tracing = words[H_TRACE] === 1;
+  site = '';
+  sites = tracing ? [(numbers[F_STEP] as number) - 1, ''] : [];
+  clockStreak = 0;
+  relaxStreak = 0;
+  broken = undefined;
+  spin.reset();
+}
+
+/** The function has returned: the next thread goes on. */
+function passOn(): boolean {
+  scheduler.finish(me);
+  const next = scheduler.pick();
+  if (next === PICK_ABORT) abortOthers();
+  const last = ended();
+  if (next >= 0) openGate(words, next, GATE_RUN);
+  return last;
+}
+
+/** Counts this thread out; the last one calls the lead. @returns true when it was the last */
+function ended(): boolean {
+  const last = memory.sub(words, H_REMAIN, 1) === 1;
+  if (last && me !== 0) openGate(words, 0, GATE_LEAD);
+  return last;
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Finds out that its thread spins: it reads the same words again and again, sees the same values,
+ * and changes nothing in between. Such a thread can be taken out of the schedule until one of those
+ * words changes, with no edit to its code; an explorer that does not would follow it for ever.
+ *
+ *   reads since the thread last made progress      is it spinning
+ *   a: 1  a: 1  a: 1  a: 1                         after `threshold` re-reads
+ *   a: 1  b: 7  a: 1  b: 7 ...                     after `threshold` re-reads of each
+ *   a: 1  a: 2                                     no: it saw news, and starts afresh
+ *   more than WATCH_MAX words                      no: a walk, not a spin
+ *
+ * A compare-and-swap that failed, and a store or an exchange that left its word as it was, count as
+ * reads. A bounded retry looks the same: the chance policies let spinners look again now and then,
+ * and any policy does when nobody else can go on.
+ */
+import { WATCH_MAX } from './control.ts';
+
+/** Words that the thread watches: read by the scheduler when it declares a spin. */
+export class SpinWatch {
+  readonly locs = new Int32Array(WATCH_MAX);
+  count = 0;
+  readonly #values: (number | bigint)[] = new Array<number>(WATCH_MAX).fill(0);
+  #repeats = 0;
+
+  /** The thread made progress, or starts. */
+  reset(): void {
+    this.count = 0;
+    this.#repeats = 0;
+  }
+
+  /** The thread read a value and changed nothing. */
+  read(loc: number, value: number | bigint): void {
+    const count = this.count;
+    for (let i = 0; i < count; i++) {
+      if (this.locs[i] !== loc) continue;
+      if (this.#values[i] === value) {
+        this.#repeats++;
+        return;
+      }
+      this.locs[0] = loc;
+      this.#values[0] = value;
+      this.count = 1;
+      this.#repeats = 0;
+      return;
+    }
+    if (count === WATCH_MAX) {
+      this.reset();
+      return;
+    }
+    this.locs[count] = loc;
+    this.#values[count] = value;
+    this.count = count + 1;
+    this.#repeats = 0;
+  }
+
+  /** @param threshold re-reads of each word @returns true when the thread spins */
+  spins(threshold: number): boolean {
+    return this.count > 0 && this.#repeats >= threshold * this.count;
+  }
+
+  /** It was told: it must re-read everything so often again before it is told again. */
+  told(): void {
+    this.#repeats = 0;
+  }
+}

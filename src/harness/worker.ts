@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+/**
+ * A worker of the harness: one thread of a scenario, for as many executions as are asked for.
+ *
+ *   load the scenario -> (lead: setup, tell main) -> bind to the control block
+ *   -> others: serve executions at their gate until it says QUIT
+ *   -> lead: run commands of the main thread
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { passGate } from './baton.ts';
+import { Control, GATE_QUIT, H_GATE_SPINS, H_SEED } from './control.ts';
+import { ScenarioError } from './errors.ts';
+import { leadRun } from './lead.ts';
+import { registerBuffers } from './locate.ts';
+import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import { seedChance, seededRandom } from './patch_time.ts';
+import { bindRuntime, runThread, setInvariant, stepNow } from './runtime.ts';
+import { mustHold, readScenario, type Scenario, type ThreadContext } from './scenario.ts';
+import { collectBuffers, Snapshot } from './state.ts';
+
+const start = workerData as WorkerStart;
+const port = parentPort as NonNullable<typeof parentPort>;
+
+function tell(message: FromWorker): void {
+  port.postMessage(message);
+}
+
+/** One line that says why a scenario does not load. */
+function loadFailure(error: unknown, file: string): string {
+  if (error instanceof ScenarioError) return error.message;
+  const { name, message, stack } = error as Error;
+  const at = /((?:file:\/\/|\/)[^\s()]+:\d+(?::\d+)?)/.exec(stack ?? '')?.[1] ?? file;
+  return `${at.replace(/^file:\/\//, '')}: does not load: ${name}: ${message.split('\n')[0]}`;
+}
+
+async function loadScenario(): Promise<Scenario> {
+  const module = (await import(start.url)) as Record<string, unknown>;
+  return readScenario(module, fileOf(start.url), start.threadsMax);
+}
+
+function fileOf(url: string): string {
+  return url.startsWith('file://') ? decodeURIComponent(new URL(url).pathname) : url;
+}
+
+/** The lead's part of loading: runs `setup` and shares what it made. */
+function announce(scenario: Scenario): void {
+  const file = fileOf(start.url);
+  let state: unknown;
+  try {
+    state = scenario.setup === null ? {} : scenario.setup();
+  } catch (error) {
+    throw new ScenarioError(`${file}: setup threw: ${(error as Error).message}`);
+  }
+  if (state instanceof Promise) throw new ScenarioError(`${file}: setup is async`);
+  const names = scenario.threads.map((thread) => thread.name);
+  try {
+    tell({ type: 'scenario', names, state, options: scenario.options });
+  } catch (error) {
+    const reason = (error as Error).message;
+    throw new ScenarioError(`${file}: what setup returned cannot be sent to a thread: ${reason}`);
+  }
+}
+
+interface Recorded {
+  readonly thread: number;
+  readonly operation: string;
+  readonly argument: unknown;
+  result: unknown;
+  readonly call: number;
+  end: number;
+}
+
+let recorded: Recorded[] = [];
+
+function contextOf(thread: number, threads: number): ThreadContext {
+  return {
+    id: thread,
+    threads,
+    random: seededRandom,
+    record(operation, argument, fn) {
+      const call = stepNow();
+      const entry = { thread, operation, argument, result: undefined, call, end: -1 } as Recorded;
+      recorded.push(entry);
+      const result = fn();
+      entry.result = result;
+      entry.end = stepNow();
+      return result;
+    },
+  };
+}
+
+function bind(scenario: Scenario, message: Extract<ToWorker, { type: 'bind' }>): void {
+  const control = new Control(message.control);
+  const { thread } = start;
+  const { state } = message;
+  const { shared, own } = collectBuffers(state);
+  registerBuffers(shared);
+  const scheduler = bindRuntime(control, thread);
+  const { fn } = scenario.threads[thread] as Scenario['threads'][number];
+  const context = contextOf(thread, control.threads);
+  const ownBytes = own.length > 0 ? new Snapshot(own) : null;
+  const { invariant } = scenario;
+  if (invariant !== null) setInvariant(() => mustHold('invariant', () => invariant(state)));
+  const body = (): unknown => fn(state, context);
+  const history = (): Recorded[] | undefined => (recorded.length > 0 ? recorded : undefined);
+  const runOwn = (gate: number): boolean => {
+    recorded = [];
+    ownBytes?.restore();
+    seedChance(control.words[H_SEED] as number, thread);
+    return runThread(gate, body, history);
+  };
+  tell({ type: 'bound' });
+  if (thread > 0) return serve(control, runOwn);
+  const bytes = new Snapshot(shared);
+  const { check } = scenario;
+  const parts = {
+    control,
+    scheduler,
+    names: message.names,
+    buffers: shared,
+    restore: () => bytes.restore(),
+    runOwn,
+    check:
+      check === null
+        ? null
+        : (results: readonly unknown[], histories: readonly unknown[]) =>
+            mustHold('check', () => check(state, results, histories)),
+  };
+  port.on('message', (next: ToWorker) => {
+    if (next.type === 'run') tell({ type: 'result', result: leadRun(parts, next.settings) });
+  });
+}
+
+/** Runs executions until told to go. The worker's event loop never turns here. */
+function serve(control: Control, runOwn: (gate: number) => boolean): void {
+  for (;;) {
+    const gate = passGate(control.words, start.thread, control.words[H_GATE_SPINS] as number);
+    if (gate === GATE_QUIT) return port.close();
+    runOwn(gate);
+  }
+}
+
+try {
+  const scenario = await loadScenario();
+  port.once('message', (message: ToWorker) => {
+    if (message.type === 'bind') bind(scenario, message);
+  });
+  if (start.thread === 0) announce(scenario);
+  tell({ type: 'loaded' });
+} catch (error) {
+  tell({ type: 'bad', message: loadFailure(error, fileOf(start.url)) });
+  port.close();
+}
