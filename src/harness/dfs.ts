@@ -237,7 +237,8 @@ export class DfsStrategy implements Strategy {
     let woken = (order.aux[i] as number) & (order.enabled[i] as number);
     for (; woken !== 0; woken &= woken - 1) {
       const thread = 31 - Math.clz32(woken & -woken);
-      if (this.#mode === MODE_SOURCE) this.#branches[i] = (this.#branches[i] as number) | (1 << thread);
+      if (this.#mode === MODE_SOURCE)
+        this.#branches[i] = (this.#branches[i] as number) | (1 << thread);
       else this.#addBounded(i, thread);
     }
   }

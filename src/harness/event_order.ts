@@ -23,10 +23,10 @@
  */
 import {
   LOG_AUX,
+  LOG_CHANGED,
   LOG_ENABLED,
   LOG_IDLE,
   LOG_LOC,
-  LOG_CHANGED,
   LOG_SLEEP,
   LOG_WHAT,
   LOG_WORDS,

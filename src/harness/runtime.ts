@@ -38,7 +38,7 @@ import {
   STATE_DONE,
 } from './control.ts';
 import { memory } from './native.ts';
-import { OP_CLOCK, OP_RELAX, OP_WAIT, OP_YIELD } from './ops.ts';
+import { OP_CLOCK, OP_NOTIFY, OP_RELAX, OP_STORE, OP_WAIT } from './ops.ts';
 import { PICK_ABORT, Scheduler } from './scheduler.ts';
 import { SpinWatch } from './spin_watch.ts';
 
@@ -83,6 +83,7 @@ let site = '';
 let sites: (number | string)[] = [];
 let clockStreak = 0;
 let relaxStreak = 0;
+let relaxSince = 0;
 let invariant: (() => void) | null = null;
 /** What the invariant threw, kept from code that swallows errors. */
 let broken: ThreadMail['error'];
@@ -130,15 +131,23 @@ export function point(kind: number, loc: number, bytes: number): void {
   if (tracing) site = stackHere();
   scheduler.post(me, kind, loc, bytes);
   if (kind === OP_RELAX) {
-    if (++relaxStreak > spinThreshold && spin.count === 0) {
+    if (relaxStreak++ === 0) relaxSince = stepNow() - 1;
+    if (relaxStreak > spinThreshold && spin.count === 0) {
       relaxStreak = 0;
-      scheduler.spin(me, spin.locs, 0);
+      scheduler.spin(me, spin.locs, spin.bytes, 0, relaxSince);
     }
-  } else if (kind !== OP_YIELD && kind !== OP_WAIT && spin.spins(spinThreshold)) {
-    scheduler.spin(me, spin.locs, spin.count);
+  }
+  if (spin.spins(spinThreshold) && looksAgain(kind, loc)) {
+    scheduler.spin(me, spin.locs, spin.bytes, spin.count, spin.since);
     spin.told();
   }
   step();
+}
+
+/** A spinner's next round, and not the step that leaves the loop. */
+function looksAgain(kind: number, loc: number): boolean {
+  if (kind === OP_RELAX || kind === OP_CLOCK) return true;
+  return kind !== OP_WAIT && kind !== OP_NOTIFY && kind !== OP_STORE && spin.watches(loc);
 }
 
 /** Lets the scheduler take a step, and comes back when it is this thread's. */
@@ -161,7 +170,7 @@ function step(): void {
 
 /** The operation read `value` and changed nothing. */
 export function read(loc: number, value: number | bigint): void {
-  spin.read(loc, value);
+  spin.read(loc, value, (numbers[F_STEP] as number) - 1);
 }
 
 /** The operation changed memory. */

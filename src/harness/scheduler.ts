@@ -50,8 +50,11 @@ import {
   HEADER_NUMBERS,
   HEADER_WORDS,
   LOG_AUX,
+  LOG_CHANGED,
   LOG_ENABLED,
+  LOG_IDLE,
   LOG_LOC,
+  LOG_SLEEP,
   LOG_WHAT,
   LOG_WORDS,
   OUTCOME_DEADLOCK,
@@ -76,6 +79,7 @@ import {
   R_STEPS,
   R_WAIT_SEQ,
   R_WATCH,
+  R_WATCH_BYTES,
   R_WATCHED,
   ROW_WORDS,
   STATE_BLOCKED,
@@ -109,6 +113,8 @@ export class Scheduler {
   readonly #plan: Uint8Array<SharedArrayBuffer>;
   readonly #log: Int32Array<SharedArrayBuffer>;
   readonly #threads: number;
+  /** Nobody was READY, and this is the step after it. */
+  #idle = false;
 
   constructor(control: Control) {
     this.control = control;
@@ -172,6 +178,7 @@ export class Scheduler {
     if (step >= (n[F_STEPS_MAX] as number)) return this.end(OUTCOME_STEPS, w[H_CURRENT] as number);
     n[F_NOW] = (n[F_NOW] as number) + (n[F_TICK] as number);
     if ((n[F_NOW] as number) >= (n[F_EARLIEST] as number)) this.#fireTimers();
+    this.#idle = false;
     if (w[H_READY] === 0 && !this.#unblock()) return this.#stuck();
     let thread = -1;
     if (step < (w[H_PLAN_LENGTH] as number)) {
@@ -211,13 +218,27 @@ export class Scheduler {
     if (deadline < (n[F_EARLIEST] as number)) n[F_EARLIEST] = deadline;
   }
 
-  /** The thread spins on these words, or on it knows not what: it is out until one changes. */
-  spin(thread: number, locs: ArrayLike<number>, count: number): void {
+  /**
+   * The thread spins on these words, or on it knows not what: it is out until one changes. If one
+   * has changed since it was read, the thread stays: it would sleep over what it waits for.
+   * @param since step of the oldest read that counts
+   */
+  spin(
+    thread: number,
+    locs: ArrayLike<number>,
+    bytes: ArrayLike<number>,
+    count: number,
+    since: number,
+  ): void {
     const w = this.#w;
     const row = HEADER_WORDS + thread * ROW_WORDS;
     const watched = Math.min(count, WATCH_MAX);
-    for (let i = 0; i < watched; i++) w[row + R_WATCH + i] = locs[i] as number;
+    for (let i = 0; i < watched; i++) {
+      w[row + R_WATCH + i] = locs[i] as number;
+      w[row + R_WATCH_BYTES + i] = bytes[i] as number;
+    }
     w[row + R_WATCHED] = watched;
+    if (this.#changedSince(row, since)) return;
     w[row + R_STATE] = STATE_SPINNING;
     w[H_READY] = (w[H_READY] as number) - 1;
     w[H_SPINNING] = (w[H_SPINNING] as number) + 1;
@@ -227,20 +248,43 @@ export class Scheduler {
   changed(loc: number, bytes: number): void {
     const w = this.#w;
     this.#progress();
+    const step = (this.#n[F_STEP] as number) - 1;
+    if (step < (w[H_LOG_CAPACITY] as number)) {
+      this.#log[step * LOG_WORDS + LOG_SLEEP] =
+        (this.#log[step * LOG_WORDS + LOG_SLEEP] as number) | LOG_CHANGED;
+    }
     if (w[H_SPINNING] === 0) return;
     for (let t = 0; t < this.#threads; t++) {
       const row = HEADER_WORDS + t * ROW_WORDS;
       if (w[row + R_STATE] !== STATE_SPINNING) continue;
       const count = w[row + R_WATCHED] as number;
-      if (count === 0) this.#release(t);
-      for (let i = 0; i < count; i++) {
-        const watched = w[row + R_WATCH + i] as number;
-        if (watched < loc + bytes && loc < watched + 8) {
-          this.#release(t);
-          break;
-        }
-      }
+      if (count === 0 || this.#watches(row, loc, bytes)) this.#release(t);
     }
+  }
+
+  /** True when the row's thread watches a word that the access touches. */
+  #watches(row: number, loc: number, bytes: number): boolean {
+    const w = this.#w;
+    const count = w[row + R_WATCHED] as number;
+    for (let i = 0; i < count; i++) {
+      const watched = w[row + R_WATCH + i] as number;
+      const width = w[row + R_WATCH_BYTES + i] as number;
+      if (watched < loc + bytes && loc < watched + width) return true;
+    }
+    return false;
+  }
+
+  /** True when a watched word, or any when none is named, changed after step `since`. */
+  #changedSince(row: number, since: number): boolean {
+    const log = this.#log;
+    const end = Math.min(this.#n[F_STEP] as number, this.#w[H_LOG_CAPACITY] as number);
+    const any = this.#w[row + R_WATCHED] === 0;
+    for (let at = Math.max(since + 1, 0) * LOG_WORDS; at < end * LOG_WORDS; at += LOG_WORDS) {
+      if (((log[at + LOG_SLEEP] as number) & LOG_CHANGED) === 0) continue;
+      const bytes = (log[at + LOG_WHAT] as number) >>> 16;
+      if (any || this.#watches(row, log[at + LOG_LOC] as number, bytes)) return true;
+    }
+    return false;
   }
 
   /** Something outside the schedule changed memory: every spinner may go on. */
@@ -368,6 +412,8 @@ export class Scheduler {
     // A deadline may have been met by notify meanwhile.
     if ((n[F_EARLIEST] as number) !== Infinity) this.#fireTimers();
     if ((w[H_READY] as number) > 0) return true;
+    if (w[H_TIMEOUTS] === TIMEOUTS_ANY && this.#timeOutLeft()) return true;
+    this.#idle = true;
     const timers = (n[F_EARLIEST] as number) !== Infinity;
     const rounds = timers ? ROUNDS_BEFORE_JUMP : limit;
     if ((w[H_SPINNING] as number) > 0 && (w[H_IDLE_ROUNDS] as number) < rounds) {
@@ -402,6 +448,16 @@ export class Scheduler {
   #mayTimeOut(thread: number): boolean {
     const state = this.#w[HEADER_WORDS + thread * ROW_WORDS + R_STATE];
     return state === STATE_BLOCKED && (this.#n[HEADER_NUMBERS + thread] as number) !== Infinity;
+  }
+
+  /** Some wait may time out by choice; only so often while nothing changes. */
+  #timeOutLeft(): boolean {
+    const w = this.#w;
+    let left = false;
+    for (let t = 0; t < this.#threads; t++) left ||= this.#mayTimeOut(t);
+    if (!left || (w[H_IDLE_JUMPS] as number) >= (w[H_IDLE_LIMIT] as number)) return false;
+    w[H_IDLE_JUMPS] = (w[H_IDLE_JUMPS] as number) + 1;
+    return true;
   }
 
   /** The thread that the plan wants. @returns -1 to let the policy decide, or PICK_ABORT */
@@ -558,6 +614,7 @@ export class Scheduler {
     log[at + LOG_WHAT] = thread | (kind << 8) | ((w[row + R_BYTES] as number) << 16);
     log[at + LOG_LOC] = w[row + R_LOC] as number;
     log[at + LOG_AUX] = 0;
+    log[at + LOG_SLEEP] = ((w[H_SLEEP] as number) & ~LOG_CHANGED) | (this.#idle ? LOG_IDLE : 0);
     if (w[H_POLICY] !== POLICY_STAY) return;
     let mask = 0;
     const count = Math.min(this.#threads, 31);
@@ -572,7 +629,8 @@ export class Scheduler {
     for (let t = 0; t < this.#threads && t < 31; t++) {
       if ((asleep & (1 << t)) === 0) continue;
       const row = HEADER_WORDS + t * ROW_WORDS;
-      const theirs = w[row + R_KIND] as number;
+      const blocked = w[row + R_STATE] === STATE_BLOCKED;
+      const theirs = blocked ? OP_TIMEOUT : (w[row + R_KIND] as number);
       const touches = dependent(
         kind,
         loc,
