@@ -133,7 +133,7 @@ export class EventOrder {
     const what = log[at + LOG_WHAT] as number;
     const flags = log[at + LOG_SLEEP] as number;
     const kind = (what >> 8) & 0xff;
-    const silent = (flags & LOG_CHANGED) === 0 && isUpdate(kind);
+    const silent = kind === OP_CAS && (flags & LOG_CHANGED) === 0;
     this.thread[i] = what & 0xff;
     this.kind[i] = silent ? OP_LOAD : kind;
     this.loc[i] = log[at + LOG_LOC] as number;

@@ -83,7 +83,7 @@ let site = '';
 let sites: (number | string)[] = [];
 let clockStreak = 0;
 let relaxStreak = 0;
-let relaxSince = 0;
+const relaxSince = [0];
 let invariant: (() => void) | null = null;
 /** What the invariant threw, kept from code that swallows errors. */
 let broken: ThreadMail['error'];
@@ -131,14 +131,14 @@ export function point(kind: number, loc: number, bytes: number): void {
   if (tracing) site = stackHere();
   scheduler.post(me, kind, loc, bytes);
   if (kind === OP_RELAX) {
-    if (relaxStreak++ === 0) relaxSince = stepNow() - 1;
+    if (relaxStreak++ === 0) relaxSince[0] = stepNow() - 1;
     if (relaxStreak > spinThreshold && spin.count === 0) {
       relaxStreak = 0;
-      scheduler.spin(me, spin.locs, spin.bytes, 0, relaxSince);
+      scheduler.spin(me, spin.locs, spin.bytes, relaxSince, 0);
     }
   }
   if (spin.spins(spinThreshold) && looksAgain(kind, loc)) {
-    scheduler.spin(me, spin.locs, spin.bytes, spin.count, spin.since);
+    scheduler.spin(me, spin.locs, spin.bytes, spin.steps, spin.count);
     spin.told();
   }
   step();

@@ -221,14 +221,14 @@ export class Scheduler {
   /**
    * The thread spins on these words, or on it knows not what: it is out until one changes. If one
    * has changed since it was read, the thread stays: it would sleep over what it waits for.
-   * @param since step of the oldest read that counts
+   * @param steps at which each was read last; the first alone counts when there are no words
    */
   spin(
     thread: number,
     locs: ArrayLike<number>,
     bytes: ArrayLike<number>,
+    steps: ArrayLike<number>,
     count: number,
-    since: number,
   ): void {
     const w = this.#w;
     const row = HEADER_WORDS + thread * ROW_WORDS;
@@ -238,7 +238,7 @@ export class Scheduler {
       w[row + R_WATCH_BYTES + i] = bytes[i] as number;
     }
     w[row + R_WATCHED] = watched;
-    if (this.#changedSince(row, since)) return;
+    if (this.#changedSince(row, steps)) return;
     w[row + R_STATE] = STATE_SPINNING;
     w[H_READY] = (w[H_READY] as number) - 1;
     w[H_SPINNING] = (w[H_SPINNING] as number) + 1;
@@ -274,15 +274,22 @@ export class Scheduler {
     return false;
   }
 
-  /** True when a watched word, or any when none is named, changed after step `since`. */
-  #changedSince(row: number, since: number): boolean {
+  /** True when a watched word, or any when none is named, changed after it was read. */
+  #changedSince(row: number, steps: ArrayLike<number>): boolean {
+    const w = this.#w;
     const log = this.#log;
-    const end = Math.min(this.#n[F_STEP] as number, this.#w[H_LOG_CAPACITY] as number);
-    const any = this.#w[row + R_WATCHED] === 0;
-    for (let at = Math.max(since + 1, 0) * LOG_WORDS; at < end * LOG_WORDS; at += LOG_WORDS) {
-      if (((log[at + LOG_SLEEP] as number) & LOG_CHANGED) === 0) continue;
-      const bytes = (log[at + LOG_WHAT] as number) >>> 16;
-      if (any || this.#watches(row, log[at + LOG_LOC] as number, bytes)) return true;
+    const end = Math.min(this.#n[F_STEP] as number, w[H_LOG_CAPACITY] as number);
+    const count = w[row + R_WATCHED] as number;
+    for (let i = 0; i < Math.max(count, 1); i++) {
+      const loc = w[row + R_WATCH + i] as number;
+      const above = loc + (w[row + R_WATCH_BYTES + i] as number);
+      for (let step = (steps[i] as number) + 1; step < end; step++) {
+        const at = step * LOG_WORDS;
+        if (((log[at + LOG_SLEEP] as number) & LOG_CHANGED) === 0) continue;
+        const theirs = log[at + LOG_LOC] as number;
+        const bytes = (log[at + LOG_WHAT] as number) >>> 16;
+        if (count === 0 || (loc < theirs + bytes && theirs < above)) return true;
+      }
     }
     return false;
   }

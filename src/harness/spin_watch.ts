@@ -23,7 +23,7 @@ export class SpinWatch {
   count = 0;
   readonly #values: (number | bigint)[] = new Array<number>(WATCH_MAX).fill(0);
   /** Step at which each was read last. */
-  readonly #steps = new Float64Array(WATCH_MAX);
+  readonly steps = new Float64Array(WATCH_MAX);
   #repeats = 0;
 
   /** The thread made progress, or starts. */
@@ -38,7 +38,7 @@ export class SpinWatch {
     for (let i = 0; i < count; i++) {
       if (this.locs[i] !== loc) continue;
       if (this.#values[i] === value) {
-        this.#steps[i] = step;
+        this.steps[i] = step;
         this.#repeats++;
         return;
       }
@@ -54,7 +54,7 @@ export class SpinWatch {
     this.locs[i] = loc;
     this.bytes[i] = typeof value === 'bigint' ? 8 : 4;
     this.#values[i] = value;
-    this.#steps[i] = step;
+    this.steps[i] = step;
     this.count = i + 1;
     this.#repeats = 0;
   }
@@ -63,13 +63,6 @@ export class SpinWatch {
   watches(loc: number): boolean {
     for (let i = 0; i < this.count; i++) if (this.locs[i] === loc) return true;
     return false;
-  }
-
-  /** Step since which every watched word was read. */
-  get since(): number {
-    let oldest = Infinity;
-    for (let i = 0; i < this.count; i++) oldest = Math.min(oldest, this.#steps[i] as number);
-    return oldest;
   }
 
   /** @param threshold re-reads of each word @returns true when the thread spins */
