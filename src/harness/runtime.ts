@@ -138,8 +138,8 @@ export function point(kind: number, loc: number, bytes: number): void {
     }
   }
   if (spin.spins(spinThreshold) && looksAgain(kind, loc)) {
-    scheduler.spin(me, spin.locs, spin.bytes, spin.steps, spin.count);
-    spin.told();
+    if (scheduler.spin(me, spin.locs, spin.bytes, spin.steps, spin.count)) spin.told();
+    else spin.reset();
   }
   step();
 }

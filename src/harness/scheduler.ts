@@ -222,6 +222,7 @@ export class Scheduler {
    * The thread spins on these words, or on it knows not what: it is out until one changes. If one
    * has changed since it was read, the thread stays: it would sleep over what it waits for.
    * @param steps at which each was read last; the first alone counts when there are no words
+   * @returns false when a word has changed
    */
   spin(
     thread: number,
@@ -229,7 +230,7 @@ export class Scheduler {
     bytes: ArrayLike<number>,
     steps: ArrayLike<number>,
     count: number,
-  ): void {
+  ): boolean {
     const w = this.#w;
     const row = HEADER_WORDS + thread * ROW_WORDS;
     const watched = Math.min(count, WATCH_MAX);
@@ -238,10 +239,11 @@ export class Scheduler {
       w[row + R_WATCH_BYTES + i] = bytes[i] as number;
     }
     w[row + R_WATCHED] = watched;
-    if (this.#changedSince(row, steps)) return;
+    if (this.#changedSince(row, steps)) return false;
     w[row + R_STATE] = STATE_SPINNING;
     w[H_READY] = (w[H_READY] as number) - 1;
     w[H_SPINNING] = (w[H_SPINNING] as number) + 1;
+    return true;
   }
 
   /** An operation changed memory: those who spin on it may go on. */

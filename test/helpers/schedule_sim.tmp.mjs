@@ -10,6 +10,8 @@ import {
   F_STEPS_MAX,
   H_OUTCOME,
   H_TIMEOUTS,
+  OUTCOME_DEADLOCK,
+  OUTCOME_LIVELOCK,
   OUTCOME_THREW,
   WAIT_OK,
 } from '../../dist/src/harness/control.js';
@@ -131,8 +133,8 @@ class Runner {
     const again =
       kind === OP_RELAX || ((kind === OP_LOAD || kind === OP_CAS) && spin.watches(loc));
     if (spin.spins(SPIN_THRESHOLD) && again) {
-      scheduler.spin(this.#row, spin.locs, spin.bytes, spin.steps, spin.count);
-      spin.told();
+      if (scheduler.spin(this.#row, spin.locs, spin.bytes, spin.steps, spin.count)) spin.told();
+      else spin.reset();
     }
   }
 
@@ -230,5 +232,8 @@ export function finalState(
   memory            ,
   results                   ,
 )         {
-  return `${control.words[H_OUTCOME]}|${memory.join(',')}|${results.join(',')}`;
+  const outcome = control.words[H_OUTCOME]          ;
+  // Whether those who are stuck spin or time out for ever depends on how they came to it.
+  const stuck = outcome === OUTCOME_LIVELOCK ? OUTCOME_DEADLOCK : outcome;
+  return `${stuck}|${memory.join(',')}|${results.join(',')}`;
 }
