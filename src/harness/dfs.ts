@@ -44,8 +44,8 @@ import {
   R_STATE,
   STATE_READY,
 } from './control.ts';
-import { EventOrder, isUpdate, wider } from './event_order.ts';
-import { OP_LOAD, OP_NOTIFY, OP_WAIT } from './ops.ts';
+import { EventOrder, wider } from './event_order.ts';
+import { OP_CAS, OP_LOAD, OP_NOTIFY, OP_WAIT } from './ops.ts';
 import { clearPlan, isFailure, type Outcome, type Strategy, seedExecution } from './strategy.ts';
 
 /** Threads that the log's masks have room for. */
@@ -58,6 +58,8 @@ export interface DfsOptions {
   readonly maxExecutions?: number;
   /** false: all interleavings, equivalent ones too. Default true. */
   readonly reduction?: boolean;
+  /** Something looks at memory between steps: the order of any two changes counts. */
+  readonly watched?: boolean;
   /** Seed of the threads' own chance, the same in all executions. */
   readonly seed?: number;
 }
@@ -91,6 +93,7 @@ export class DfsStrategy implements Strategy {
   readonly #mode: number;
   readonly #maxExecutions: number;
   readonly #seed: number;
+  readonly #watched: boolean;
   #order: EventOrder | null = null;
   /** Columns by node, as bits of threads: branches to explore, and explored. */
   #branches = new Int32Array(256);
@@ -114,6 +117,7 @@ export class DfsStrategy implements Strategy {
     this.preemptions = preemptions;
     this.#maxExecutions = maxExecutions;
     this.#seed = options.seed ?? 0;
+    this.#watched = options.watched ?? false;
     if (!reduction) this.#mode = MODE_ALL;
     else this.#mode = preemptions === Infinity ? MODE_SOURCE : MODE_BOUNDED;
   }
@@ -131,13 +135,22 @@ export class DfsStrategy implements Strategy {
     };
   }
 
+  describe(): Record<string, unknown> {
+    return { ...this.stats };
+  }
+
+  /** Sleep sets are used: not with an order of changes, which the scheduler knows nothing of. */
+  get #sleeps(): boolean {
+    return this.#mode === MODE_SOURCE && !this.#watched;
+  }
+
   prepare(control: Control): boolean {
     const { words } = control;
     if (this.#order === null) {
       if (control.threads > DFS_THREADS_MAX) {
         throw new RangeError(`exhaustive search takes at most ${DFS_THREADS_MAX} threads`);
       }
-      this.#order = new EventOrder(control.threads);
+      this.#order = new EventOrder(control.threads, this.#watched);
       clearPlan(control, POLICY_STAY);
       seedExecution(control, this.#seed);
       control.numbers[F_TICK] = 0;
@@ -155,7 +168,7 @@ export class DfsStrategy implements Strategy {
     words[H_PLAN_LENGTH] = node + 1;
     words[H_PLAN_STRICT] = 1;
     const asleep = (this.#asleep[node] as number) | (this.#explored[node] as number);
-    words[H_SLEEP] = this.#mode === MODE_SOURCE ? asleep : 0;
+    words[H_SLEEP] = this.#sleeps ? asleep : 0;
     return true;
   }
 
@@ -209,7 +222,7 @@ export class DfsStrategy implements Strategy {
     const all = this.#mode === MODE_ALL;
     this.#branches[i] = all ? (order.enabled[i] as number) : 1 << (order.thread[i] as number);
     this.#explored[i] = 0;
-    this.#asleep[i] = this.#mode === MODE_SOURCE ? (order.sleep[i] as number) : 0;
+    this.#asleep[i] = this.#sleeps ? (order.sleep[i] as number) : 0;
   }
 
   /** Preemptions up to and with the branch of a thread at a node. */
@@ -323,7 +336,7 @@ export class DfsStrategy implements Strategy {
 
 /** A step that changed nothing is kept as a load. */
 function sameKind(logged: number, kept: number): boolean {
-  return logged === kept || (kept === OP_LOAD && isUpdate(logged));
+  return logged === kept || (kept === OP_LOAD && logged === OP_CAS);
 }
 
 /** Number of bits set. */

@@ -13,9 +13,9 @@
  *   idle                   nobody could go on, so spinners looked again or time jumped: such a step
  *                          comes after all before it, since any of them might have gone on
  *
- * A step that changed nothing (a compare-and-swap that failed, a store of the value that was there)
- * counts as a load: at this place of this execution it is one. Two waits on a word count as
- * dependent, since a notify with a count wakes the first.
+ * A compare-and-swap that changed nothing counts as a load: at this place of this execution it is
+ * one. A store never does. Two waits on a word count as dependent, since a notify with a count wakes
+ * the first.
  *
  * Order is kept as vector clocks, one row per step; component s of row i is 1 + the last step of
  * thread s that happens before step i or is i, 0 for none. Steps are appended and cut off at the
@@ -31,16 +31,7 @@ import {
   LOG_WHAT,
   LOG_WORDS,
 } from './control.ts';
-import {
-  dependent,
-  OP_CAS,
-  OP_LOAD,
-  OP_NOTIFY,
-  OP_RESUME,
-  OP_RMW,
-  OP_STORE,
-  opTouches,
-} from './ops.ts';
+import { dependent, OP_CAS, OP_LOAD, OP_NOTIFY, OP_RESUME, opTouches, opWrites } from './ops.ts';
 
 /** Steps that the first allocation holds. */
 const CAPACITY_FIRST = 256;
@@ -81,10 +72,13 @@ export class EventOrder {
   readonly #cells = new Map<number, number>();
   /** Steps whose access reaches over a cell: while there is one, chains do not do. */
   #wide = 0;
+  readonly #watched: boolean;
   /** Scratch of `initials`: first step of each thread, -1 none. */
   readonly #first: Int32Array;
 
-  constructor(threads: number) {
+  /** @param watched any two changes are ordered, of different words too */
+  constructor(threads: number, watched = false) {
+    this.#watched = watched;
     this.threads = threads;
     const n = CAPACITY_FIRST;
     this.thread = new Uint8Array(n);
@@ -239,7 +233,7 @@ export class EventOrder {
       this.#chain[i] = this.#heads[id] as number;
       this.#heads[id] = i;
     }
-    if (this.#wide > 0) {
+    if (this.#wide > 0 || this.#watched) {
       for (let j = i - 1; j >= 0; j--) this.#meet(i, j);
       return;
     }
@@ -261,7 +255,9 @@ export class EventOrder {
       this.loc[i] as number,
       this.bytes[i] as number,
     );
-    if (!touches) return false;
+    const seen =
+      this.#watched && opWrites(this.kind[j] as number) && opWrites(this.kind[i] as number);
+    if (!touches && !seen) return false;
     if (this.raceCount === this.races.length) this.races = wider(this.races);
     this.races[this.raceCount++] = j;
     this.#join(row, j);
@@ -332,11 +328,6 @@ export class EventOrder {
     this.#cell = wider(this.#cell);
     this.#barrier = wider(this.#barrier);
   }
-}
-
-/** @returns true when the operation may change its word, and the log says whether it did */
-export function isUpdate(kind: number): boolean {
-  return kind === OP_STORE || kind === OP_RMW || kind === OP_CAS;
 }
 
 /** A copy of twice the length. */
