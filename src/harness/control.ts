@@ -89,6 +89,8 @@ export const H_BEAT = 50;
 export const H_EXECUTIONS = 51;
 /** @atomic 1 between the start and the end of an execution. */
 export const H_RUNNING = 52;
+/** @atomic threads of a machine that stand at their gate. */
+export const H_JOINED = 53;
 export const HEADER_WORDS = 64;
 
 /** Steps executed so far in this execution; index of the next one. */

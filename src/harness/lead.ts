@@ -149,7 +149,7 @@ function execute(parts: LeadParts, strategy: Strategy, settings: RunSettings, ta
     tally.failures++;
     tally.failure ??= recordFailure(parts);
   }
-  strategy.learn(outcome, control);
+  strategy.learn(failed ? { ...outcome, message: thrownText(parts.control) } : outcome, control);
 }
 
 /** One execution, from memory put back to the last thread's end. */
@@ -211,20 +211,31 @@ function readMail(control: Control, thread: number): ThreadMail {
   return deserialize(Buffer.from(bytes.buffer)) as ThreadMail;
 }
 
+/** What `check` or the culprit threw. */
+function thrown(control: Control): unknown {
+  if (checkFailure !== null) return checkFailure;
+  const culprit = control.words[H_CULPRIT] as number;
+  return culprit >= 0 && culprit < control.threads ? readMail(control, culprit).error : undefined;
+}
+
+function thrownText(control: Control): string {
+  const error = thrown(control);
+  if (error === undefined || error === null) return '';
+  return typeof error === 'object' ? String((error as Error).message) : String(error);
+}
+
 function recordFailure(parts: LeadParts): FailureRecord {
   const { control, names } = parts;
   const { words, numbers, log } = control;
   const steps = control.logged;
   const threads = names.map((name, t) => recordThread(parts, name, t));
   const culprit = words[H_CULPRIT] as number;
-  const thrown = checkFailure ?? threads[culprit]?.mail.error ?? null;
-  const error = (thrown ?? {}) as { name?: string; message?: string; stack?: string };
-  const text = typeof thrown === 'string' ? thrown : error.message;
+  const error = Object(thrown(control) ?? {}) as { name?: string; stack?: string };
   return {
     outcome: words[H_OUTCOME] as number,
     culprit,
     name: error.name ?? '',
-    message: text ?? '',
+    message: thrownText(control),
     stack: error.stack ?? '',
     step: numbers[F_STEP] as number,
     progress: numbers[F_PROGRESS] as number,

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** Strategies by name, as they travel to the lead. */
+import { MixStrategy } from './mix_strategy.ts';
+import type { Runs } from './schedule.ts';
+import { ShrinkStrategy } from './shrink.ts';
 import {
   PctStrategy,
   RandomStrategy,
@@ -11,7 +14,9 @@ import {
 export type StrategySpec =
   | { readonly kind: 'random'; readonly seed: number; readonly switchChance?: number }
   | { readonly kind: 'pct'; readonly seed: number; readonly depth: number }
-  | { readonly kind: 'round-robin' }
+  | { readonly kind: 'round-robin'; readonly times?: number }
+  | { readonly kind: 'mix'; readonly parts: readonly StrategySpec[] }
+  | { readonly kind: 'shrink'; readonly runs: Runs; readonly seed: number }
   | {
       readonly kind: 'replay';
       readonly schedule: readonly number[];
@@ -19,6 +24,7 @@ export type StrategySpec =
       readonly times?: number;
     };
 
+/** Makes a strategy from its description. @context the lead */
 export function makeStrategy(spec: StrategySpec): Strategy {
   switch (spec.kind) {
     case 'random':
@@ -26,7 +32,11 @@ export function makeStrategy(spec: StrategySpec): Strategy {
     case 'pct':
       return new PctStrategy(spec.seed, spec.depth);
     case 'round-robin':
-      return new RoundRobinStrategy();
+      return new RoundRobinStrategy(spec.times ?? 1);
+    case 'mix':
+      return new MixStrategy(spec.parts.map(makeStrategy));
+    case 'shrink':
+      return new ShrinkStrategy(spec.runs, spec.seed);
     case 'replay':
       return new ReplayStrategy(spec.schedule, spec.seed, spec.times ?? 1);
   }

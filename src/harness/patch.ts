@@ -12,7 +12,17 @@ import { WAIT_OK } from './control.ts';
 import { baseOf } from './locate.ts';
 import { memory, type WaitAsyncResult } from './native.ts';
 import { OP_CAS, OP_LOAD, OP_NOTIFY, OP_RELAX, OP_RMW, OP_STORE, OP_WAIT } from './ops.ts';
-import { block, boundScheduler, logValue, point, read, runtime, woke, wrote } from './runtime.ts';
+import {
+  block,
+  boundScheduler,
+  logValue,
+  point,
+  read,
+  runtime,
+  traceValues,
+  woke,
+  wrote,
+} from './runtime.ts';
 
 type View = Int32Array;
 type Waitable = Int32Array | BigInt64Array;
@@ -47,6 +57,7 @@ function patchedLoad(view: View, index: number): Value {
   const value = load(view, index);
   read(loc, value);
   logValue(low(value));
+  traceValues(value, value);
   return value;
 }
 
@@ -60,6 +71,7 @@ function patchedStore(view: View, index: number, value: Value): Value {
   const result = store(view, index, value);
   const after = load(view, index);
   logValue(low(after));
+  traceValues(before, after);
   if (before === after) read(loc, after);
   else wrote(loc, bytes);
   return result;
@@ -76,6 +88,7 @@ function patchedRmw(native: Loose): Loose {
     const before = native(view, index, value);
     const after = load(view, index);
     logValue(low(after));
+    traceValues(before, after);
     if (before === after) read(loc, after);
     else wrote(loc, bytes);
     return before;
@@ -91,6 +104,7 @@ function patchedCas(view: View, index: number, expected: Value, value: Value): V
   const before = cas(view, index, expected, value);
   const after = load(view, index);
   logValue(low(before));
+  traceValues(before, after);
   if (before === after) read(loc, after);
   else wrote(loc, bytes);
   return before;
@@ -108,6 +122,7 @@ function patchedWait(view: Waitable, index: number, value: Value, timeout?: numb
   const seen = load(words, index);
   const wanted =
     view instanceof Int32Array ? Number(value) | 0 : BigInt.asIntN(64, value as bigint);
+  traceValues(seen, wanted);
   if (seen !== wanted) {
     read(loc, seen);
     return 'not-equal';
@@ -124,11 +139,14 @@ function patchedWait(view: Waitable, index: number, value: Value, timeout?: numb
 
 function patchedNotify(view: Waitable, index: number, count?: number): number {
   const words = view as View;
-  if (!runtime.active) return memory.notify(words, index, count);
+  if (!runtime.active && !runtime.host) return memory.notify(words, index, count);
   const loc = locate(words, index);
   if (loc < 0) return memory.notify(words, index, count);
   const most = count === undefined ? Infinity : Math.max(Math.trunc(Number(count)) || 0, 0);
+  if (runtime.host) return boundScheduler().notify(loc, most) + memory.notify(words, index, count);
   point(OP_NOTIFY, loc, view.BYTES_PER_ELEMENT);
+  // Wakes nobody: throws what it throws for a wrong view or index.
+  memory.notify(words, index, 0);
   const woken = boundScheduler().notify(loc, most);
   if (woken > 0) woke();
   return woken;

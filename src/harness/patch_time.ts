@@ -10,7 +10,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import process from 'node:process';
 import { Prng } from '../../shared/prng.ts';
 import { real } from './native.ts';
-import { clock, runtime } from './runtime.ts';
+import { clock, runtime, virtualNow } from './runtime.ts';
 
 /** Virtual time starts at this wall-clock time, in ms since 1970. */
 export const EPOCH_MS = 1_700_000_000_000;
@@ -27,13 +27,23 @@ export function seededRandom(): number {
   return chance.nextFloat();
 }
 
+/** Time is the schedule's. */
+function virtual(): boolean {
+  return runtime.active || runtime.host;
+}
+
+/** Virtual ns; a thread of the schedule takes a step for it. */
+function nowNs(): number {
+  return runtime.active ? clock() : virtualNow();
+}
+
 function nowMs(): number {
-  return clock() / 1e6;
+  return nowNs() / 1e6;
 }
 
 function hrtime(since?: [number, number]): [number, number] {
-  if (!runtime.active) return real.hrtime(since);
-  const ns = clock();
+  if (!virtual()) return real.hrtime(since);
+  const ns = nowNs();
   const [s, n] = [Math.floor(ns / 1e9), Math.round(ns % 1e9)];
   if (since === undefined) return [s, n];
   const borrow = n < since[1] ? 1 : 0;
@@ -41,22 +51,22 @@ function hrtime(since?: [number, number]): [number, number] {
 }
 
 function hrtimeBigint(): bigint {
-  return runtime.active ? BigInt(Math.round(clock())) : real.hrtime.bigint();
+  return virtual() ? BigInt(Math.round(nowNs())) : real.hrtime.bigint();
 }
 
 function dateNow(): number {
-  return runtime.active ? EPOCH_MS + Math.floor(nowMs()) : real.dateNow();
+  return virtual() ? EPOCH_MS + Math.floor(nowMs()) : real.dateNow();
 }
 
 function patchDate(): void {
   real.Date.now = dateNow;
   globalThis.Date = new Proxy(real.Date, {
     construct(target, args: unknown[], newTarget) {
-      const given = args.length === 0 && runtime.active ? [dateNow()] : args;
+      const given = args.length === 0 && virtual() ? [dateNow()] : args;
       return Reflect.construct(target, given, newTarget) as object;
     },
     apply(target) {
-      return runtime.active ? new target(dateNow()).toString() : target();
+      return virtual() ? new target(dateNow()).toString() : target();
     },
   });
 }
@@ -65,11 +75,11 @@ function patchPerformance(): void {
   const { timeOrigin } = performance;
   Object.defineProperty(performance, 'now', {
     configurable: true,
-    value: () => (runtime.active ? nowMs() : real.now()),
+    value: () => (virtual() ? nowMs() : real.now()),
   });
   Object.defineProperty(performance, 'timeOrigin', {
     configurable: true,
-    get: () => (runtime.active ? EPOCH_MS : timeOrigin),
+    get: () => (virtual() ? EPOCH_MS : timeOrigin),
   });
 }
 
@@ -103,7 +113,7 @@ export function patchTime(): void {
   patchChance();
   process.hrtime = Object.assign(hrtime, { bigint: hrtimeBigint });
   const uptime = process.uptime.bind(process);
-  process.uptime = () => (runtime.active ? nowMs() / 1e3 : uptime());
+  process.uptime = () => (virtual() ? nowMs() / 1e3 : uptime());
   globalThis.setTimeout = refused('setTimeout', real.setTimeout);
   globalThis.setInterval = refused('setInterval', real.setInterval);
   globalThis.setImmediate = refused('setImmediate', real.setImmediate);

@@ -37,10 +37,12 @@ import {
   R_STATE,
   STATE_DONE,
 } from './control.ts';
+import { ScenarioError } from './errors.ts';
 import { memory } from './native.ts';
 import { OP_CLOCK, OP_RELAX, OP_WAIT, OP_YIELD } from './ops.ts';
 import { PICK_ABORT, Scheduler } from './scheduler.ts';
 import { SpinWatch } from './spin_watch.ts';
+import { type StepTrace, TraceLog } from './trace_log.ts';
 
 /** Thrown out of the operation at which a thread stands when its execution has ended. */
 export class ExecutionAborted extends Error {
@@ -55,8 +57,8 @@ export interface ThreadMail {
   readonly error?: { readonly name: string; readonly message: string; readonly stack: string };
   /** Operations recorded for a history. */
   readonly history?: readonly unknown[];
-  /** Stacks of its steps, when they are traced: step, stack, step, stack ... */
-  readonly sites?: readonly (number | string)[];
+  /** Its steps, when they are traced. */
+  readonly trace?: StepTrace;
 }
 
 /** Time that a read of the clock takes at first, in ns; it doubles while nothing else happens. */
@@ -67,6 +69,8 @@ const CLOCK_DOUBLINGS = 10;
 export const runtime = {
   /** Operations of this thread are steps. */
   active: false,
+  /** This thread is the host of a machine's schedule. */
+  host: false,
   thread: -1,
 };
 
@@ -80,7 +84,7 @@ let spinThreshold = 4;
 let aborting = false;
 let tracing = false;
 let site = '';
-let sites: (number | string)[] = [];
+let trace = new TraceLog();
 let clockStreak = 0;
 let relaxStreak = 0;
 let invariant: (() => void) | null = null;
@@ -156,7 +160,7 @@ function step(): void {
       throw new ExecutionAborted('the execution is over');
     }
   }
-  if (tracing) sites.push((numbers[F_STEP] as number) - 1, site);
+  if (tracing) trace.site((numbers[F_STEP] as number) - 1, site);
 }
 
 /** The operation read `value` and changed nothing. */
@@ -183,6 +187,11 @@ export function logValue(value: number): void {
   scheduler.aux(value);
 }
 
+/** For a listing: the value that the operation saw, and left. */
+export function traceValues(seen: number | bigint, left: number | bigint): void {
+  if (tracing) trace.values((numbers[F_STEP] as number) - 1, seen, left);
+}
+
 /**
  * Sleeps until a notify of `loc`, or for a time.
  * @param timeoutMs Infinity for none
@@ -194,7 +203,9 @@ export function block(loc: number, timeoutMs: number, low: number, high: number)
   scheduler.aux(1);
   scheduler.block(me, loc, (numbers[F_NOW] as number) + timeoutMs * 1e6, low, high);
   step();
-  return scheduler.waitResult(me);
+  const result = scheduler.waitResult(me);
+  scheduler.aux(result);
+  return result;
 }
 
 /** A read of the clock: a scheduling point that takes time. @returns virtual ns */
@@ -250,7 +261,7 @@ function abortOthers(): void {
 function post(mail: ThreadMail): void {
   const row = control.row(me);
   const { result } = mail;
-  const plain = mail.error === undefined && mail.history === undefined && mail.sites === undefined;
+  const plain = mail.error === undefined && mail.history === undefined && mail.trace === undefined;
   if (plain && result === undefined) {
     words[row + R_MAIL_KIND] = MAIL_NONE;
     return;
@@ -260,18 +271,33 @@ function post(mail: ThreadMail): void {
     numbers[control.result(me)] = result;
     return;
   }
-  let bytes = serialize(mail);
-  if (bytes.length > MAIL_SIZE) bytes = serialize(shortened(mail));
+  const bytes = pack(mail);
   control.mail.set(bytes, me * MAIL_SIZE);
   words[row + R_MAIL_KIND] = MAIL_BYTES;
   words[row + R_MAIL_BYTES] = bytes.length;
 }
 
-/** A mail that fits: the last sites only, and no result that is too large. */
-function shortened(mail: ThreadMail): ThreadMail {
-  const message = `its result and history take more than ${MAIL_SIZE} bytes`;
-  const error = mail.error ?? { name: 'RangeError', message, stack: '' };
-  return { error, sites: (mail.sites ?? []).slice(-1000) };
+/** A mail as bytes that fit the box: without what is too large, or cannot be sent. */
+function pack(mail: ThreadMail): Buffer {
+  let why = `its result and history take more than ${MAIL_SIZE} bytes`;
+  try {
+    const bytes = serialize(mail);
+    if (bytes.length <= MAIL_SIZE) return bytes;
+    const { trace: _, ...rest } = mail;
+    const untraced = serialize(rest);
+    if (untraced.length <= MAIL_SIZE) return untraced;
+  } catch (error) {
+    why = `its result cannot be sent: ${(error as Error).message}`;
+  }
+  const error = mail.error ?? { name: 'ScenarioError', message: why, stack: '' };
+  return serialize({ error });
+}
+
+/** @throws ScenarioError for a promise: its thread would go on after its end */
+function synchronous(result: unknown): unknown {
+  if (!(result instanceof Promise)) return result;
+  result.catch(() => {});
+  throw new ScenarioError('it returned a promise; thread functions are synchronous');
 }
 
 function errorMail(error: unknown): NonNullable<ThreadMail['error']> {
@@ -298,7 +324,7 @@ export function runThread(
   if (gate === GATE_RUN) {
     try {
       runtime.active = true;
-      mail = { result: body() };
+      mail = { result: synchronous(body()) };
       if (invariant !== null && !aborting) checkInvariant();
     } catch (error) {
       mail = { error: errorMail(error) };
@@ -307,7 +333,7 @@ export function runThread(
     if (broken !== undefined) mail = { error: broken };
     const recorded = history();
     if (recorded !== undefined) mail = { ...mail, history: recorded };
-    if (tracing) mail = { ...mail, sites };
+    if (tracing) mail = { ...mail, trace: trace.result() };
     tracing = false;
   }
   post(mail);
@@ -325,11 +351,32 @@ function begin(gate: number): void {
   spinThreshold = words[H_SPIN_THRESHOLD] as number;
   tracing = words[H_TRACE] === 1;
   site = '';
-  sites = tracing ? [(numbers[F_STEP] as number) - 1, ''] : [];
+  if (tracing) {
+    trace = new TraceLog();
+    trace.site((numbers[F_STEP] as number) - 1, '');
+  }
   clockStreak = 0;
   relaxStreak = 0;
   broken = undefined;
   spin.reset();
+}
+
+/**
+ * A thread of a machine begins.
+ * @param gate what its gate said
+ * @throws ExecutionAborted when the schedule ended before it began
+ */
+export function enterThread(gate: number): void {
+  begin(gate);
+  if (aborting) throw new ExecutionAborted('the schedule is over');
+  runtime.active = true;
+}
+
+/** A thread of a machine has ended. @context outside the schedule already when it was aborted */
+export function leaveThread(): void {
+  if (!runtime.active) return;
+  runtime.active = false;
+  if (!aborting) passOn();
 }
 
 /** The function has returned: the next thread goes on. */

@@ -102,6 +102,7 @@ const ROUNDS_BEFORE_JUMP = 3;
 /** Steps between two signs of life. */
 const BEAT_MASK = 0xfff;
 
+/** The scheduler of one control block. @context whoever holds the baton */
 export class Scheduler {
   readonly control: Control;
   readonly #w: Int32Array<SharedArrayBuffer>;
@@ -446,7 +447,9 @@ export class Scheduler {
     let skip = this.#below(w[H_SPINNING] as number);
     for (let t = 0; t < this.#threads; t++) {
       if (w[HEADER_WORDS + t * ROW_WORDS + R_STATE] !== STATE_SPINNING) continue;
-      if (skip-- === 0) return this.#release(t);
+      if (skip-- > 0) continue;
+      this.#release(t);
+      return;
     }
   }
 

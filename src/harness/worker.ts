@@ -10,6 +10,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { passGate } from './baton.ts';
 import { Control, GATE_QUIT, H_GATE_SPINS, H_SEED } from './control.ts';
 import { ScenarioError } from './errors.ts';
+import { type History, Recorder } from './history.ts';
 import { leadRun } from './lead.ts';
 import { registerBuffers } from './locate.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
@@ -29,7 +30,7 @@ function tell(message: FromWorker): void {
 function loadFailure(error: unknown, file: string): string {
   if (error instanceof ScenarioError) return error.message;
   const { name, message, stack } = error as Error;
-  const at = /((?:file:\/\/|\/)[^\s()]+:\d+(?::\d+)?)/.exec(stack ?? '')?.[1] ?? file;
+  const at = /(?<=[\s(])((?:file:\/\/|\/)[^\s()]+:\d+(?::\d+)?)/.exec(stack ?? '')?.[1] ?? file;
   return `${at.replace(/^file:\/\//, '')}: does not load: ${name}: ${message.split('\n')[0]}`;
 }
 
@@ -61,31 +62,12 @@ function announce(scenario: Scenario): void {
   }
 }
 
-interface Recorded {
-  readonly thread: number;
-  readonly operation: string;
-  readonly argument: unknown;
-  result: unknown;
-  readonly call: number;
-  end: number;
-}
-
-let recorded: Recorded[] = [];
-
-function contextOf(thread: number, threads: number): ThreadContext {
+function contextOf(thread: number, threads: number, recorder: Recorder): ThreadContext {
   return {
     id: thread,
     threads,
     random: seededRandom,
-    record(operation, argument, fn) {
-      const call = stepNow();
-      const entry = { thread, operation, argument, result: undefined, call, end: -1 } as Recorded;
-      recorded.push(entry);
-      const result = fn();
-      entry.result = result;
-      entry.end = stepNow();
-      return result;
-    },
+    record: (operation, argument, fn) => recorder.record(operation, argument, fn),
   };
 }
 
@@ -97,20 +79,26 @@ function bind(scenario: Scenario, message: Extract<ToWorker, { type: 'bind' }>):
   registerBuffers(shared);
   const scheduler = bindRuntime(control, thread);
   const { fn } = scenario.threads[thread] as Scenario['threads'][number];
-  const context = contextOf(thread, control.threads);
+  const recorder = new Recorder(thread, stepNow);
+  const context = contextOf(thread, control.threads, recorder);
   const ownBytes = own.length > 0 ? new Snapshot(own) : null;
   const { invariant } = scenario;
   if (invariant !== null) setInvariant(() => mustHold('invariant', () => invariant(state)));
   const body = (): unknown => fn(state, context);
-  const history = (): Recorded[] | undefined => (recorded.length > 0 ? recorded : undefined);
+  const history = (): History | undefined => {
+    return recorder.operations.length > 0 ? recorder.operations : undefined;
+  };
   const runOwn = (gate: number): boolean => {
-    recorded = [];
+    recorder.clear();
     ownBytes?.restore();
     seedChance(control.words[H_SEED] as number, thread);
     return runThread(gate, body, history);
   };
   tell({ type: 'bound' });
-  if (thread > 0) return serve(control, runOwn);
+  if (thread > 0) {
+    serve(control, runOwn);
+    return;
+  }
   const bytes = new Snapshot(shared);
   const { check } = scenario;
   const parts = {
@@ -135,9 +123,10 @@ function bind(scenario: Scenario, message: Extract<ToWorker, { type: 'bind' }>):
 function serve(control: Control, runOwn: (gate: number) => boolean): void {
   for (;;) {
     const gate = passGate(control.words, start.thread, control.words[H_GATE_SPINS] as number);
-    if (gate === GATE_QUIT) return port.close();
+    if (gate === GATE_QUIT) break;
     runOwn(gate);
   }
+  port.close();
 }
 
 try {

@@ -4,10 +4,14 @@
  * so that a run can be replayed; functions whose last bit differs between engines stay out of what
  * must repeat; `enum` does not survive erasing types.
  */
-import { type Finding, findAll, type SourceFile, split } from './source.ts';
+import { type Finding, findAll, SEAM, type SourceFile, split } from './source.ts';
 
-/** Main-side files that may read clocks and set timers: they watch threads and talk to people. */
-const MAIN_SIDE = /^(src\/[^/]+\.ts|src\/(cli|report)\/|bench\/|scripts\/|test\/|examples\/)/;
+/**
+ * Files that may read clocks and set timers: the main side, which watches threads and talks to
+ * people, and the harness, which gives threads their time.
+ */
+const MAIN_SIDE =
+  /^(src\/[^/]+\.ts|src\/(cli|deterministic|harness|report)\/|bench\/|scripts\/|test\/|examples\/)/;
 
 const CLOCK =
   /\bDate\b|\bperformance\s*\.|\bprocess\s*\.\s*hrtime\b|\bset(?:Timeout|Interval|Immediate)\b/g;
@@ -21,7 +25,7 @@ export function checkClocks({ path, text }: SourceFile): Finding[] {
 
 /** Chance: shared/prng.ts, nowhere else, tests included. */
 export function checkChance({ path, text }: SourceFile): Finding[] {
-  if (path === 'shared/prng.ts') return [];
+  if (path === 'shared/prng.ts' || SEAM.test(path)) return [];
   const pattern =
     /\bMath\s*\.\s*random\b|\brandom(?:Bytes|Int|UUID|FillSync)\b|\bgetRandomValues\b/g;
   const say = (match: RegExpMatchArray) => `${match[0]}: only shared/prng.ts makes random numbers`;

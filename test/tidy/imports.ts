@@ -43,10 +43,14 @@ const LAYERS: readonly Layer[] = [
   { folder: /^src\/mm\/wasm\//, folders: /^src\/mm\/wasm\//, packages: [] },
   { folder: /^src\/mm\//, folders: /^(shared|src\/mm)\//, packages: ['lz4-napi'] },
   { folder: /^kthreads\//, folders: /^(shared|src\/mm|kthreads)\//, packages: [] },
-  { folder: /^src\/harness\//, folders: /^(shared|src\/harness)\//, packages: [] },
+  {
+    folder: /^src\/harness\//,
+    folders: /^(shared|src\/harness)\//,
+    packages: ['@swc/wasm-typescript', 'acorn', 'acorn-walk', 'magic-string'],
+  },
   {
     folder: /^bench\//,
-    folders: /^(shared|src\/mm|kthreads|bench)\//,
+    folders: /^(shared|src\/(mm|harness)|kthreads|bench)\//,
     packages: ['lz4-napi', 'ringbuf.js'],
   },
   {

@@ -8,6 +8,9 @@
  * (only comments blanked). A word in a string is then no code, and a word in a comment neither.
  */
 
+/** Where the harness takes `Atomics`, time and chance, and puts its own in their place. */
+export const SEAM = /^src\/harness\/(native|(\w+\/)?patch\w*)\.ts$/;
+
 export interface SourceFile {
   /** Relative to the root, with forward slashes. */
   readonly path: string;
