@@ -57,7 +57,7 @@ function urlFinder(plant) {
     );
     if (differs) {
       const named = text.replace(SOURCE_MAP, `//# sourceURL=planted/${name}.js`);
-      known.set(name, `data:text/javascript,${encodeURIComponent(named)}`);
+      known.set(name, `data:text/javascript;base64,${Buffer.from(named).toString('base64')}`);
     }
     return known.get(name);
   };
