@@ -113,7 +113,7 @@ function drained(count) {
 
 export const exploration = {
   subject: 'kfifo_mpsc',
-  asserts: 'each element once, each producer\'s in order; full is true; no wake-up is lost',
+  asserts: "each element once, each producer's in order; full is true; no wake-up is lost",
   plants,
   variants: {
     two: {

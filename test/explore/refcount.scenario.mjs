@@ -146,7 +146,12 @@ export const exploration = {
     'one decrement sees 0; no reference to a freed or frozen object; misuse is told and saturates',
   plants,
   variants: {
-    drop: { says: 'two last references', setup: counted(2), threads: [dropper, dropper], check: oneLast },
+    drop: {
+      says: 'two last references',
+      setup: counted(2),
+      threads: [dropper, dropper],
+      check: oneLast,
+    },
     drop3: {
       says: 'three last references',
       setup: counted(3),

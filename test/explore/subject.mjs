@@ -13,7 +13,7 @@
  * A variant is { says, threads, setup, check, and its bound }; `?variant=` names it, the first is
  * the default. A plant is { says, module, edits, variant }: each of the edits [text, becomes] must
  * fit the built module exactly once. An edited module, and those of shared/ that import it, are
- * loaded as data: URLs; all others are the ones that everybody uses.
+ * loaded as data: URLs (a plant with `twin` is made by the scenario itself); all others are the ones that everybody uses.
  */
 import { readFileSync } from 'node:fs';
 import { ArenaBuilder } from '../../dist/shared/arena.js';
@@ -76,12 +76,13 @@ export async function openSubject(url, plants = {}) {
   const name = query.get('plant');
   const plant = name === null ? null : plants[name];
   if (plant === undefined) throw new Error(`no plant '${name}' in ${url}`);
-  const find = plant === null ? (module) => fileOf(module) : urlFinder(plant);
+  const find = plant === null || plant.twin ? (module) => fileOf(module) : urlFinder(plant);
   const load = (module) => import(find(module));
   const { resetSync } = await load('sync_domain');
   const { resetRcu } = await load('rcu');
   return {
     load,
+    plant: name,
     begin: (context) => {
       resetSync(context.id + 1);
       resetRcu();

@@ -13,10 +13,7 @@ const plants = {
     module: 'wait_queue',
     edits: [
       ['Atomics.add(words, base + WAITERS, 1);', ''],
-      [
-        'while (!condition()) {',
-        'while (!condition()) { Atomics.add(words, base + WAITERS, 1);',
-      ],
+      ['while (!condition()) {', 'while (!condition()) { Atomics.add(words, base + WAITERS, 1);'],
     ],
   },
   stale_sequence: {
@@ -91,7 +88,8 @@ function ended(words, results) {
 
 export const exploration = {
   subject: 'wait_queue',
-  asserts: 'no wake-up is lost; a wait ends with its condition true; the count of waiters ends at 0',
+  asserts:
+    'no wake-up is lost; a wait ends with its condition true; the count of waiters ends at 0',
   plants,
   variants: {
     two: { says: 'a waiter, a waker', setup: zeroed, threads: [waker, waiter], check: ended },
@@ -101,7 +99,12 @@ export const exploration = {
       threads: [falseAlarm, waiter],
       check: ended,
     },
-    three: { says: 'two waiters, wake all', setup: zeroed, threads: [waker, waiter, waiter], check: ended },
+    three: {
+      says: 'two waiters, wake all',
+      setup: zeroed,
+      threads: [waker, waiter, waiter],
+      check: ended,
+    },
     takers: {
       says: 'two takers, a maker that wakes one at a time',
       setup: zeroed,
