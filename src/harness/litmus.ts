@@ -21,7 +21,7 @@ import {
   litmusControlWords,
 } from './litmus_batch.ts';
 import { scOutcomes } from './litmus_sc.ts';
-import { type LitmusResult, litmusRows } from './litmus_table.ts';
+import { formatLitmus, type LitmusResult, litmusRows } from './litmus_table.ts';
 import {
   type AnyLitmusTest,
   checkLitmusTest,
@@ -183,14 +183,36 @@ function add(tallies: readonly LitmusTally[]): Map<string, number> {
   return counts;
 }
 
+/** A forbidden outcome was seen: the message is the table. */
+export class LitmusError extends Error {
+  override readonly name = 'LitmusError';
+  readonly result: LitmusResult;
+
+  constructor(result: LitmusResult) {
+    super(formatLitmus(result).trimEnd());
+    this.result = result;
+  }
+}
+
 /**
  * Runs a litmus test on real threads.
  * @param input file, one test of a file's list, or a definition
- * @returns what was seen; `passed` is false where a forbidden outcome was
- * @throws LitmusUsageError for what is no litmus test; Error where a thread function throws or hangs
+ * @returns what was seen, when nothing of it is forbidden
+ * @throws LitmusError when something is; LitmusUsageError for what is no litmus test; Error where a
+ * thread function throws or hangs
  * @context the thread must be free to handle events; workers are started and ended
  */
 export async function litmus(
+  input: LitmusInput,
+  options: LitmusOptions = {},
+): Promise<LitmusResult> {
+  const result = await litmusReport(input, options);
+  if (!result.passed) throw new LitmusError(result);
+  return result;
+}
+
+/** As `litmus`, but a forbidden outcome is part of what it returns. @throws LitmusUsageError */
+export async function litmusReport(
   input: LitmusInput,
   options: LitmusOptions = {},
 ): Promise<LitmusResult> {
