@@ -72,7 +72,7 @@ export async function exploreReport(
   const replay = options.replay === undefined ? null : readReplay(options.replay);
   if (replay !== null) checkSources(replay, options.replay as string, file);
   try {
-    return await exploreFile(file, options, replay);
+    return await exploreFile(file, scenarioQuery(scenario), options, replay);
   } catch (error) {
     if (!(error instanceof ScenarioError)) throw error;
     throw new ScenarioError(error.message.replaceAll(file, shownPath(file)));
@@ -81,10 +81,11 @@ export async function exploreReport(
 
 async function exploreFile(
   file: string,
+  query: string,
   options: ExploreOptions,
   replay: Replay | null,
 ): Promise<ExploreReport> {
-  const { explorer, resolved } = await openExplorer(file, options, replay);
+  const { explorer, resolved } = await openExplorer(file, query, options, replay);
   const stop = (): void => explorer.stop();
   options.signal?.addEventListener('abort', stop);
   try {
@@ -103,6 +104,11 @@ function scenarioPath(scenario: URL | string): string {
   return file;
 }
 
+/** What stands behind the name in a URL: the same file loaded with another is another scenario. */
+function scenarioQuery(scenario: URL | string): string {
+  return scenario instanceof URL || scenario.startsWith('file:') ? new URL(scenario).search : '';
+}
+
 /** What must be known before a scenario's own options can be. */
 function openOptions(resolved: ResolvedOptions): Parameters<typeof Explorer.open>[1] & object {
   const { race, plainPoints, include, hangMs, maxSteps } = resolved;
@@ -112,18 +118,19 @@ function openOptions(resolved: ResolvedOptions): Parameters<typeof Explorer.open
 /** Loads the scenario; again, when its own options ask for other workers. */
 async function openExplorer(
   file: string,
+  query: string,
   options: ExploreOptions,
   replay: Replay | null,
 ): Promise<{ explorer: Explorer; resolved: ResolvedOptions }> {
   const explicit: ExploreOptions = { ...options, ...replay?.options };
   const first = resolveOptions(explicit, {});
-  let explorer = await load(file, first);
+  let explorer = await load(file, query, first);
   try {
     checkScenarioOptions(explorer.options, shownPath(file));
     const resolved = resolveOptions(explicit, explorer.options);
     if (JSON.stringify(openOptions(first)) !== JSON.stringify(openOptions(resolved))) {
       await explorer.close();
-      explorer = await load(file, resolved);
+      explorer = await load(file, query, resolved);
     }
     return { explorer, resolved };
   } catch (error) {
@@ -132,9 +139,10 @@ async function openExplorer(
   }
 }
 
-async function load(file: string, resolved: ResolvedOptions): Promise<Explorer> {
+async function load(file: string, query: string, resolved: ResolvedOptions): Promise<Explorer> {
   try {
-    return await Explorer.open(pathToFileURL(file), openOptions(resolved));
+    const url = new URL(query, pathToFileURL(file));
+    return await Explorer.open(url, openOptions(resolved));
   } catch (error) {
     if (!(error instanceof ScenarioError) || !/ SyntaxError: /.test(error.message)) throw error;
     throw new ScenarioError(findSyntaxError(file) ?? error.message);
@@ -150,9 +158,16 @@ interface Task {
 
 async function run(explorer: Explorer, task: Task): Promise<ExploreReport> {
   const { file, options, resolved, replay } = task;
-  const settings = runSettings(resolved);
+  const aborted = options.signal?.aborted === true;
+  const settings = { ...runSettings(resolved), ...(aborted ? { executions: 0 } : {}) };
   const strategy = replay === null ? strategySpec(resolved) : replaySpec(explorer, task, replay);
   const result = await explorer.run({ ...settings, strategy }, options.onProgress);
+  if (result.strategy.diverged === true) {
+    throw new ScenarioError(
+      `${file}: does something else when the same schedule is run again: ` +
+        'its threads depend on more than the state that setup made',
+    );
+  }
   if (replay !== null) checkReplayed(result, options.replay as string, replay);
   let failure: ExploreFailure | null = null;
   if (result.failure !== null) {

@@ -139,13 +139,34 @@ export function readReplay(path: string): Replay {
 function parseJson(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
-  } catch (error) {
-    const { message } = error as Error;
-    const position = /position (\d+)/.exec(message)?.[1];
-    const at = position === undefined ? text.length : Number(position);
-    const before = text.slice(0, at).split('\n');
+  } catch {
+    const before = text.slice(0, faultyFrom(text)).split('\n');
     const where = `line ${before.length} column ${(before.at(-1) ?? '').length + 1}`;
     throw new ScenarioError(`${path}: ${where}: not JSON, so not a replay file`);
+  }
+}
+
+/** Offset of what makes a text no JSON: Node says it in some versions and for some errors only. */
+function faultyFrom(text: string): number {
+  let low = 0;
+  let high = text.length;
+  // The longest beginning that could still become JSON.
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (mayGoOn(text.slice(0, middle))) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+function mayGoOn(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch (error) {
+    const { message } = error as Error;
+    const position = Number(/position (\d+)/.exec(message)?.[1] ?? -1);
+    return /end of JSON|Unterminated/.test(message) || position >= text.length;
   }
 }
 
