@@ -18,12 +18,22 @@ export {
   grouped,
   summaryText,
 } from './explore_report.ts';
-export type { ThreadContext } from './scenario.ts';
+export { formatOperation, type History, mergeHistories, type Operation } from './history.ts';
+export * from './linear_models.ts';
+export {
+  type Applied,
+  type Linearizability,
+  type LinearizableOptions,
+  type LinearizablePrefix,
+  linearizable,
+  type Model,
+} from './linearizability.ts';
 export {
   LitmusError,
   type LitmusInput,
   type LitmusOptions,
   litmus,
+  litmusNames,
   litmusReport,
 } from './litmus.ts';
 export { catalogued, tests as litmusCatalogue } from './litmus_catalogue.ts';
@@ -35,6 +45,7 @@ export {
   type LitmusVerdict,
 } from './litmus_table.ts';
 export { type LitmusTest, type LitmusThread, LitmusUsageError } from './litmus_test.ts';
+export type { ThreadContext } from './scenario.ts';
 export {
   formatTorture,
   TortureError,
@@ -44,14 +55,3 @@ export {
   torture,
   tortureReport,
 } from './torture.ts';
-
-export { formatOperation, type History, mergeHistories, type Operation } from './history.ts';
-export * from './linear_models.ts';
-export {
-  type Applied,
-  type Linearizability,
-  type LinearizableOptions,
-  type LinearizablePrefix,
-  linearizable,
-  type Model,
-} from './linearizability.ts';

@@ -13,13 +13,15 @@
  *
  * A thread that hangs is reported, with the stack of every thread: nothing waits for ever.
  */
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { scheduler } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { ktimeNs } from '../../shared/ktime.ts';
 import { BARRIER_SPIN, BARRIER_SPIN_SHORT, barrierTurns } from './barrier.ts';
 import { ScenarioError } from './errors.ts';
+import { readFrames, shownPath, shownStack } from './stack_frames.ts';
 import { threadStacks } from './thread_stacks.ts';
 import {
   K_BARRIER,
@@ -315,6 +317,8 @@ export async function tortureReport(
 ): Promise<TortureResult> {
   checkOptions(options);
   const url = scenario instanceof URL ? scenario : pathToFileURL(scenario);
+  const file = shownPath(fileURLToPath(url));
+  if (!existsSync(url)) throw new ScenarioError(`${file}: no such file`);
   const workers: Worker[] = [];
   try {
     return await supervise(await open(url, options, workers), options);
@@ -323,7 +327,10 @@ export async function tortureReport(
   }
 }
 
-const indent = (text: string): string => text.replace(/^ */gm, '      ');
+/** The frames of the code under test, indented. */
+function stackLines(stack: string): string[] {
+  return shownStack(readFrames(stack)).map((line) => `      ${line}`);
+}
 
 /** A run as text: one line when it held; message, place and threads when it did not. */
 export function formatTorture(result: TortureResult): string {
@@ -333,10 +340,10 @@ export function formatTorture(result: TortureResult): string {
   const who = failure.thread === null ? '' : ` in ${threads[failure.thread]}`;
   const lines = [`FAILED (${failure.kind}${who}) in round ${failure.round}: ${failure.message}`];
   lines.push(`  ${how}`);
-  if (failure.stack !== '') lines.push(indent(failure.stack));
+  lines.push(...stackLines(failure.stack));
   for (const [at, thread] of failure.threads.entries()) {
     lines.push(`  thread ${at} ${thread.name}: ${thread.doing}`);
-    if (thread.stack !== '' && thread.stack !== failure.stack) lines.push(indent(thread.stack));
+    if (thread.stack !== failure.stack) lines.push(...stackLines(thread.stack));
   }
   return `${lines.join('\n')}\n`;
 }
