@@ -7,13 +7,13 @@
  * at the two words.
  */
 import {
+  countsOf,
   type RoleTally,
+  statistics,
+  sumOf,
   type Tally,
   type TortureContext,
   type TortureType,
-  countsOf,
-  statistics,
-  sumOf,
   type Verdict,
 } from './job.ts';
 import {

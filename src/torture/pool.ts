@@ -18,8 +18,8 @@ import {
   type JobAnswer,
   jobControlWords,
   type RoleTally,
-  threadsOf,
   type TortureType,
+  threadsOf,
   type Verdict,
 } from './job.ts';
 

@@ -4,7 +4,7 @@
  * variant, until its checkers catch it, then the real one, which must hold for the rest.
  */
 import { ktimeNs } from '../../shared/ktime.ts';
-import { threadsOf, type TortureType } from './job.ts';
+import { type TortureType, threadsOf } from './job.ts';
 import { type JobResult, TorturePool } from './pool.ts';
 
 /** How a group is run. */
