@@ -17,7 +17,7 @@
  *   far      (k * n + j) * 64                  the cells of an instance are far apart
  *   together j * 64 + k * cellBytes            an instance has a line to itself
  */
-import { Prng } from '../../shared/prng.ts';
+import type { Prng } from '../../shared/prng.ts';
 import type { I32 } from '../../shared/types.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
 import { type AnyLitmusTest, LITMUS_BATCH_MAX } from './litmus_test.ts';

@@ -233,7 +233,8 @@ const WAIT_MP: LitmusTest = {
 /** With a count of one, exactly one of two sleepers goes on; the other has to time out. */
 const WAIT_ONE: LitmusTest = {
   name: 'WAIT+one',
-  question: 'a notify without a store: does it wake one that it did not count, or none that it did?',
+  question:
+    'a notify without a store: does it wake one that it did not count, or none that it did?',
   cells: 1,
   batch: 32,
   allowed: ['1 1', '3 0'],

@@ -24,11 +24,7 @@ import {
   PLAN_STRIDE,
   planBatch,
 } from './litmus_batch.ts';
-import {
-  type AnyLitmusTest,
-  type LitmusThread,
-  litmusOfModule,
-} from './litmus_test.ts';
+import { type AnyLitmusTest, type LitmusThread, litmusOfModule } from './litmus_test.ts';
 
 /** What a worker is started with. */
 export interface LitmusWorkerData {

@@ -38,7 +38,10 @@ const HARNESS = new URL('./', import.meta.url).href;
 
 /** @param urls where each script is from */
 function stackText(frames: readonly CallFrame[], urls: ReadonlyMap<string, string>): string {
-  const placed = frames.map((frame) => ({ ...frame, url: urls.get(frame.location.scriptId) ?? '' }));
+  const placed = frames.map((frame) => ({
+    ...frame,
+    url: urls.get(frame.location.scriptId) ?? '',
+  }));
   const known = placed.filter(({ url }) => !url.startsWith('node:'));
   const own = known.filter(({ url }) => !url.startsWith(HARNESS));
   return (own.length > 0 ? own : known)
@@ -110,7 +113,8 @@ class StackSession {
     if (message.id === DISABLE) this.#disabled.add(sessionId);
     const { callFrames = [], scriptId = '', url = '' } = message.params ?? {};
     if (message.method === 'Debugger.scriptParsed') urls.set(scriptId, url);
-    if (message.method === 'Debugger.paused') this.stacks.set(threadId, stackText(callFrames, urls));
+    if (message.method === 'Debugger.paused')
+      this.stacks.set(threadId, stackText(callFrames, urls));
   }
 }
 

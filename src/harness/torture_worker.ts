@@ -35,8 +35,8 @@ import {
   PLAN_OVER,
   PLAN_ROUND,
   type Thrown,
-  thrownOf,
   TortureControl,
+  thrownOf,
 } from './torture_control.ts';
 import { armDelays, disarmDelays, noteDelaysAt } from './torture_delays.ts';
 
