@@ -127,7 +127,7 @@ export function registerExploreCommand(program: Command): void {
     .option('--seconds <s>', 'time, at most (default: 10; dfs: 60)')
     .option('--seed <n>', 'seed of the first execution (default: 1)')
     .option('--depth <d>', 'pct: ordering constraints that a bug needs (default: 3)')
-    .option('--preemptions <n>', 'dfs: preemptions of one execution, at most (default: 2)')
+    .option('--preemptions <n>', 'dfs: preemptions of one execution, at most (default: no bound)')
     .option('--max-steps <n>', 'steps of one execution, more are a failure (default: 100000)')
     .option('--timeouts <when>', 'waits time out when idle, or at any step: idle, any')
     .option('--switch-chance <p>', 'random: chance to leave a thread, per step')

@@ -37,8 +37,8 @@ import type { ScheduleReport } from '../report/run_report.ts';
 import type { VirtualTimers } from './virtual_timers.ts';
 
 /**
- * Chances that the running thread is left at a point where it could go on. The seed chooses one: some
- * bugs need many switches, others that one thread gets far while another stands still.
+ * Chances that the running thread is left at a point where it could go on. The seed chooses one:
+ * some bugs need many switches, others that one thread gets far while another stands still.
  */
 const SWITCH_CHANCES = [1 / 8, 1 / 16, 1 / 64, 1 / 256] as const;
 

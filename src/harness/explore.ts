@@ -165,6 +165,12 @@ async function run(explorer: Explorer, task: Task): Promise<ExploreReport> {
   const settings = { ...runSettings(resolved), ...(aborted ? { executions: 0 } : {}) };
   const strategy = replay === null ? strategySpec(resolved) : replaySpec(explorer, task, replay);
   const result = await explorer.run({ ...settings, strategy }, options.onProgress);
+  if (result.strategy.diverged === true) {
+    throw new ScenarioError(
+      `${file}: does something else when the same schedule is run again: ` +
+        'its threads depend on more than the state that setup made',
+    );
+  }
   if (replay !== null) checkReplayed(result, options.replay as string, replay);
   let failure: ExploreFailure | null = null;
   if (result.failure !== null) {
