@@ -138,6 +138,8 @@ function benchConfig(
     lockdep: false,
     hungTaskMs: 10_000,
     seed: 1,
+    faults: null,
+    faultSeed: 1,
   };
 }
 

@@ -83,6 +83,8 @@ export interface WorkerData {
   readonly engine: EngineRef;
   readonly threadId: number;
   readonly spec: ThreadSpec;
+  /** The deterministic schedule that the thread joins, for its hook; null for none. */
+  readonly schedule: unknown;
 }
 
 /** A kthread that belongs to no CPU, with the defaults. */

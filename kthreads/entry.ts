@@ -2,8 +2,9 @@
 /**
  * Entry file of every worker of a machine.
  *
- *   bind to the engine -> load the thread function and its programs -> ready -> start barrier
- *   -> run the function, which is synchronous -> leave: EXITED, or DEAD after a panic
+ *   bind to the engine -> load the thread function and its programs -> join the schedule, if
+ *   there is one -> ready -> start barrier -> run the function, which is synchronous -> leave:
+ *   EXITED, or DEAD after a panic
  *
  * The worker's event loop never turns while its function runs, and is ended when it returns, so no
  * timer or handle of a program outlives its thread.
@@ -20,6 +21,7 @@ import {
   MachineStopped,
   waitEvent,
 } from '../shared/sched.ts';
+import { scheduleHook } from '../shared/schedule_hook.ts';
 import { enterSync } from '../shared/sync_domain.ts';
 import { START_KTHREADS, START_PROGRAMS, signalTaskChange } from '../shared/task.ts';
 import { THREAD_DEAD, THREAD_EXITED, THREAD_NEW, THREAD_RUNNING } from '../shared/thread.ts';
@@ -75,6 +77,16 @@ function passBarrier(engine: Engine, stage: number): boolean {
   return true;
 }
 
+let joined = false;
+
+function joinSchedule({ schedule, spec, threadId }: WorkerData): void {
+  if (schedule === null) return;
+  const hook = scheduleHook();
+  if (hook === null) bug(`${spec.comm} was given a schedule and no preload to join it`);
+  hook.join(schedule, threadId);
+  joined = true;
+}
+
 async function run(engine: Engine, data: WorkerData): Promise<void> {
   const { spec, threadId } = data;
   const { state } = engine.sync.threads;
@@ -87,6 +99,8 @@ async function run(engine: Engine, data: WorkerData): Promise<void> {
     }
     args.push(programs);
   }
+  // From here to the end everything is synchronous: the schedule sees all of it.
+  joinSchedule(data);
   if (!passBarrier(engine, spec.stage)) return;
   Atomics.store(state, threadId, THREAD_RUNNING);
   // A stop that came with the start is for the function to see: programs start together or not at
@@ -123,6 +137,7 @@ async function main(engine: Engine, data: WorkerData): Promise<void> {
   leaveQuietly();
   Atomics.store(threads.state, id, final);
   signalTaskChange(engine.tasks);
+  if (joined) scheduleHook()?.leave();
 }
 
 const data = workerData as WorkerData;

@@ -6,6 +6,7 @@
  * Falling asleep takes two steps, as in the kernel: a nap first, during which a quick return of
  * pressure is noticed and counted, then a sleep without end.
  */
+import { faultStall } from '../shared/fault.ts';
 import {
   EVENT_INTERRUPTED,
   EVENT_READY,
@@ -16,6 +17,7 @@ import {
   waitEventTimeout,
 } from '../shared/sched.ts';
 import { WAIT_QUEUE_WORDS } from '../shared/wait_queue.ts';
+import { FAULT_STALL } from '../src/mm/faults.ts';
 import type { Mm } from '../src/mm/mm.ts';
 import { nodeHopeless } from '../src/mm/throttle.ts';
 import { balancePgdat, pgdatBalanced, wakePfmemallocWaiters } from '../src/mm/vmscan_kswapd.ts';
@@ -63,6 +65,7 @@ export function kswapd(m: Mm, nid: number): void {
   for (;;) {
     trySleep(m, nid, order);
     if (kthreadSafePoint()) return;
+    faultStall(FAULT_STALL);
     Atomics.exchange(m.node.kswapdZone, nid, 0);
     order = Atomics.exchange(m.node.kswapdOrder, nid, 0);
     balancePgdat(m, nid, order, shouldStop);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** How a worker of a real machine binds to the engine: the export that EngineRef names. */
+import { enterFaults } from '../shared/fault.ts';
 import type { LockRegion } from '../shared/lock_region.ts';
 import { LINE_WORDS } from '../shared/types.ts';
 import type { MmConfig } from '../src/mm/config.ts';
+import { faultAttrs } from '../src/mm/faults.ts';
 import * as L from '../src/mm/lock_order.ts';
 import { attachMm, type Mm, type MmBuffers } from '../src/mm/mm.ts';
 import type { Engine } from './engine.ts';
@@ -47,5 +49,7 @@ export function engineOf(m: Mm): Engine {
 
 /** @context a worker, at its start */
 export function attachEngine(buffers: unknown, config: unknown, id: number, cpu: number): Engine {
-  return engineOf(attachMm(buffers as MmBuffers, config as MmConfig, id, cpu));
+  const m = attachMm(buffers as MmBuffers, config as MmConfig, id, cpu);
+  enterFaults(m.faults, faultAttrs(m.config.faults), m.config.faultSeed, id);
+  return engineOf(m);
 }

@@ -3,9 +3,11 @@
  * rcu_gp: wakes when a callback was queued, waits for a grace period, runs what was queued before
  * it. Stopped after all daemons, and drains: every callback that was ever queued has run.
  */
+import { faultStall } from '../shared/fault.ts';
 import { rcuCallbacksPending, rcuGpPass } from '../shared/rcu_callback.ts';
 import { RCU_WORK } from '../shared/rcu_table.ts';
 import { scheduleTimeout } from '../shared/sched.ts';
+import { FAULT_STALL } from '../src/mm/faults.ts';
 import { runDaemon } from './daemon.ts';
 import { currentEngine } from './kthread.ts';
 
@@ -21,6 +23,7 @@ export function rcuGp(): void {
     maxSleepMs: Infinity,
     hasWork: () => rcuCallbacksPending(rcu) > 0,
     step: () => {
+      faultStall(FAULT_STALL);
       if (rcuGpPass(rcu) < 0) scheduleTimeout(BUSY_RETRY_MS);
     },
   });

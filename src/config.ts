@@ -195,7 +195,7 @@ export function resolveMachine(
     watermarkScaleFactor: full.watermarkScaleFactor,
     tlbEntries: full.tlb,
     tlbFlushEvents: full.tlbFlush,
-    accessKernel: 'wasm',
+    accessKernel: full.mode === 'deterministic' ? 'ts' : 'wasm',
     regionsMax: Math.min(KERNEL_REGIONS_MAX, Math.max(...processes.map(vmaRegions))),
     pageTables: tables + cpus * SPARE_TABLES,
     vmasMax: vmas,
@@ -203,6 +203,8 @@ export function resolveMachine(
     lockdep: full.lockdep,
     hungTaskMs: full.hungTask * 1000,
     seed: full.seed,
+    faults: full.faults,
+    faultSeed: full.faultSeed ?? full.seed,
   };
   checkFits(mm, memory);
   const config: FullConfig = {
@@ -211,6 +213,7 @@ export function resolveMachine(
     memory: memory * PAGE_SIZE,
     memcgMax: limit === null ? null : limit * PAGE_SIZE,
     swapSize: swap * PAGE_SIZE,
+    faultSeed: full.faultSeed ?? full.seed,
   };
   return { mm, config, footprintPages };
 }

@@ -7,6 +7,7 @@
  */
 import * as v from 'valibot';
 import { oneLine, UsageError } from './errors.ts';
+import { FAULT_NAMES, type FaultAttr, type FaultConfig, MODEST_FAULTS } from './mm/faults.ts';
 import { CPUS_MAX, MAX_SWAPPINESS, NODES_MAX } from './mm/limits.ts';
 import type { Size } from './size.ts';
 
@@ -21,7 +22,8 @@ export interface MachineConfig {
   /** NUMA nodes that share the memory, 1 .. 16. Default 1. */
   readonly nodes?: number;
   readonly lru?: 'classic';
-  readonly mode?: 'parallel';
+  /** Real threads in real time, or one at a time in the order that `seed` draws. */
+  readonly mode?: 'parallel' | 'deterministic';
   readonly swap?: 'zram' | 'none';
   /** Size of the swap device, uncompressed. Default: twice the footprint. */
   readonly swapSize?: Size;
@@ -51,6 +53,10 @@ export interface MachineConfig {
   readonly timeout?: number | null;
   /** 0 .. 2^32-1. Default 1. */
   readonly seed?: number;
+  /** Faults to inject, by kind; null, the default, for none; 'all' for all, at modest rates. */
+  readonly faults?: FaultConfig | 'all' | null;
+  /** Draws the faults. Default: `seed`. */
+  readonly faultSeed?: number | null;
   /** All CPUs share one address space and one trace. Default false. */
   readonly share?: boolean;
 }
@@ -58,7 +64,7 @@ export interface MachineConfig {
 /** A configuration without defaults left to fill; sizes are still as given. */
 export type FullConfig = {
   readonly [Key in keyof MachineConfig]-?: Exclude<MachineConfig[Key], undefined>;
-};
+} & { readonly faults: FaultConfig | null };
 
 const between = (low: number, high: number, what = 'an integer') =>
   `give ${what} in ${low}..${high}`;
@@ -83,10 +89,34 @@ const powerOfTwo = v.check<number, string>(
   'give a power of two, or 0 for none',
 );
 
+const FAULTS_HINT = `give 'all', or { NAME: '1/N' } with names of ${FAULT_NAMES.join(', ')}`;
+/** One call in N, as `{ oneIn: N }` or `'1/N'`. */
+const fault = v.union([
+  v.pipe(
+    v.string(),
+    v.regex(/^1\/[1-9]\d{0,8}$/),
+    v.transform((text): FaultAttr => ({ oneIn: Number(text.slice(2)), interval: 1, times: null })),
+  ),
+  v.strictObject({
+    oneIn: int(1, 1e9),
+    interval: v.optional(int(1, 1e9), 1),
+    times: v.optional(v.nullable(int(0, 2 ** 31 - 1)), null),
+  }),
+]);
+const faults = v.strictObject(
+  Object.fromEntries(FAULT_NAMES.map((name) => [name, v.optional(fault)])) as Record<
+    (typeof FAULT_NAMES)[number],
+    ReturnType<typeof v.optional<typeof fault, undefined>>
+  >,
+);
+const allFaults = v.pipe(
+  v.literal('all'),
+  v.transform((): FaultConfig => MODEST_FAULTS),
+);
+
 /** What later versions bring: accepted by name, refused by value. */
 const LATER: Readonly<Record<string, readonly string[]>> = {
   lru: ['mglru'],
-  mode: ['deterministic'],
   swap: ['zswap'],
 };
 
@@ -96,7 +126,10 @@ const SCHEMA = v.strictObject({
   cpus: v.optional(int(1, CPUS_MAX), 1),
   nodes: v.optional(int(1, NODES_MAX), 1),
   lru: v.optional(v.picklist(['classic'], "give 'classic'"), 'classic'),
-  mode: v.optional(v.picklist(['parallel'], "give 'parallel'"), 'parallel'),
+  mode: v.optional(
+    v.picklist(['parallel', 'deterministic'], "give 'parallel' or 'deterministic'"),
+    'parallel',
+  ),
   swap: v.optional(v.picklist(['zram', 'none'], "give 'zram' or 'none'"), 'zram'),
   swapSize: v.optional(size, '200%'),
   swapSynchronous: v.optional(flag, true),
@@ -112,6 +145,8 @@ const SCHEMA = v.strictObject({
   hungTask: v.optional(seconds(0.1), 10),
   timeout: v.optional(v.nullable(seconds(0.001)), null),
   seed: v.optional(int(0, 2 ** 32 - 1), 1),
+  faults: v.optional(v.nullable(v.union([allFaults, faults], FAULTS_HINT)), null),
+  faultSeed: v.optional(v.nullable(int(0, 2 ** 32 - 1)), null),
   share: v.optional(flag, false),
 });
 

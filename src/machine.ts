@@ -25,11 +25,22 @@ import { mmInit } from './mm/mm_init.ts';
 import { type MachineParts, Supervisor } from './supervisor.ts';
 import { readThreads, type ThreadInfo } from './thread_info.ts';
 
+/** A deterministic schedule that a machine's threads join, thread N on row N. */
+export interface MachineSchedule {
+  /** Goes to every worker, for its preload's hook: structured-clonable. */
+  readonly shared: unknown;
+  /** The worker of a thread is being ended from outside. */
+  terminating(id: number): void;
+  /** The worker of a thread is gone. */
+  exited(id: number): void;
+}
+
 export interface MachineOptions {
   /** Aborting it cancels a boot, and interrupts a run, which then drains and reports. */
   readonly signal?: AbortSignal;
   /** `execArgv` of every worker: preloads. */
   readonly execArgv?: readonly string[];
+  readonly schedule?: MachineSchedule;
 }
 
 /** Where programs that have ended wait, so that the machine can be looked at as they left it. */
@@ -111,9 +122,9 @@ export class Machine<T = unknown> {
    * Either way no worker is left
    */
   static async start<T>(parts: GatedParts, options: MachineOptions = {}): Promise<Machine<T>> {
-    const { signal, execArgv } = options;
+    const { signal, execArgv, schedule } = options;
     signal?.throwIfAborted();
-    const supervisor = new Supervisor(parts, execArgv);
+    const supervisor = new Supervisor(parts, execArgv, schedule);
     const up = await supervisor.boot(() => signal?.aborted === true);
     if (up) return new Machine<T>(parts, supervisor, signal);
     supervisor.close();

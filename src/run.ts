@@ -1,170 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * Runs a workload on a machine of its own and reports: what the command line and the library share.
+ *
+ *   parallel        the machine's main side is this thread
+ *   deterministic   it is a thread of its own, which takes part in the schedule (deterministic/)
  */
-import { readFileSync } from 'node:fs';
-import { cpus as hostCpus } from 'node:os';
-import process from 'node:process';
-import { type MachineConfig, type ResolvedMachine, resolveMachine } from './config.ts';
-import type { MachineState } from './machine.ts';
-import { MachinePanicError } from './machine_errors.ts';
-import { type CheckResult, checkEmpty, checkQuiescent } from './mm/check.ts';
-import type { Mm } from './mm/mm.ts';
-import { createMachineTables, ReclaimMachine } from './reclaim_machine.ts';
-import {
-  type IntegrityReport,
-  RUN_SCHEMA,
-  type RunReport,
-  type TraceReport,
-} from './report/run_report.ts';
-import { type Sample, Sampler } from './report/sampler.ts';
-import { type Snapshot, takeSnapshot } from './report/snapshot.ts';
+import { type MachineConfig, resolveMachine } from './config.ts';
+import { runOnHost } from './deterministic/host_client.ts';
+import type { RunReport } from './report/run_report.ts';
+import { type RunWorkloadOptions, runMachineHere, type Workload } from './run_machine.ts';
 import type { Trace } from './workload/trace.ts';
-import { type ProcessSpec, replayProcesses } from './workload/workload.ts';
+import { replayProcesses } from './workload/workload.ts';
 
-/** Lines of details that a report keeps. */
-const DETAILS_MAX = 50;
-
-/** What to run. */
-export interface Workload {
-  readonly processes: readonly ProcessSpec[];
-  /** Named in the report. */
-  readonly traces?: readonly Trace[];
-}
-
-export interface RunWorkloadOptions {
-  /** Aborting it interrupts the run, which then drains and still reports. */
-  readonly signal?: AbortSignal;
-  /** Called once with the tables, before the first thread starts. */
-  readonly onBoot?: (mm: Mm) => void;
-  /** Called every 250 ms while programs run. */
-  readonly onSample?: (sample: Sample) => void;
-}
-
-/** What a run leaves behind before it becomes a report. */
-interface Outcome {
-  wallMs: number;
-  interrupted: boolean;
-  snapshot: Snapshot | null;
-  readonly checks: { readonly when: string; readonly result: CheckResult }[];
-  state: MachineState | null;
-}
+export { packageVersion, type RunWorkloadOptions, type Workload } from './run_machine.ts';
 
 /** The traces as a workload: see `replayProcesses`. */
 export function traceWorkload(traces: readonly Trace[], config: MachineConfig = {}): Workload {
   return { processes: replayProcesses(traces, config.cpus, config.share ?? false), traces };
-}
-
-/** Interrupts the machine once the configured time is over. */
-function limitTime(machine: ReclaimMachine, timeout: number | null): void {
-  if (timeout === null) return;
-  const limit = AbortSignal.timeout(timeout * 1000);
-  limit.addEventListener('abort', () => machine.interrupt(), { once: true });
-}
-
-async function runMachine(
-  mm: Mm,
-  resolved: ResolvedMachine,
-  sampler: Sampler,
-  signal: AbortSignal | undefined,
-): Promise<Outcome> {
-  const outcome: Outcome = {
-    wallMs: 0,
-    interrupted: false,
-    snapshot: null,
-    checks: [],
-    state: null,
-  };
-  let machine: ReclaimMachine;
-  try {
-    machine = await ReclaimMachine.bootTables(mm, resolved, signal === undefined ? {} : { signal });
-  } catch (error) {
-    if (signal?.aborted !== true) throw error;
-    return { ...outcome, interrupted: true };
-  }
-  try {
-    sampler.start();
-    limitTime(machine, resolved.config.timeout);
-    outcome.wallMs = (await machine.run()).wallMs;
-    sampler.stop();
-    await machine.atRest(() => {
-      outcome.snapshot = takeSnapshot(mm);
-      outcome.checks.push({ when: 'at the end of programs', result: checkQuiescent(mm) });
-    });
-  } catch (error) {
-    if (!(error instanceof MachinePanicError)) throw error;
-  } finally {
-    sampler.stop();
-    outcome.state = await machine.shutdown();
-  }
-  outcome.interrupted = outcome.state.interrupted;
-  if (outcome.state.panic === null) {
-    outcome.checks.push({ when: 'after shutdown', result: checkEmpty(mm) });
-  } else {
-    outcome.snapshot = null;
-  }
-  return outcome;
-}
-
-function integrityOf(snapshot: Snapshot, outcome: Outcome): IntegrityReport {
-  const { checks, state } = outcome;
-  const violations = checks.flatMap(({ when, result }) =>
-    result.violations.map((text) => `${when}: ${text}`),
-  );
-  for (const { comm, pid, status } of snapshot.processes) {
-    if (status === 'fault') violations.push(`${comm}/${pid} touched memory that it has not mapped`);
-  }
-  const known = state !== null && state.panic === null;
-  return {
-    pagesVerified: snapshot.pagesVerified,
-    mismatches: snapshot.mismatches,
-    invariantsChecked: known ? checks.reduce((sum, { result }) => sum + result.checked, 0) : null,
-    violations: known ? violations.length : null,
-    details: [...snapshot.notes, ...violations].slice(0, DETAILS_MAX),
-  };
-}
-
-function traceReport(trace: Trace): TraceReport {
-  const { reads, writes, ifetches } = trace.counts;
-  const { name, format } = trace;
-  const pages = trace.pages.length;
-  return { name, format, events: trace.events.length, reads, writes, ifetches, pages };
-}
-
-/** The version of this package. */
-export function packageVersion(): string {
-  const file = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
-}
-
-function reportOf(
-  mm: Mm,
-  resolved: ResolvedMachine,
-  workload: Workload,
-  outcome: Outcome,
-  sampler: Sampler,
-): RunReport {
-  const { pagesVerified: _, mismatches: __, notes: ___, ...tables } = outcome.snapshot as Snapshot;
-  const host = hostCpus();
-  return {
-    schema: RUN_SCHEMA,
-    version: packageVersion(),
-    mode: 'parallel',
-    seed: resolved.config.seed,
-    config: resolved.config,
-    node: process.version,
-    cpus: { count: host.length, model: host[0]?.model ?? 'unknown' },
-    wallMs: outcome.wallMs,
-    footprintPages: resolved.footprintPages,
-    arenaBytes: mm.arenaBytes,
-    ...tables,
-    traces: (workload.traces ?? []).map(traceReport),
-    threads: outcome.state?.threads ?? [],
-    interrupted: outcome.interrupted,
-    panic: outcome.state?.panic ?? null,
-    integrity: integrityOf(outcome.snapshot as Snapshot, outcome),
-    series: sampler.series(),
-  };
 }
 
 /**
@@ -178,10 +30,6 @@ export async function runWorkload(
   options: RunWorkloadOptions = {},
 ): Promise<RunReport> {
   const resolved = resolveMachine(config, workload.processes);
-  const mm = createMachineTables(resolved);
-  options.onBoot?.(mm);
-  const sampler = new Sampler(mm, options.onSample);
-  const outcome = await runMachine(mm, resolved, sampler, options.signal);
-  outcome.snapshot ??= takeSnapshot(mm);
-  return reportOf(mm, resolved, workload, outcome, sampler);
+  if (resolved.config.mode === 'parallel') return runMachineHere(workload, resolved, options);
+  return runOnHost(workload, resolved, options);
 }

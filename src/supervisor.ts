@@ -64,6 +64,13 @@ interface Waiter {
   readonly resolve: () => void;
 }
 
+/** A deterministic schedule, as the supervisor sees it: see `MachineSchedule`. */
+export interface SupervisorSchedule {
+  readonly shared: unknown;
+  terminating(id: number): void;
+  exited(id: number): void;
+}
+
 /** What a machine is made of. */
 export interface MachineParts {
   /** The engine as the main thread sees it. */
@@ -77,6 +84,7 @@ export interface MachineParts {
 export class Supervisor {
   readonly #parts: MachineParts;
   readonly #execArgv: readonly string[] | undefined;
+  readonly #schedule: SupervisorSchedule | undefined;
   readonly #members: Member[] = [];
   readonly #waiters = new Set<Waiter>();
   readonly #watch: HungTaskWatch;
@@ -86,11 +94,12 @@ export class Supervisor {
   /** The main thread is ending workers itself: their exits are no news. */
   #terminating = false;
 
-  /** @param execArgv of every worker: preloads */
-  constructor(parts: MachineParts, execArgv?: readonly string[]) {
+  /** @param execArgv of every worker: preloads @param schedule that the threads join */
+  constructor(parts: MachineParts, execArgv?: readonly string[], schedule?: SupervisorSchedule) {
     assert(parts.specs.length < THREADS_MAX, 'more threads than THREADS_MAX');
     this.#parts = parts;
     this.#execArgv = execArgv;
+    this.#schedule = schedule;
     const patience = parts.engine.hungTaskMs * PATIENCE;
     this.#watch = new HungTaskWatch(parts.engine, patience, nowMs());
   }
@@ -190,7 +199,7 @@ export class Supervisor {
    */
   terminate(comm: string): boolean {
     const member = this.#members.find((m) => m.spec.comm === comm && !m.exited);
-    void member?.worker.terminate();
+    if (member !== undefined) void this.#end(member);
     return member !== undefined;
   }
 
@@ -209,7 +218,8 @@ export class Supervisor {
   }
 
   #spawn(id: number, spec: ThreadSpec): void {
-    const workerData: WorkerData = { engine: this.#parts.ref, threadId: id, spec };
+    const schedule = this.#schedule?.shared ?? null;
+    const workerData: WorkerData = { engine: this.#parts.ref, threadId: id, spec, schedule };
     const execArgv = this.#execArgv;
     const worker = new Worker(new URL('../kthreads/entry.js', import.meta.url), {
       workerData,
@@ -227,6 +237,7 @@ export class Supervisor {
   #onExit(member: Member, code: number): void {
     const { engine } = this.#parts;
     member.exited = true;
+    this.#schedule?.exited(member.id);
     if (!threadEnded(engine, member.id)) {
       if (!this.#terminating) this.#raiseGone(member, code);
       Atomics.store(engine.sync.threads.state, member.id, THREAD_DEAD);
@@ -298,8 +309,13 @@ export class Supervisor {
 
   async #terminateAll(): Promise<void> {
     this.#terminating = true;
-    await Promise.all(this.#members.map((m) => (m.exited ? 0 : m.worker.terminate())));
+    await Promise.all(this.#members.map((m) => (m.exited ? 0 : this.#end(m))));
     await this.#poll(() => this.gone);
+  }
+
+  #end(member: Member): Promise<number> {
+    this.#schedule?.terminating(member.id);
+    return member.worker.terminate();
   }
 
   #poll(test: () => boolean): Promise<void> {

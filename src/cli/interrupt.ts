@@ -10,7 +10,7 @@ import { ktimeNs } from '../../shared/ktime.ts';
 export const EXIT_INTERRUPTED = 130;
 
 /** Commands that drain and report. */
-const REPORTING: readonly (string | undefined)[] = ['run', 'demo', 'reproduce'];
+const REPORTING: readonly (string | undefined)[] = ['run', 'demo', 'reproduce', 'explore'];
 
 /**
  * One Ctrl-C may arrive twice: from the terminal, and passed on by npm or a shell's job control.

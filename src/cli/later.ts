@@ -11,7 +11,6 @@ export function notYet(what: string): never {
 const COMMANDS: readonly (readonly [string, string])[] = [
   ['compare', 'A against B, repeated, with confidence intervals'],
   ['torture', 'primitives under real threads, with checkers'],
-  ['explore', 'interleavings of a test, from a seed'],
   ['report', 'a run report as HTML'],
 ];
 

@@ -7,9 +7,10 @@ import type { Command } from 'commander';
 import { type MachineConfig, parseConfigText, SYSCTLS } from '../config_schema.ts';
 import { oneLine, UsageError } from '../errors.ts';
 import { readFileBytes } from '../workload/trace_bytes.ts';
+import { addFaultOptions, type FaultFlags, faultConfig } from './fault_options.ts';
 
 /** What commander collects for the options below. */
-export interface MachineFlags {
+export interface MachineFlags extends FaultFlags {
   readonly memory?: string;
   readonly memcgMax?: string;
   readonly cpus?: string;
@@ -31,7 +32,16 @@ export interface MachineFlags {
   readonly config?: string;
 }
 
-const NUMBERS = ['cpus', 'nodes', 'swappiness', 'tlb', 'hungTask', 'timeout', 'seed'] as const;
+const NUMBERS = [
+  'cpus',
+  'nodes',
+  'swappiness',
+  'tlb',
+  'hungTask',
+  'timeout',
+  'seed',
+  'faultSeed',
+] as const;
 const TEXTS = ['memory', 'memcgMax', 'lru', 'mode', 'swap', 'swapSize'] as const;
 
 function collect(value: string, previous: readonly string[] | undefined): string[] {
@@ -61,8 +71,9 @@ export function addMachineOptions(command: Command): void {
     .option('--no-lock-stat', 'keep no lock statistics')
     .option('--hung-task <s>', 'report a thread as hung after so many seconds (default: 10)')
     .option('--timeout <s>', 'interrupt the run after so many seconds')
-    .option('--mode <mode>', 'parallel (default: parallel)')
+    .option('--mode <mode>', 'parallel or deterministic (default: parallel)')
     .option('--seed <n>', 'seed of everything drawn by chance (default: 1)');
+  addFaultOptions(command);
 }
 
 /** A number where the text is one; else the text, for the schema to refuse. */
@@ -107,6 +118,8 @@ export async function machineConfig(flags: MachineFlags): Promise<MachineConfig>
   }
   for (const name of TEXTS) if (flags[name] !== undefined) config[name] = flags[name];
   if (flags.contents !== undefined) config.contents = parseSwitch('contents', flags.contents);
+  const faults = faultConfig(flags);
+  if (faults !== undefined) config.faults = faults;
   if (flags.share === true) config.share = true;
   if (flags.lockdep === true) config.lockdep = true;
   if (flags.lockStat === false) config.lockStat = false;

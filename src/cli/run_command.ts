@@ -6,19 +6,23 @@ import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import type { MachineConfig } from '../config_schema.ts';
 import { UsageError } from '../errors.ts';
-import { reportExitCode } from '../report/run_report.ts';
+import { type RunReport, reportExitCode } from '../report/run_report.ts';
 import { formatSummary } from '../report/text_summary.ts';
 import { runWorkload, traceWorkload } from '../run.ts';
+import { SCENARIOS } from '../workload/scenario.ts';
 import { readTrace, type Trace } from '../workload/trace.ts';
 import { interruptSignal } from './interrupt.ts';
 import { addLaterOptions, notYet, refuseLaterOptions } from './later.ts';
 import { addMachineOptions, type MachineFlags, machineConfig } from './machine_options.ts';
 import { checkWritable, emitResult, JSON_HELP } from './output.ts';
 import { Progress, progressTarget } from './progress.ts';
-import { SCENARIOS } from './scenario.ts';
+import { replayLine } from './replay_line.ts';
+import { seedsAction } from './seeds_action.ts';
 
 interface RunFlags extends MachineFlags {
   readonly events?: string;
+  readonly seeds?: string;
+  readonly jobs?: string;
   readonly json?: string;
   readonly quiet?: true;
 }
@@ -42,6 +46,8 @@ async function readTraces(files: readonly string[], limit: number | undefined): 
 }
 
 interface Chosen {
+  /** The built-in scenario, whose traces the seed draws; null for trace files. */
+  readonly scenario: string | null;
   readonly traces: Trace[];
   readonly config: MachineConfig;
 }
@@ -54,10 +60,11 @@ async function choose(inputs: readonly string[], flags: RunFlags): Promise<Chose
   const scenario = Object.hasOwn(SCENARIOS, first) ? SCENARIOS[first] : undefined;
   if (scenario !== undefined && inputs.length === 1 && !existsSync(first)) {
     const seed = typeof config.seed === 'number' ? config.seed : 1;
-    return { traces: scenario.traces(seed, limit), config: { ...scenario.config, ...config } };
+    const traces = scenario.traces(seed, limit);
+    return { scenario: first, traces, config: { ...scenario.config, ...config } };
   }
   if (/\.(json|ya?ml)$/i.test(first)) notYet(`a scenario file (${first})`);
-  return { traces: await readTraces(inputs, limit), config };
+  return { scenario: null, traces: await readTraces(inputs, limit), config };
 }
 
 function accesses(traces: readonly Trace[], config: MachineConfig): number {
@@ -78,13 +85,34 @@ async function runAndReport(chosen: Chosen, flags: RunFlags): Promise<void> {
     onBoot: (m) => progress?.boot(m),
     onSample: (sample) => progress?.show(sample),
   }).finally(() => progress?.end());
-  await emitResult(report, formatSummary(report), flags.json);
+  await emitResult(report, `${formatSummary(report)}${replayHint(report)}`, flags.json);
   process.exitCode = reportExitCode(report);
+}
+
+/** How to run a deterministic run that failed again; empty for the others. */
+function replayHint(report: RunReport): string {
+  const failed = reportExitCode(report) === 1 || reportExitCode(report) === 3;
+  if (report.mode !== 'deterministic' || !failed) return '';
+  const { seed, faults, faultSeed } = report.config;
+  return `\nreplay: ${replayLine(process.argv.slice(2), seed, faults, faultSeed ?? seed)}\n`;
 }
 
 async function runAction(inputs: string[], flags: RunFlags): Promise<void> {
   refuseLaterOptions(flags as Readonly<Record<string, unknown>>);
-  await runAndReport(await choose(inputs, flags), flags);
+  if (flags.seeds === undefined) {
+    if (flags.jobs !== undefined) throw new UsageError('--jobs: goes with --seeds A..B');
+    await runAndReport(await choose(inputs, flags), flags);
+    return;
+  }
+  if (flags.seed !== undefined) throw new UsageError('--seed: give it or --seeds, not both');
+  const { scenario, traces, config } = await choose(inputs, flags);
+  const input = {
+    config: { mode: 'deterministic', ...config } as const,
+    scenario,
+    traces: scenario === null ? traces : null,
+    events: eventsLimit(flags.events) ?? null,
+  };
+  await seedsAction(input, { ...flags, seeds: flags.seeds }, process.argv.slice(2));
 }
 
 /** A trace that comes with the package. */
@@ -95,7 +123,8 @@ export function bundledTrace(name: string): string {
 async function demoAction(flags: RunFlags): Promise<void> {
   const traces = await readTraces(DEMO_TRACES.map(bundledTrace), undefined);
   const json = flags.json ?? DEMO_REPORT;
-  await runAndReport({ traces, config: { memory: '50%' } }, { ...flags, json });
+  const config: MachineConfig = { memory: '50%' };
+  await runAndReport({ scenario: null, traces, config }, { ...flags, json });
   if (json === '-') return;
   process.stdout.write(
     `\nreport: ${json} (kreclaim cat ${json} /proc/vmstat shows a part of it)\n`,
@@ -113,6 +142,9 @@ export function registerRunCommands(program: Command): void {
     .argument('<trace|scenario...>', 'trace files, one process and CPU each; or a scenario: quick')
     .option('--events <n>', 'take only the first N events of each trace');
   addMachineOptions(run);
+  run
+    .option('--seeds <a..b>', 'run each seed of a range, deterministic, until one fails')
+    .option('--jobs <n>', 'machines at once with --seeds (default: half the cores)');
   addLaterOptions(run);
   run
     .option('--json <file>', JSON_HELP)

@@ -24,6 +24,8 @@ import type { FromWorker, RunResult, RunSettings, ToWorker, WorkerStart } from '
 import { memory, real } from './native.ts';
 
 const POLL_MS = 100;
+/** Exit code of Node where a top-level await never settles. */
+const EXIT_UNSETTLED = 13;
 
 export interface ExplorerOptions {
   /** Threads of a scenario, at most; 64. */
@@ -31,6 +33,7 @@ export interface ExplorerOptions {
   /** A thread may compute so long between two operations, and a module may load so long, in ms. */
   readonly hangMs?: number;
   readonly race?: boolean;
+  readonly plainPoints?: boolean;
   readonly include?: readonly string[];
   /** Steps that a schedule and a log can hold. */
   readonly capacity?: number;
@@ -47,6 +50,8 @@ export class Explorer {
   readonly names: readonly string[];
   /** The scenario's own `options`. */
   readonly options: Readonly<Record<string, unknown>>;
+  /** What `setup` returned: this thread's copy, on the same memory. */
+  readonly state: unknown;
   readonly control: Control;
   readonly #workers: readonly Worker[];
   readonly #hangMs: number;
@@ -64,6 +69,7 @@ export class Explorer {
     this.control = control;
     this.names = scenario.names;
     this.options = scenario.options;
+    this.state = scenario.state;
     this.#file = file;
     this.#hangMs = hangMs;
   }
@@ -74,20 +80,24 @@ export class Explorer {
    */
   static async open(url: URL, options: ExplorerOptions = {}): Promise<Explorer> {
     const { threadsMax = 64, hangMs = 10_000, race = false, include = [] } = options;
+    const { plainPoints = race } = options;
     const file = decodeURIComponent(url.pathname);
     const spawn = (thread: number): Worker =>
-      spawnWorker({ url: url.href, thread, threadsMax, race, include });
+      spawnWorker({ url: url.href, thread, threadsMax, race, plainPoints, include });
     // Nearly every scenario has two threads at least: both load at once.
     const workers = [spawn(0), spawn(1)];
-    const loaded = [untilLoaded(workers[0] as Worker), untilLoaded(workers[1] as Worker)];
+    const loaded = workers.map(untilLoaded);
+    // Which of them is the first to fail, and whether it is awaited then, is not known.
+    for (const promise of loaded) promise.catch(() => {});
     try {
       const scenario = await inTime(untilScenario(workers[0] as Worker), hangMs, () => {
         const seconds = hangMs / 1000;
-        return `${file}: does not finish loading within ${seconds} s: does it wait at top level?`;
+        return `${file}: does not finish loading within ${seconds} s`;
       });
       for (let t = 2; t < scenario.names.length; t++) {
         workers.push(spawn(t));
         loaded.push(untilLoaded(workers[t] as Worker));
+        loaded[t]?.catch(() => {});
       }
       await inTime(Promise.all(loaded), hangMs, () => `${file}: a worker does not finish loading`);
       const capacity = options.capacity ?? 1 << 17;
@@ -100,14 +110,14 @@ export class Explorer {
       const bound = workers.map((worker) => untilType(worker, 'bound'));
       for (const worker of workers) {
         const { names, state } = scenario;
-        post(worker, { type: 'bind', control: buffers, names, state });
+        post(worker, { type: 'bind', control: buffers, names, state, race: scenario.race });
       }
       await inTime(Promise.all(bound), hangMs, () => `${file}: a worker does not start`);
       return new Explorer(workers, control, scenario, file, hangMs);
     } catch (error) {
-      for (const promise of loaded) promise.catch(() => {});
       await Promise.all(workers.map((worker) => worker.terminate()));
-      throw error;
+      if (!(error instanceof ScenarioError) || error.message.includes(file)) throw error;
+      throw new ScenarioError(`${file}: ${error.message}`);
     }
   }
 
@@ -171,11 +181,13 @@ export class Explorer {
 }
 
 function spawnWorker(start: WorkerStart): Worker {
-  return new Worker(new URL('./worker.js', import.meta.url), {
+  const worker = new Worker(new URL('./worker.js', import.meta.url), {
     workerData: start,
     name: `harness-${start.thread}`,
     execArgv: ['--import', new URL('./preload.js', import.meta.url).href],
   });
+  // Whoever waits for the worker hears of it; an error that nobody waits for ends no process.
+  return worker.on('error', () => {});
 }
 
 function post(worker: Worker, message: ToWorker): void {
@@ -197,9 +209,11 @@ function untilType<T extends FromWorker['type']>(
     };
     const onError = (error: Error): void => done(() => reject(error));
     const onExit = (code: number): void => {
-      done(() =>
-        reject(new ScenarioError(`a worker of the scenario ended with exit code ${code}`)),
-      );
+      const why =
+        code === EXIT_UNSETTLED
+          ? 'does not finish loading: it awaits at top level what nothing will ever settle'
+          : `a worker of it ended with exit code ${code}`;
+      done(() => reject(new ScenarioError(why)));
     };
     const done = (settle: () => void): void => {
       worker.off('message', onMessage).off('error', onError).off('exit', onExit);

@@ -1,9 +1,24 @@
 // SPDX-License-Identifier: MIT
 /**
- * `kreclaim/harness`: exploring, racing and replaying code that shares memory. Its three entry
- * points have their names and their place; what is behind them is not in this version yet, and they
- * say so.
+ * `kreclaim/harness`: exploring, racing and replaying code that shares memory. `explore`
+ * is there; `torture` and `litmus` have their names and their place, and say that they are not.
  */
+
+export { ScenarioError } from './errors.ts';
+export { explore, exploreReport, ScenarioFailure } from './explore.ts';
+export {
+  type ExploreOptions,
+  type ScenarioOptions,
+  STRATEGIES,
+  type StrategyName,
+} from './explore_options.ts';
+export {
+  type ExploreFailure,
+  type ExploreReport,
+  grouped,
+  summaryText,
+} from './explore_report.ts';
+export type { ThreadContext } from './scenario.ts';
 
 /** What was called is not in this version yet. */
 export class NotYetError extends Error {
@@ -12,11 +27,6 @@ export class NotYetError extends Error {
 
 function notYet(what: string): never {
   throw new NotYetError(`${what} is not in this version yet`);
-}
-
-/** Explores the interleavings of a scenario file. @throws NotYetError always, in this version */
-export function explore(_scenario: URL, _options?: object): never {
-  return notYet('explore');
 }
 
 /** Runs a scenario on real threads with checkers. @throws NotYetError always, in this version */
@@ -30,3 +40,14 @@ export function torture(_scenario: URL, _options?: object): never {
 export function litmus(_scenario: URL, _options?: object): never {
   return notYet('litmus');
 }
+
+export { formatOperation, type History, mergeHistories, type Operation } from './history.ts';
+export * from './linear_models.ts';
+export {
+  type Applied,
+  type Linearizability,
+  type LinearizableOptions,
+  type LinearizablePrefix,
+  linearizable,
+  type Model,
+} from './linearizability.ts';

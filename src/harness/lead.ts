@@ -56,6 +56,7 @@ import { describeAddress } from './locate.ts';
 import { makeStrategy } from './make_strategy.ts';
 import type { FailureRecord, RunResult, RunSettings, ThreadRecord } from './messages.ts';
 import { memory, real } from './native.ts';
+import type { RaceLead } from './race/race_thread.ts';
 import type { ThreadMail } from './runtime.ts';
 import type { Scheduler } from './scheduler.ts';
 import { PICK_ABORT } from './scheduler.ts';
@@ -72,8 +73,12 @@ export interface LeadParts {
   readonly restore: () => void;
   /** Runs this thread's function; true when it was the last to end. */
   readonly runOwn: (gate: number) => boolean;
+  /** What looks for races, null when nobody does. */
+  readonly race: RaceLead | null;
   /** The scenario's `check`; null when it has none. */
   readonly check: ((results: readonly unknown[], history: readonly unknown[]) => void) | null;
+  /** The scenario has an `invariant`, which looks at memory at every step. */
+  readonly watched: boolean;
 }
 
 interface Tally {
@@ -89,7 +94,7 @@ interface Tally {
 export function leadRun(parts: LeadParts, settings: RunSettings): RunResult {
   const { control } = parts;
   const { words, numbers } = control;
-  const strategy = makeStrategy(settings.strategy);
+  const strategy = makeStrategy(settings.strategy, parts.watched);
   applySettings(control, settings);
   numbers[F_STEPS_TOTAL] = 0;
   const tally: Tally = {
@@ -118,6 +123,7 @@ export function leadRun(parts: LeadParts, settings: RunSettings): RunResult {
     steps: numbers[F_STEPS_TOTAL] as number,
     wallMs: real.now() - startMs,
     exhausted,
+    races: parts.race?.take() ?? [],
     strategy: strategy.describe?.() ?? {},
   };
 }
@@ -135,7 +141,9 @@ function applySettings(control: Control, settings: RunSettings): void {
 function execute(parts: LeadParts, strategy: Strategy, settings: RunSettings, tally: Tally): void {
   const { control } = parts;
   const { words } = control;
+  parts.race?.reset();
   runThreads(parts);
+  parts.race?.collect();
   if (words[H_OUTCOME] === OUTCOME_DONE && parts.check !== null) runCheck(parts);
   memory.add(words, H_BEAT, 1);
   memory.add(words, H_EXECUTIONS, 1);
@@ -149,7 +157,7 @@ function execute(parts: LeadParts, strategy: Strategy, settings: RunSettings, ta
     tally.failures++;
     tally.failure ??= recordFailure(parts);
   }
-  strategy.learn(outcome, control);
+  strategy.learn(failed ? { ...outcome, message: thrownText(parts.control) } : outcome, control);
 }
 
 /** One execution, from memory put back to the last thread's end. */
@@ -211,20 +219,31 @@ function readMail(control: Control, thread: number): ThreadMail {
   return deserialize(Buffer.from(bytes.buffer)) as ThreadMail;
 }
 
+/** What `check` or the culprit threw. */
+function thrown(control: Control): unknown {
+  if (checkFailure !== null) return checkFailure;
+  const culprit = control.words[H_CULPRIT] as number;
+  return culprit >= 0 && culprit < control.threads ? readMail(control, culprit).error : undefined;
+}
+
+function thrownText(control: Control): string {
+  const error = thrown(control);
+  if (error === undefined || error === null) return '';
+  return typeof error === 'object' ? String((error as Error).message) : String(error);
+}
+
 function recordFailure(parts: LeadParts): FailureRecord {
   const { control, names } = parts;
   const { words, numbers, log } = control;
   const steps = control.logged;
   const threads = names.map((name, t) => recordThread(parts, name, t));
   const culprit = words[H_CULPRIT] as number;
-  const thrown = checkFailure ?? threads[culprit]?.mail.error ?? null;
-  const error = (thrown ?? {}) as { name?: string; message?: string; stack?: string };
-  const text = typeof thrown === 'string' ? thrown : error.message;
+  const error = Object(thrown(control) ?? {}) as { name?: string; stack?: string };
   return {
     outcome: words[H_OUTCOME] as number,
     culprit,
     name: error.name ?? '',
-    message: text ?? '',
+    message: thrownText(control),
     stack: error.stack ?? '',
     step: numbers[F_STEP] as number,
     progress: numbers[F_PROGRESS] as number,

@@ -20,6 +20,16 @@ let lastBase = 0;
 /** Registered buffers, in the order of their bases. */
 let registered: { readonly base: number; readonly buffer: SharedArrayBuffer }[] = [];
 
+/** @returns the base of each of a list of registered buffers, by their lengths in bytes */
+export function basesOf(lengths: readonly number[]): number[] {
+  let next = ALIGN;
+  return lengths.map((length) => {
+    const base = next;
+    next += Math.ceil((length + 1) / ALIGN) * ALIGN;
+    return base;
+  });
+}
+
 /** Gives buffers their bases. @param buffers in the same order in every thread */
 export function registerBuffers(buffers: readonly SharedArrayBuffer[]): void {
   bases = new WeakMap();

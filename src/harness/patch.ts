@@ -11,8 +11,28 @@
 import { WAIT_OK } from './control.ts';
 import { baseOf } from './locate.ts';
 import { memory, type WaitAsyncResult } from './native.ts';
-import { OP_CAS, OP_LOAD, OP_NOTIFY, OP_RELAX, OP_RMW, OP_STORE, OP_WAIT } from './ops.ts';
-import { block, boundScheduler, logValue, point, read, runtime, woke, wrote } from './runtime.ts';
+import {
+  OP_CAS,
+  OP_LOAD,
+  OP_NOTIFY,
+  OP_RELAX,
+  OP_RESUME,
+  OP_RMW,
+  OP_STORE,
+  OP_WAIT,
+} from './ops.ts';
+import {
+  block,
+  boundScheduler,
+  logValue,
+  point,
+  raced,
+  read,
+  runtime,
+  traceValues,
+  woke,
+  wrote,
+} from './runtime.ts';
 
 type View = Int32Array;
 type Waitable = Int32Array | BigInt64Array;
@@ -45,8 +65,10 @@ function patchedLoad(view: View, index: number): Value {
   if (loc < 0) return load(view, index);
   point(OP_LOAD, loc, view.BYTES_PER_ELEMENT);
   const value = load(view, index);
+  if (runtime.race !== null) raced(OP_LOAD, loc, view.BYTES_PER_ELEMENT, false);
   read(loc, value);
   logValue(low(value));
+  traceValues(value, value);
   return value;
 }
 
@@ -59,7 +81,9 @@ function patchedStore(view: View, index: number, value: Value): Value {
   const before = load(view, index);
   const result = store(view, index, value);
   const after = load(view, index);
+  if (runtime.race !== null) raced(OP_STORE, loc, bytes, true);
   logValue(low(after));
+  traceValues(before, after);
   if (before === after) read(loc, after);
   else wrote(loc, bytes);
   return result;
@@ -75,11 +99,20 @@ function patchedRmw(native: Loose): Loose {
     point(OP_RMW, loc, bytes);
     const before = native(view, index, value);
     const after = load(view, index);
+    if (runtime.race !== null) raced(OP_RMW, loc, bytes, true);
     logValue(low(after));
+    traceValues(before, after);
     if (before === after) read(loc, after);
     else wrote(loc, bytes);
     return before;
   };
+}
+
+/** @returns true when an element that holds `value` is what `expected` stands for */
+function holds(view: View, value: Value, expected: Value): boolean {
+  const box = new (view.constructor as Int32ArrayConstructor)(1);
+  (box as unknown as Value[])[0] = expected;
+  return box[0] === value;
 }
 
 function patchedCas(view: View, index: number, expected: Value, value: Value): Value {
@@ -90,7 +123,11 @@ function patchedCas(view: View, index: number, expected: Value, value: Value): V
   point(OP_CAS, loc, bytes);
   const before = cas(view, index, expected, value);
   const after = load(view, index);
+  if (runtime.race !== null) {
+    raced(OP_CAS, loc, bytes, before !== after || holds(view, before, expected));
+  }
   logValue(low(before));
+  traceValues(before, after);
   if (before === after) read(loc, after);
   else wrote(loc, bytes);
   return before;
@@ -106,8 +143,10 @@ function patchedWait(view: Waitable, index: number, value: Value, timeout?: numb
   }
   point(OP_WAIT, loc, view.BYTES_PER_ELEMENT);
   const seen = load(words, index);
+  if (runtime.race !== null) raced(OP_WAIT, loc, view.BYTES_PER_ELEMENT, false);
   const wanted =
     view instanceof Int32Array ? Number(value) | 0 : BigInt.asIntN(64, value as bigint);
+  traceValues(seen, wanted);
   if (seen !== wanted) {
     read(loc, seen);
     return 'not-equal';
@@ -119,6 +158,7 @@ function patchedWait(view: Waitable, index: number, value: Value, timeout?: numb
   }
   const high = typeof seen === 'bigint' ? Number(BigInt.asIntN(32, seen >> 32n)) : 0;
   const result = block(loc, Number.isNaN(ms) ? Infinity : ms, low(seen), high);
+  if (runtime.race !== null) raced(OP_RESUME, loc, view.BYTES_PER_ELEMENT, false);
   return result === WAIT_OK ? 'ok' : 'timed-out';
 }
 
@@ -130,6 +170,9 @@ function patchedNotify(view: Waitable, index: number, count?: number): number {
   const most = count === undefined ? Infinity : Math.max(Math.trunc(Number(count)) || 0, 0);
   if (runtime.host) return boundScheduler().notify(loc, most) + memory.notify(words, index, count);
   point(OP_NOTIFY, loc, view.BYTES_PER_ELEMENT);
+  // Wakes nobody: throws what it throws for a wrong view or index.
+  memory.notify(words, index, 0);
+  if (runtime.race !== null) raced(OP_NOTIFY, loc, view.BYTES_PER_ELEMENT, false);
   const woken = boundScheduler().notify(loc, most);
   if (woken > 0) woke();
   return woken;

@@ -46,6 +46,8 @@ export interface Outcome {
   readonly culprit: number;
   readonly steps: number;
   readonly hash: number;
+  /** Of a failure: what was thrown, empty for none. */
+  readonly message?: string;
 }
 
 /** @returns true for an outcome that is the fault of the code under test */
@@ -112,10 +114,15 @@ export class RandomStrategy implements Strategy {
   learn(): void {}
 }
 
-/** Each enabled thread in turn: one execution. */
+/** Each enabled thread in turn. */
 export class RoundRobinStrategy implements Strategy {
   readonly name = 'round-robin';
-  #left = 1;
+  #left: number;
+
+  /** @param times executions, all alike */
+  constructor(times = 1) {
+    this.#left = times;
+  }
 
   prepare(control: Control): boolean {
     clearPlan(control, POLICY_ROUND_ROBIN);

@@ -10,11 +10,15 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { passGate } from './baton.ts';
 import { Control, GATE_QUIT, H_GATE_SPINS, H_SEED } from './control.ts';
 import { ScenarioError } from './errors.ts';
+import { type History, Recorder } from './history.ts';
 import { leadRun } from './lead.ts';
-import { registerBuffers } from './locate.ts';
+import { addressSpan, registerBuffers } from './locate.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import { OP_CALL, OP_RETURN } from './ops.ts';
 import { seedChance, seededRandom } from './patch_time.ts';
-import { bindRuntime, runThread, setInvariant, stepNow } from './runtime.ts';
+import { needsHooks } from './race/hooks_needed.ts';
+import type { RaceBuffers } from './race/race_memory.ts';
+import { bindRuntime, point, runThread, runtime, setInvariant, stepNow } from './runtime.ts';
 import { mustHold, readScenario, type Scenario, type ThreadContext } from './scenario.ts';
 import { collectBuffers, Snapshot } from './state.ts';
 
@@ -29,17 +33,39 @@ function tell(message: FromWorker): void {
 function loadFailure(error: unknown, file: string): string {
   if (error instanceof ScenarioError) return error.message;
   const { name, message, stack } = error as Error;
-  const at = /((?:file:\/\/|\/)[^\s()]+:\d+(?::\d+)?)/.exec(stack ?? '')?.[1] ?? file;
+  const at = /(?<=[\s(])((?:file:\/\/|\/)[^\s()]+:\d+(?::\d+)?)/.exec(stack ?? '')?.[1] ?? file;
   return `${at.replace(/^file:\/\//, '')}: does not load: ${name}: ${message.split('\n')[0]}`;
 }
 
+/** Race detection, where it was asked for: else none of it is loaded. */
+let detection: typeof import('./race/race_thread.ts') | null = null;
+
 async function loadScenario(): Promise<Scenario> {
+  const { race, include, url } = start;
+  if (race) {
+    detection = await import('./race/race_thread.ts');
+    detection.installRace();
+  }
+  if (needsHooks(url, start)) {
+    await (await import('./race/hooks.ts')).installHooks({ race, include });
+  }
   const module = (await import(start.url)) as Record<string, unknown>;
   return readScenario(module, fileOf(start.url), start.threadsMax);
 }
 
 function fileOf(url: string): string {
   return url.startsWith('file://') ? decodeURIComponent(new URL(url).pathname) : url;
+}
+
+/** The memory of a race detector for the state's buffers. @throws ScenarioError */
+function raceBuffers(state: unknown, threads: number): RaceBuffers | null {
+  if (detection === null) return null;
+  registerBuffers(collectBuffers(state).shared);
+  try {
+    return detection.createRaceBuffers(addressSpan(), threads);
+  } catch (error) {
+    throw new ScenarioError(`${fileOf(start.url)}: ${(error as Error).message}`);
+  }
 }
 
 /** The lead's part of loading: runs `setup` and shares what it made. */
@@ -53,38 +79,27 @@ function announce(scenario: Scenario): void {
   }
   if (state instanceof Promise) throw new ScenarioError(`${file}: setup is async`);
   const names = scenario.threads.map((thread) => thread.name);
+  const race = raceBuffers(state, names.length);
   try {
-    tell({ type: 'scenario', names, state, options: scenario.options });
+    tell({ type: 'scenario', names, state, race, options: scenario.options });
   } catch (error) {
     const reason = (error as Error).message;
     throw new ScenarioError(`${file}: what setup returned cannot be sent to a thread: ${reason}`);
   }
 }
 
-interface Recorded {
-  readonly thread: number;
-  readonly operation: string;
-  readonly argument: unknown;
-  result: unknown;
-  readonly call: number;
-  end: number;
-}
-
-let recorded: Recorded[] = [];
-
-function contextOf(thread: number, threads: number): ThreadContext {
+function contextOf(thread: number, threads: number, recorder: Recorder): ThreadContext {
   return {
     id: thread,
     threads,
     random: seededRandom,
     record(operation, argument, fn) {
-      const call = stepNow();
-      const entry = { thread, operation, argument, result: undefined, call, end: -1 } as Recorded;
-      recorded.push(entry);
-      const result = fn();
-      entry.result = result;
-      entry.end = stepNow();
-      return result;
+      point(OP_CALL, -1, 0);
+      return recorder.record(operation, argument, () => {
+        const result = fn();
+        point(OP_RETURN, -1, 0);
+        return result;
+      });
     },
   };
 }
@@ -96,15 +111,21 @@ function bind(scenario: Scenario, message: Extract<ToWorker, { type: 'bind' }>):
   const { shared, own } = collectBuffers(state);
   registerBuffers(shared);
   const scheduler = bindRuntime(control, thread);
+  if (detection !== null && message.race !== null) {
+    runtime.race = detection.startRace(message.race, thread, start.plainPoints);
+  }
   const { fn } = scenario.threads[thread] as Scenario['threads'][number];
-  const context = contextOf(thread, control.threads);
+  const recorder = new Recorder(thread, stepNow);
+  const context = contextOf(thread, control.threads, recorder);
   const ownBytes = own.length > 0 ? new Snapshot(own) : null;
   const { invariant } = scenario;
   if (invariant !== null) setInvariant(() => mustHold('invariant', () => invariant(state)));
   const body = (): unknown => fn(state, context);
-  const history = (): Recorded[] | undefined => (recorded.length > 0 ? recorded : undefined);
+  const history = (): History | undefined => {
+    return recorder.operations.length > 0 ? recorder.operations : undefined;
+  };
   const runOwn = (gate: number): boolean => {
-    recorded = [];
+    recorder.clear();
     ownBytes?.restore();
     seedChance(control.words[H_SEED] as number, thread);
     return runThread(gate, body, history);
@@ -123,11 +144,13 @@ function bind(scenario: Scenario, message: Extract<ToWorker, { type: 'bind' }>):
     buffers: shared,
     restore: () => bytes.restore(),
     runOwn,
+    race: detection?.leadRace() ?? null,
     check:
       check === null
         ? null
         : (results: readonly unknown[], histories: readonly unknown[]) =>
             mustHold('check', () => check(state, results, histories)),
+    watched: invariant !== null,
   };
   port.on('message', (next: ToWorker) => {
     if (next.type === 'run') tell({ type: 'result', result: leadRun(parts, next.settings) });

@@ -15,8 +15,10 @@
  * program that runs are copied there when another program's are (`bind`).
  */
 import { assert } from '../../shared/assert.ts';
+import { faultDelay } from '../../shared/fault.ts';
 import { type I32, LINE_BYTES } from '../../shared/types.ts';
 import { loadKernel } from '../../shared/wasm.ts';
+import { FAULT_DELAY } from './faults.ts';
 import { ACCESS_WINDOW_WORDS } from './limits.ts';
 import { type Mm, regionTableWords } from './mm.ts';
 import { PTE_DIRTY, PTE_PRESENT, PTE_SHIFT, PTE_WRITE, PTE_YOUNG } from './mm_types.ts';
@@ -58,6 +60,7 @@ export function markEntry(m: Mm, index: number, seen: number, need: number): boo
   let entry = seen;
   for (;;) {
     if ((entry & must) !== must) return false;
+    faultDelay(FAULT_DELAY);
     const was = Atomics.compareExchange(pte, index, entry, entry | need);
     if (was === entry) break;
     // Cleared for aging, or gone to swap: look at what it is now.

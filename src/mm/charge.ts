@@ -3,7 +3,9 @@
  * Charging a page to a group, reclaiming from the group when it is full (mm/memcontrol.c,
  * try_charge_memcg).
  */
+import { shouldFail } from '../../shared/fault.ts';
 import { kthreadShouldStop } from '../../shared/sched.ts';
+import { FAULT_CHARGE } from './faults.ts';
 import { MAX_RECLAIM_RETRIES, MEMCG_CHARGE_BATCH } from './limits.ts';
 import {
   CHARGED,
@@ -40,10 +42,11 @@ function tryCharge(m: Mm, memcg: number, batch: { pages: number }): number {
 /**
  * Charges one new page to a group.
  * @returns false when the group is full and nothing can be reclaimed: the OOM killer has been
- *   asked, or the caller's own process is its victim
+ *   asked, or the caller's own process is its victim; or a fault was injected
  * @context may block and reclaim; no spinlock and no folio lock held but the new folio's
  */
 export function memcgCharge(m: Mm, pfn: number, memcg: number): boolean {
+  if (shouldFail(FAULT_CHARGE)) return false;
   const batch = { pages: MEMCG_CHARGE_BATCH };
   const fatal = (): boolean => fatalSignalPending(m);
   const { events } = m.task;

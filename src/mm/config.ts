@@ -4,6 +4,8 @@
  * structured clone. `src/config.ts` makes one from what a user wrote.
  */
 
+import type { FaultConfig } from './faults.ts';
+
 /** Code that a worker loads at boot. Code does not cross workers; names do. */
 export interface ModuleRef {
   /** URL of the module, as `import()` takes it. */
@@ -88,4 +90,7 @@ export interface MmConfig {
   /** A thread that shows no sign of life for so long is reported as hung, in ms. */
   readonly hungTaskMs: number;
   readonly seed: number;
+  /** Kinds of faults that are injected; null for none. */
+  readonly faults: FaultConfig | null;
+  readonly faultSeed: number;
 }

@@ -3,7 +3,9 @@
  * The end of an address space (mm/mmap.c exit_mmap, mm/memory.c zap_pte_range): every page, swap
  * slot and page table goes back.
  */
+import { faultDelay } from '../../shared/fault.ts';
 import { condResched } from '../../shared/sched.ts';
+import { FAULT_DELAY } from './faults.ts';
 import { folioLock, folioUnlock } from './folio.ts';
 import { PTRS_PER_TABLE } from './limits.ts';
 import type { Mm } from './mm.ts';
@@ -110,6 +112,7 @@ function freeSwapCache(m: Mm, pfn: number): void {
 /** Drops a page-table reference to a slot, and a folio that only the cache still holds. */
 function freeSwapAndCache(m: Mm, slot: number): void {
   const pfn = swapCacheGet(m, slot);
+  faultDelay(FAULT_DELAY);
   swapFree(m, slot);
   if (pfn === 0) return;
   freeSwapCache(m, pfn);

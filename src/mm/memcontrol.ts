@@ -7,9 +7,11 @@
  * `own` does not. An uncharge goes straight to the counters, as in the kernel.
  */
 import { assert, bug } from '../../shared/assert.ts';
+import { shouldFail } from '../../shared/fault.ts';
 import { THREADS_MAX } from '../../shared/limits.ts';
 import { spinLock, spinTryLock, spinUnlock } from '../../shared/spinlock.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
+import { FAULT_TRYLOCK } from './faults.ts';
 import { MEMCG_CHARGE_BATCH } from './limits.ts';
 import { LC_MEMCG_STOCK } from './lock_order.ts';
 import type { Mm } from './mm.ts';
@@ -96,7 +98,7 @@ export function drainAllStock(m: Mm, force: boolean): void {
   for (let id = 1; id < THREADS_MAX; id++) {
     const row = id * LINE_WORDS;
     if (force) spinLock(m.stock, row, LC_MEMCG_STOCK);
-    else if (!spinTryLock(m.stock, row, LC_MEMCG_STOCK)) continue;
+    else if (shouldFail(FAULT_TRYLOCK) || !spinTryLock(m.stock, row, LC_MEMCG_STOCK)) continue;
     drainStockLocked(m, row);
     spinUnlock(m.stock, row, LC_MEMCG_STOCK);
   }

@@ -7,8 +7,10 @@
  * lock, after checking that the entry is still what it was: whoever loses that race drops what it
  * made and returns; the CPU simply tries its access again.
  */
+import { faultDelay } from '../../shared/fault.ts';
 import { memcgCharge } from './charge.ts';
 import { fillPage, pageWords } from './content.ts';
+import { FAULT_DELAY } from './faults.ts';
 import { folioLock, folioSet, folioTest, folioUnlock } from './folio.ts';
 import type { Mm } from './mm.ts';
 import {
@@ -105,6 +107,7 @@ function doAnonymousPage(
     else pageWords(m, pfn).fill(0);
   }
   folioSet(m, pfn, PG_SWAPBACKED | PG_UPTODATE);
+  faultDelay(FAULT_DELAY);
   ptlLock(m, pte);
   const entry = Atomics.load(m.pte, pte);
   if (entry !== 0 && (entry & PTE_SPECIAL) === 0) {
@@ -153,6 +156,7 @@ function doSwapPage(
   const major = swapin.major;
   if (pfn === PFN_NONE) return FAULT_OOM;
   if (pfn < 0) return FAULT_DONE;
+  faultDelay(FAULT_DELAY);
   folioLock(m, pfn);
   const stale = !folioTest(m, pfn, PG_SWAPCACHE) || m.page.private[pfn] !== slot;
   if (stale || !folioTest(m, pfn, PG_UPTODATE)) {

@@ -7,6 +7,7 @@
 import { type ArenaBuilder, attachArena, createArena, measureArena } from '../../shared/arena.ts';
 import { assert } from '../../shared/assert.ts';
 import { declareBitWait } from '../../shared/bit_lock.ts';
+import { declareFaults } from '../../shared/fault.ts';
 import { declareHistograms } from '../../shared/histogram.ts';
 import { THREADS_MAX } from '../../shared/limits.ts';
 import { declareRcu, type RcuTable } from '../../shared/rcu.ts';
@@ -24,6 +25,7 @@ import {
 import { WAIT_QUEUE_WORDS } from '../../shared/wait_queue.ts';
 import { newSharedMemory, type SharedMemory } from '../../shared/wasm.ts';
 import type { MmConfig } from './config.ts';
+import { FAULT_NAMES } from './faults.ts';
 import {
   ACCESS_WINDOW_WORDS,
   CPUS_MAX,
@@ -236,6 +238,7 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     // @owner cpu  events done  @racy progress: a late count shows next time
     cpuEvents: builder.columns('cpu.events', { done: 'f64' }, config.cpus * LINE_WORDS).done,
     tasks: declareTasks(builder),
+    faults: declareFaults(builder, FAULT_NAMES.length),
   };
 }
 

@@ -2,7 +2,9 @@
 /** Filling a new machine's tables: zones, free lists, groups, address spaces (mm/mm_init.c). */
 
 import { assert } from '../../shared/assert.ts';
+import { initFaults } from '../../shared/fault.ts';
 import { listInit, listNodeInit } from '../../shared/list.ts';
+import { faultAttrs } from './faults.ts';
 import { MAX_PAGE_ORDER } from './limits.ts';
 import { GATE_RUNNING, type Mm } from './mm.ts';
 import { PG_RESERVED } from './mm_types.ts';
@@ -26,6 +28,7 @@ export function mmInit(m: Mm): void {
   initMemcgs(m);
   swapInit(m);
   initProcesses(m);
+  initFaults(m.faults, faultAttrs(m.config.faults));
 }
 
 function initZones(m: Mm): void {

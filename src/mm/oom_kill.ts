@@ -8,9 +8,11 @@
  * victim needs none of the caller's locks to die.
  */
 
+import { shouldFail } from '../../shared/fault.ts';
 import { ktimeSharedMs } from '../../shared/ktime.ts';
 import { spinTryLock, spinUnlock } from '../../shared/spinlock.ts';
 import { WAKE_ALL, waitFinish, waitPrepare, waitSleep, wakeUp } from '../../shared/wait_queue.ts';
+import { FAULT_TRYLOCK } from './faults.ts';
 import { LC_OOM } from './lock_order.ts';
 import { memcgWithin } from './lruvec.ts';
 import { drainAllStock } from './memcontrol.ts';
@@ -94,7 +96,7 @@ export function drainBeforeOom(m: Mm): void {
  * @context may block a little; no spinlock and no folio lock held
  */
 export function outOfMemory(m: Mm, memcg: number): boolean {
-  if (!spinTryLock(m.oom, 0, LC_OOM)) {
+  if (shouldFail(FAULT_TRYLOCK) || !spinTryLock(m.oom, 0, LC_OOM)) {
     waitForVictim(m);
     return true;
   }

@@ -9,9 +9,11 @@
  * A block of order k that starts at offset p of its zone has its buddy at p ^ 2^k.
  */
 import { assert, bug } from '../../shared/assert.ts';
+import { shouldFail } from '../../shared/fault.ts';
 import { listAdd, listAddTail, listDel } from '../../shared/list.ts';
 import { spinLock, spinTryLock, spinUnlock } from '../../shared/spinlock.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
+import { FAULT_TRYLOCK } from './faults.ts';
 import { MAX_PAGE_ORDER, NR_PAGE_ORDERS } from './limits.ts';
 import { LC_PCP, LC_ZONE } from './lock_order.ts';
 import type { Mm } from './mm.ts';
@@ -254,7 +256,7 @@ export function drainAllPages(m: Mm, force: boolean): void {
     for (let cpu = 0; cpu < m.config.cpus; cpu++) {
       const row = pcpRow(m, zone, cpu);
       if (force) spinLock(m.pcp, row, LC_PCP);
-      else if (!spinTryLock(m.pcp, row, LC_PCP)) continue;
+      else if (shouldFail(FAULT_TRYLOCK) || !spinTryLock(m.pcp, row, LC_PCP)) continue;
       drainPcpLocked(m, zone, cpu, m.pcp[row + 1] as number);
       spinUnlock(m.pcp, row, LC_PCP);
     }

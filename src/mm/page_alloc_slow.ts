@@ -10,9 +10,11 @@
  *          progress, or some zone could still pass min: repeat, at most 16 times without progress
  *          OOM: a victim dies; repeat
  */
+import { shouldFail } from '../../shared/fault.ts';
 import { ktimeNs } from '../../shared/ktime.ts';
 import { kthreadShouldStop } from '../../shared/sched.ts';
 import { fatalSignalPending } from './charge.ts';
+import { FAULT_PAGE_ALLOC } from './faults.ts';
 import { recordLatency } from './latency.ts';
 import { MAX_RECLAIM_RETRIES } from './limits.ts';
 import { HIST_ALLOC_STALL, type Mm } from './mm.ts';
@@ -61,6 +63,7 @@ function getPageFromFreelist(
   wmark: number,
   allocFlags: number,
 ): number {
+  if (shouldFail(FAULT_PAGE_ALLOC)) return PFN_NONE;
   for (let i = 0; i < zones.length; i++) {
     const zone = zones[i] as number;
     if (!zoneWatermarkOk(m, zone, order, wmarkPages(m, zone, wmark), allocFlags)) continue;
@@ -119,10 +122,11 @@ function allocPagesSlow(m: Mm, zones: readonly number[], order: number, nid: num
  * Allocates 2^order pages.
  * @param nid preferred node @param order 0 .. MAX_PAGE_ORDER
  * @returns the first pfn, refcount 1, contents undefined; PFN_NONE when the caller's process is
- *   being killed, or nothing can be done
+ *   being killed, or nothing can be done, or a fault was injected
  * @context may block and reclaim unless the thread is memalloc; no spinlock held
  */
 export function allocPages(m: Mm, nid: number, order: number): number {
+  if (shouldFail(FAULT_PAGE_ALLOC)) return PFN_NONE;
   const zones = zonelist(m, nid);
   const pfn = getPageFromFreelist(m, zones, order, WMARK_LOW, 0);
   return pfn !== PFN_NONE ? pfn : allocPagesSlow(m, zones, order, nid);

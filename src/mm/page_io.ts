@@ -5,7 +5,9 @@
  * zram is synchronous: when swapWriteout returns, writeback has ended.
  */
 import { assert } from '../../shared/assert.ts';
+import { faultDelay, shouldFail } from '../../shared/fault.ts';
 import { pageWords } from './content.ts';
+import { FAULT_DELAY, FAULT_WRITE } from './faults.ts';
 import { folioClear, folioEndWriteback, folioNid, folioSet, folioUnlock } from './folio.ts';
 import type { Mm } from './mm.ts';
 import { PG_DIRTY, PG_RECLAIM, PG_UPTODATE, PG_WRITEBACK } from './mm_types.ts';
@@ -41,7 +43,8 @@ export function swapWriteout(m: Mm, pfn: number): number {
   }
   folioSet(m, pfn, PG_WRITEBACK);
   Atomics.add(m.node.writeback, folioNid(m, pfn), 1);
-  if (!zramWrite(m, pfn, slot)) {
+  faultDelay(FAULT_DELAY);
+  if (shouldFail(FAULT_WRITE) || !zramWrite(m, pfn, slot)) {
     folioSet(m, pfn, PG_DIRTY);
     folioClear(m, pfn, PG_RECLAIM);
     folioEndWriteback(m, pfn);

@@ -7,7 +7,9 @@
  * unmap holds it, the answer is "contended", never a wait.
  */
 import { assert } from '../../shared/assert.ts';
+import { faultDelay, shouldFail } from '../../shared/fault.ts';
 import { RWSEM_WORDS, rwsemDownRead, rwsemTryRead, rwsemUpRead } from '../../shared/rwsem.ts';
+import { FAULT_DELAY, FAULT_TRYLOCK } from './faults.ts';
 import { folioNid, folioSet } from './folio.ts';
 import { LC_ANON_VMA } from './lock_order.ts';
 import { memcgWithin } from './lruvec.ts';
@@ -47,6 +49,7 @@ function folioLockAnonVmaRead(m: Mm, pfn: number, tryLock: boolean): number {
     assert(anonVma !== 0, 'mapped folio without an anon_vma');
     const base = anonVma * RWSEM_WORDS;
     if (tryLock) {
+      if (shouldFail(FAULT_TRYLOCK)) return REFERENCED_CONTENDED;
       if (!rwsemTryRead(m.anonVmaLock, base, LC_ANON_VMA)) return REFERENCED_CONTENDED;
     } else {
       rwsemDownRead(m.anonVmaLock, base, LC_ANON_VMA);
@@ -155,6 +158,7 @@ export function tryToUnmap(m: Mm, pfn: number, slot: number): boolean {
       const mm = m.vma.mm[vma] as number;
       // The slot's reference exists before the entry that carries it.
       if (!swapDuplicate(m, slot)) return true;
+      faultDelay(FAULT_DELAY);
       const old = Atomics.exchange(m.pte, pte, slot << PTE_SHIFT);
       if ((old & PTE_DIRTY) !== 0) folioSet(m, pfn, PG_DIRTY);
       unmapOut.cpuMask |= Atomics.load(m.mm.cpuMask, mm);

@@ -8,9 +8,11 @@
  * that CPU) needs a CPU that answers.
  */
 
+import { shouldFail } from '../../shared/fault.ts';
 import { THREADS_MAX } from '../../shared/limits.ts';
 import { spinLock, spinTryLock, spinUnlock } from '../../shared/spinlock.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
+import { FAULT_TRYLOCK } from './faults.ts';
 import { folioLruvec, folioPutTestZero, folioTestClear } from './folio.ts';
 import { PAGEVEC_SIZE } from './limits.ts';
 import { LC_LRU_BATCH } from './lock_order.ts';
@@ -58,7 +60,7 @@ export function lruAddDrainAll(m: Mm, force: boolean): void {
   for (let id = 1; id < THREADS_MAX; id++) {
     const row = id * BATCH_WORDS;
     if (force) spinLock(m.lruBatch, row, LC_LRU_BATCH);
-    else if (!spinTryLock(m.lruBatch, row, LC_LRU_BATCH)) continue;
+    else if (shouldFail(FAULT_TRYLOCK) || !spinTryLock(m.lruBatch, row, LC_LRU_BATCH)) continue;
     lruAddDrainLocked(m, row);
     spinUnlock(m.lruBatch, row, LC_LRU_BATCH);
   }

@@ -8,6 +8,8 @@
  * the folio lock that the folio is still the slot's.
  */
 import { assert } from '../../shared/assert.ts';
+import { faultDelay } from '../../shared/fault.ts';
+import { FAULT_DELAY } from './faults.ts';
 import {
   folioClear,
   folioNid,
@@ -89,6 +91,7 @@ export function addToSwap(m: Mm, pfn: number): number {
   assert(folioTest(m, pfn, PG_SWAPCACHE) === false, 'folio is in the swap cache already');
   const slot = allocSlot(m);
   if (slot === SLOT_NONE) return SLOT_NONE;
+  faultDelay(FAULT_DELAY);
   clusterLock(m, slot);
   m.slot.cache[slot] = pfn;
   m.slot.memcg[slot] = m.page.memcg[pfn] as number;

@@ -10,7 +10,9 @@
  * Slot 0 is reserved: a page-table entry of 0 is empty.
  */
 import { assert, bug } from '../../shared/assert.ts';
+import { shouldFail } from '../../shared/fault.ts';
 import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
+import { FAULT_SWAP_FULL } from './faults.ts';
 import { SWAPFILE_CLUSTER } from './limits.ts';
 import { LC_SWAP_CLUSTER } from './lock_order.ts';
 import type { Mm } from './mm.ts';
@@ -53,7 +55,7 @@ export function vmSwapFull(m: Mm): boolean {
  */
 export function allocSlot(m: Mm): number {
   const { nrClusters } = m.sizes;
-  if (nrClusters === 0 || nrSwapPages(m) === 0) return SLOT_NONE;
+  if (nrClusters === 0 || nrSwapPages(m) === 0 || shouldFail(FAULT_SWAP_FULL)) return SLOT_NONE;
   for (let i = 0; i < nrClusters; i++) {
     const cluster = (m.task.swapCluster + i) % nrClusters;
     if ((m.cluster.free[cluster] as number) === 0) continue;

@@ -7,7 +7,9 @@
  * meet at the insertion, and the slower one frees its page.
  */
 import { assert } from '../../shared/assert.ts';
+import { faultDelay } from '../../shared/fault.ts';
 import { memcgCharge } from './charge.ts';
+import { FAULT_DELAY } from './faults.ts';
 import { folioSet, folioTryLock, folioUnlock } from './folio.ts';
 import type { Mm } from './mm.ts';
 import { PG_READAHEAD, PG_SWAPBACKED } from './mm_types.ts';
@@ -60,6 +62,7 @@ export function swapinNew(m: Mm, slot: number, memcg: number, readahead: boolean
   }
   workingsetRefault(m, pfn, shadowFound.tag, shadowFound.age, false);
   folioAddLru(m, pfn);
+  faultDelay(FAULT_DELAY);
   swapReadFolio(m, pfn);
   folioUnlock(m, pfn);
   return pfn;

@@ -12,6 +12,7 @@
  */
 
 import { assert } from '../../shared/assert.ts';
+import { faultDelay, faultStall } from '../../shared/fault.ts';
 import { ktimeNs } from '../../shared/ktime.ts';
 import { condResched } from '../../shared/sched.ts';
 import {
@@ -27,6 +28,7 @@ import {
 } from './access_kernel.ts';
 import { fatalSignalPending } from './charge.ts';
 import { slotTag } from './content.ts';
+import { FAULT_DELAY, FAULT_STALL } from './faults.ts';
 import { recordLatency } from './latency.ts';
 import { PAGE_WORDS, SECTION_EVENTS_MAX, SLOTS_BYTES } from './limits.ts';
 import {
@@ -145,6 +147,7 @@ export class UserContext {
       if (result !== RUN_DONE) return result;
       progress(this.eventsDone);
       condResched();
+      faultStall(FAULT_STALL);
       if (at + step >= to) break;
       if (fatalSignalPending(m)) return RUN_KILLED;
       if (this.shouldStop()) return RUN_STOPPED;
@@ -180,6 +183,7 @@ export class UserContext {
           : this.#tlb.length > 0
             ? this.#accessTlb(at, count)
             : accessWindow(m, this.#window, this.#tables, at, count);
+      faultDelay(FAULT_DELAY);
       if (toucher !== null) this.#touchByKernel(toucher, at, done);
       else if (m.config.contents) this.#touch(at, done);
       sectionLeave(m);
@@ -324,7 +328,17 @@ export class UserContext {
       return RUN_DONE;
     }
     if (result === FAULT_SIGSEGV) return RUN_SIGSEGV;
-    return !fatalSignalPending(m) && this.shouldStop() ? RUN_STOPPED : RUN_KILLED;
+    return this.#outOfMemory();
+  }
+
+  /**
+   * No page could be had, and no fault of its own: the access is tried again, as in the kernel
+   * (pagefault_out_of_memory), until a page is there, the process is chosen, or told to stop.
+   */
+  #outOfMemory(): number {
+    condResched();
+    if (fatalSignalPending(this.#m)) return RUN_KILLED;
+    return this.shouldStop() ? RUN_STOPPED : RUN_DONE;
   }
 
   #setTable(region: number, table: number): void {

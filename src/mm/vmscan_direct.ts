@@ -3,6 +3,8 @@
  * Direct reclaim: by an allocation that found no page (try_to_free_pages) and by a charge that
  * found its group full (try_to_free_mem_cgroup_pages).
  */
+import { faultStall } from '../../shared/fault.ts';
+import { FAULT_STALL } from './faults.ts';
 import { DEF_PRIORITY, SWAP_CLUSTER_MAX } from './limits.ts';
 import type { Mm } from './mm.ts';
 import { zoneEvent } from './page_alloc.ts';
@@ -67,6 +69,7 @@ function asReclaimer(m: Mm, reclaim: () => number): number {
  */
 export function tryToFreePages(m: Mm, nid: number, zone: number, fatal: () => boolean): number {
   if (throttleDirectReclaim(m, nid, fatal)) return 1;
+  faultStall(FAULT_STALL);
   const { events } = m.task;
   const cell = zoneEvent(m, zone, EV.allocstall_normal);
   events[cell] = (events[cell] as number) + 1;

@@ -8,6 +8,8 @@
  * the kernel; it only stays locked a little longer.
  */
 import { assert } from '../../shared/assert.ts';
+import { faultDelay, shouldFail } from '../../shared/fault.ts';
+import { FAULT_DELAY, FAULT_TRYLOCK } from './faults.ts';
 import {
   folioClear,
   folioRefFreeze,
@@ -117,7 +119,7 @@ function activateLocked(m: Mm, pfn: number, stat: ReclaimStat): void {
  * @returns true when it is locked, unmapped and in the swap cache: ready for phase 2
  */
 function tryPrepare(m: Mm, pfn: number, sc: ScanControl, stat: ReclaimStat): boolean {
-  if (!folioTryLock(m, pfn)) return false;
+  if (shouldFail(FAULT_TRYLOCK) || !folioTryLock(m, pfn)) return false;
   sc.nrScanned++;
   const flags = Atomics.load(m.page.flags, pfn);
   if ((flags & PG_UNEVICTABLE) !== 0) {
@@ -177,7 +179,7 @@ function pageout(m: Mm, pfn: number, stat: ReclaimStat): boolean {
     }
     m.task.events[EV.nr_vmscan_write] = (m.task.events[EV.nr_vmscan_write] as number) + 1;
     stat.nrPageout++;
-    if (!folioTryLock(m, pfn)) return false;
+    if (shouldFail(FAULT_TRYLOCK) || !folioTryLock(m, pfn)) return false;
     const flags = Atomics.load(m.page.flags, pfn);
     if ((flags & (PG_DIRTY | PG_WRITEBACK)) !== 0 || (flags & PG_SWAPCACHE) === 0) {
       folioUnlock(m, pfn);
@@ -191,6 +193,7 @@ function pageout(m: Mm, pfn: number, stat: ReclaimStat): boolean {
 function tryReclaim(m: Mm, pfn: number, sc: ScanControl, stat: ReclaimStat): boolean {
   if (folioTest(m, pfn, PG_SWAPCACHE)) {
     if (folioTest(m, pfn, PG_DIRTY) && !pageout(m, pfn, stat)) return false;
+    faultDelay(FAULT_DELAY);
     if (removeMapping(m, pfn, sc.targetMemcg)) {
       folioUnlock(m, pfn);
       return true;
@@ -226,6 +229,7 @@ export function shrinkFolioList(
     const pfn = folios[i] as number;
     if (tryPrepare(m, pfn, sc, stat)) unmapped[ready++] = i;
   }
+  faultDelay(FAULT_DELAY);
   if (ready > 0) tlbFlush(m, unmapOut.cpuMask);
   let reclaimed = 0;
   for (let i = 0, at = 0; i < total; i++) {

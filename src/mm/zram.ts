@@ -8,8 +8,10 @@
  * holds the folio lock of the slot's folio, which keeps both away.
  */
 import { assert } from '../../shared/assert.ts';
+import { shouldFail } from '../../shared/fault.ts';
 import { compressPage, decompressPage } from './compress.ts';
 import { pageBytes, pageWords } from './content.ts';
+import { FAULT_COMPRESS } from './faults.ts';
 import { PAGE_SIZE, PAGE_WORDS } from './limits.ts';
 import type { Mm } from './mm.ts';
 import { clusterLock, clusterUnlock } from './swap_cluster.ts';
@@ -54,7 +56,7 @@ export function zramWrite(m: Mm, pfn: number, slot: number): boolean {
   }
   const bytes = pageBytes(m, pfn);
   const packed = compressPage(bytes);
-  const raw = packed.length > ZS_MAX_COMPRESSED;
+  const raw = packed.length > ZS_MAX_COMPRESSED || shouldFail(FAULT_COMPRESS);
   const size = raw ? PAGE_SIZE : packed.length;
   const handle = zsMalloc(m, size);
   if (handle === ZS_HANDLE_NONE) {

@@ -104,6 +104,20 @@ export interface IntegrityReport {
   readonly details: readonly string[];
 }
 
+/** A deterministic run's schedule: equal hashes mean the same interleaving. */
+export interface ScheduleReport {
+  readonly seed: number;
+  readonly strategy: string;
+  /** Points at which the scheduler chose who runs. */
+  readonly decisions: number;
+  /** Decisions for another thread than the one that ran. */
+  readonly switches: number;
+  /** Of all decisions, in order: hexadecimal. */
+  readonly scheduleHash: string;
+  /** How far virtual time came. */
+  readonly virtualMs: number;
+}
+
 /** One counter over time. `time_ms` has the instants. */
 export interface SeriesReport {
   readonly name: string;
@@ -114,7 +128,7 @@ export interface SeriesReport {
 export interface RunReport {
   readonly schema: typeof RUN_SCHEMA;
   readonly version: string;
-  readonly mode: 'parallel';
+  readonly mode: FullConfig['mode'];
   readonly seed: number;
   /** Resolved: given back as a configuration it makes the same machine. */
   readonly config: FullConfig;
@@ -144,6 +158,10 @@ export interface RunReport {
     readonly majorFault: LatencyReport;
     readonly allocStall: LatencyReport;
   };
+  /** Faults injected, by kind: the kinds that are on. */
+  readonly faults: Readonly<Record<string, number>>;
+  /** How the threads were scheduled; null in parallel mode. */
+  readonly schedule: ScheduleReport | null;
   readonly integrity: IntegrityReport;
   readonly series: readonly SeriesReport[];
 }

@@ -10,10 +10,12 @@ import {
   CPU_RESULT,
   CPU_STATUS,
 } from '../../kthreads/cpu.ts';
+import { faultsInjected } from '../../shared/fault.ts';
 import { HistogramMerge } from '../../shared/histogram.ts';
 import { THREADS_MAX } from '../../shared/limits.ts';
 import { lockStatRows } from '../../shared/lock_report.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
+import { FAULT_NAMES } from '../mm/faults.ts';
 import {
   CPU_NOTE_BYTES,
   HIST_ALLOC_STALL,
@@ -51,6 +53,7 @@ export type Snapshot = Pick<
   | 'proc'
   | 'oomReports'
   | 'latencyNs'
+  | 'faults'
 > & { readonly pagesVerified: number; readonly mismatches: number; readonly notes: string[] };
 
 function nodeReports(m: Mm): NodeReport[] {
@@ -157,6 +160,13 @@ function latency(m: Mm, kind: number): LatencyReport {
   return { count, p50: p50Ns, p90: p90Ns, p99: p99Ns, p999: p999Ns, max };
 }
 
+/** Faults injected so far, of the kinds that are on. */
+function faultCounts(m: Mm): Record<string, number> {
+  const counts = faultsInjected(m.faults);
+  const on = FAULT_NAMES.filter((name) => m.config.faults?.[name] !== undefined);
+  return Object.fromEntries(on.map((name) => [name, counts[FAULT_NAMES.indexOf(name)] as number]));
+}
+
 /** What CPUs had to say about their first mismatch. */
 function mismatchNotes(m: Mm): string[] {
   const notes: string[] = [];
@@ -200,6 +210,7 @@ export function takeSnapshot(m: Mm): Snapshot {
       majorFault: latency(m, HIST_MAJOR_FAULT),
       allocStall: latency(m, HIST_ALLOC_STALL),
     },
+    faults: faultCounts(m),
     pagesVerified: sumCpus(m, CPU_PAGES_VERIFIED),
     mismatches: sumCpus(m, CPU_MISMATCHES),
     notes: mismatchNotes(m),

@@ -45,6 +45,8 @@ export function fixtureConfig(options: FixtureOptions = {}): MmConfig {
     lockdep: true,
     hungTaskMs: 10_000,
     seed: 1,
+    faults: null,
+    faultSeed: 1,
     ...rest,
   };
 }

@@ -29,6 +29,8 @@ interface Result {
 }
 
 interface Options {
+  /** Of node itself. */
+  readonly execArgv?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
   /** Sent once, when the first line of progress is there. */
   readonly interrupt?: boolean;
@@ -36,7 +38,10 @@ interface Options {
 
 function kreclaim(args: readonly string[], options: Options = {}): Promise<Result> {
   const env = { ...process.env, ...options.env };
-  const child = spawn(process.execPath, [MAIN, ...args], { cwd: dir, env });
+  const child = spawn(process.execPath, [...(options.execArgv ?? []), MAIN, ...args], {
+    cwd: dir,
+    env,
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (text) => {
@@ -132,6 +137,55 @@ describe('run', () => {
   });
 });
 
+describe('run --mode deterministic', () => {
+  const base = ['run', 'small.csv', '--events', '3000'];
+  const fixed = (file: string) => {
+    const free = ['node', 'cpus', 'wallMs', 'cpuMs'];
+    const text = readFileSync(join(dir, file), 'utf8');
+    return JSON.parse(text, (key, value) => (free.includes(key) ? null : value));
+  };
+
+  it('gives the same report for the same seed', async () => {
+    const args = [...base, '--mode', 'deterministic', '--seed', '9', '--faults', '-q'];
+    const runs = await Promise.all([
+      kreclaim([...args, '--json', 'a.json']),
+      kreclaim([...args, '--json', 'b.json']),
+    ]);
+    expect(runs.map(({ code }) => code)).toEqual([0, 0]);
+    expect(fixed('a.json')).toEqual(fixed('b.json'));
+    expect(readReport('a.json')).toMatchObject({ mode: 'deterministic', seed: 9 });
+    expect(readReport('a.json').faults.fail_trylock).toBeGreaterThan(0);
+  });
+
+  it('prints the line that replays a failure, and the line does', { timeout: 30_000 }, async () => {
+    const env = { PLANT: 'panic' };
+    const execArgv = ['--import', PLANT];
+    const first = await kreclaim([...base, '--seeds', '3..6', '--faults', '--json', 's.json'], {
+      env,
+      execArgv,
+    });
+    expect(first.code).toBe(3);
+    expect(first.stdout).toMatch(/\nseed 3 failed: kswapd0 threw: /);
+    const report = JSON.parse(readFileSync(join(dir, 's.json'), 'utf8'));
+    expect(report).toMatchObject({ schema: 'kreclaim.seeds/1', from: 3, to: 6 });
+    expect(report.runs).toHaveLength(1);
+    const [, line = ''] = /\nreplay: kreclaim (.*)\n/.exec(first.stdout) ?? [];
+    expect(line).toMatch(/^run small\.csv --events 3000 --mode deterministic --seed 3 --fault /);
+    const again = await kreclaim([...line.split(' '), '-q', '--json', 'r.json'], { env, execArgv });
+    expect(again.code).toBe(3);
+    expect(again.stdout).toContain(`replay: kreclaim ${line}\n`);
+    expect(readReport('r.json').schedule?.scheduleHash).toMatch(/^[0-9a-f]{8}$/);
+  });
+
+  it('runs a range of seeds, and says what was injected', { timeout: 30_000 }, async () => {
+    const args = ['run', 'quick', '--events', '500', '--seeds', '1..3', '--fault', 'delay=1/50'];
+    const { code, stdout } = await kreclaim(args);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^seeds 1\.\.3: 3 run, none failed; /);
+    expect(stdout).toMatch(/\nfaults injected: delay \d+\n/);
+  });
+});
+
 describe('help', () => {
   it('is there for every command, and for none', async () => {
     const { code, stdout } = await kreclaim([]);
@@ -167,6 +221,12 @@ describe('bad usage and bad input: one line, exit 2, nothing written', () => {
     ['run small.csv --config none.json', /^none\.json: no such file/],
     ['run small.csv --json /nowhere/run.json', /^\/nowhere\/run\.json: /],
     ['run small.csv --lru mglru', /not in this version yet/],
+    ['run small.csv --seeds 5..1', /^--seeds: '5\.\.1' will not do/],
+    ['run small.csv --seeds 1..2 --seed 3', /--seed: give it or --seeds/],
+    ['run small.csv --jobs 2', /--jobs: goes with --seeds/],
+    ['run small.csv --seeds 1..2 --jobs 0', /--jobs: '0' will not do/],
+    ['run small.csv --fault fail_page_alloc=2', /--fault: 'fail_page_alloc=2' will not do/],
+    ['run small.csv --fault-seed x', /--fault-seed: 'x' will not do/],
     ['run small.csv --kcompressd on', /not in this version yet/],
     ['run small.csv --html out.html', /not in this version yet/],
     ['run plan.json', /not in this version yet/],

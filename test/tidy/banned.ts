@@ -11,7 +11,7 @@ import { type Finding, findAll, SEAM, type SourceFile, split } from './source.ts
  * people, and the harness, which gives threads their time.
  */
 const MAIN_SIDE =
-  /^(src\/[^/]+\.ts|src\/(cli|harness|report)\/|bench\/|scripts\/|test\/|examples\/)/;
+  /^(src\/[^/]+\.ts|src\/(cli|deterministic|harness|report)\/|bench\/|scripts\/|test\/|examples\/)/;
 
 const CLOCK =
   /\bDate\b|\bperformance\s*\.|\bprocess\s*\.\s*hrtime\b|\bset(?:Timeout|Interval|Immediate)\b/g;

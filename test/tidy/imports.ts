@@ -50,7 +50,7 @@ const LAYERS: readonly Layer[] = [
   },
   {
     folder: /^bench\//,
-    folders: /^(shared|src\/mm|kthreads|bench)\//,
+    folders: /^(shared|src\/(mm|harness)|kthreads|bench)\//,
     packages: ['lz4-napi', 'ringbuf.js'],
   },
   {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Scenarios that need no file: a name for a workload and a machine. */
 import type { MachineConfig } from '../config_schema.ts';
-import { generateTrace } from '../workload/generators.ts';
-import type { Trace } from '../workload/trace.ts';
+import { generateTrace } from './generators.ts';
+import type { Trace } from './trace.ts';
 
 export interface Scenario {
   readonly description: string;

@@ -1,0 +1,74 @@
+#!/usr/bin/env node
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * The zoo of planted bugs as a survey and as a campaign.
+ *
+ *   node scripts/zoo.mjs [NAME...] [--seconds 10] [--seed 1] [--stress] [--json FILE]
+ *   node scripts/zoo.mjs [NAME...] --fixed --minutes 60
+ *
+ * The survey hunts every bug with each strategy for at most --seconds, and with --stress on real
+ * threads at full speed too; exit 1 when neither strategy finds one. The campaign goes round and
+ * round over the versions that are right, a new seed each time; exit 1 at the first alarm.
+ */
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { bugs, formatRow, guard, hunt, stress, summarise } from '../test/zoo/keeper.mjs';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    fixed: { type: 'boolean', default: false },
+    json: { type: 'string' },
+    minutes: { type: 'string', default: '1' },
+    seconds: { type: 'string', default: '10' },
+    seed: { type: 'string', default: '1' },
+    stress: { type: 'boolean', default: false },
+  },
+});
+const chosen = positionals.length > 0 ? positionals : bugs;
+const seconds = Number(values.seconds);
+const seed = Number(values.seed);
+
+async function survey() {
+  const rows = [];
+  const way = (title) => title.padStart(34);
+  const free = values.stress ? 'stress'.padStart(11) : '';
+  console.log(`${'bug'.padEnd(28)}${way('pct')}${way('random')}${free}`);
+  for (const name of chosen) {
+    const pct = await hunt(name, 'pct', seconds, seed);
+    const random = await hunt(name, 'random', seconds, seed);
+    const row = { name, pct, random };
+    if (values.stress) row.stress = await stress(name, seconds, seed);
+    console.log(formatRow(row));
+    rows.push(row);
+  }
+  const summary = summarise(rows);
+  console.log(JSON.stringify(summary));
+  if (values.json !== undefined) {
+    const whole = { schema: 'kreclaim.zoo/1', node: process.version, seconds, seed, summary, rows };
+    writeFileSync(values.json, `${JSON.stringify(whole, null, 2)}\n`);
+  }
+  return summary.missed.length === 0;
+}
+
+async function campaign() {
+  const end = performance.now() + Number(values.minutes) * 60_000;
+  let executions = 0;
+  let round = 0;
+  for (; performance.now() < end; round++) {
+    for (const name of chosen) {
+      if (performance.now() >= end) break;
+      const guarded = await guard(name, seconds, seed + round * 1_000_003);
+      executions += guarded.executions;
+      if (guarded.alarm !== null) {
+        console.log(`${name}, put right, raised an alarm:\n${guarded.alarm}`);
+        return false;
+      }
+    }
+    console.log(`round ${round + 1}: ${executions} executions, no alarm`);
+  }
+  return true;
+}
+
+const held = await (values.fixed ? campaign() : survey());
+process.exitCode = held ? 0 : 1;

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+/**
+ * From an execution that failed to what a person is told:
+ *
+ *   confirm   the same schedule, followed to the letter, fails again
+ *   shrink    a smaller schedule that fails in the same way
+ *   trace     that schedule once more, every step with its stack and its values
+ *
+ * All of it runs in the workers in which it failed, in a second or two.
+ */
+import { AddressNames } from './address_names.ts';
+import { OUTCOME_RACE } from './control.ts';
+import { diagnose } from './diagnosis.ts';
+import type { ExploreFailure } from './explore_report.ts';
+import type { Explorer } from './explorer.ts';
+import { makeListing, readSteps } from './listing.ts';
+import type { FailureRecord, RunSettings } from './messages.ts';
+import { real } from './native.ts';
+import { type Runs, stepsOf, toRuns, toSteps } from './schedule.ts';
+import { endsIdle, messageClass } from './shrink.ts';
+import { readFrames, shownStack } from './stack_frames.ts';
+
+type Settings = Omit<RunSettings, 'strategy'>;
+
+/** A failure before it has a replay file and a text. */
+export type Investigated = Omit<ExploreFailure, 'replayFile' | 'replayLine' | 'text'>;
+
+/** Time that shrinking may take, in ms, and executions. */
+const SHRINK_MS = 2000;
+const SHRINK_EXECUTIONS = 50_000;
+
+export interface InvestigateOptions {
+  readonly settings: Settings;
+  readonly shrink: boolean;
+  /** Who found it. */
+  readonly strategy: string;
+}
+
+/** Finds out all there is to know of a failure. @param found as the exploration recorded it */
+export async function investigate(
+  explorer: Explorer,
+  found: FailureRecord,
+  options: InvestigateOptions,
+): Promise<Investigated> {
+  const { settings } = options;
+  const confirmed = await followed(explorer, found, toRuns(found.schedule), settings);
+  if (confirmed === null) return assemble(explorer, found, found, options, false, null);
+  const started = real.now();
+  const small = options.shrink ? await shrunk(explorer, confirmed, settings) : null;
+  const took = small === null ? null : { executions: small.executions, ms: real.now() - started };
+  const shortest = small?.runs ?? countedRuns(confirmed);
+  const tracing = { ...settings, trace: true };
+  const traced =
+    (await followed(explorer, found, shortest, tracing)) ??
+    (await followed(explorer, found, toRuns(confirmed.schedule), tracing));
+  return assemble(explorer, found, traced ?? confirmed, options, traced !== null, took);
+}
+
+/** @returns true for two failures of one kind */
+export function alike(a: FailureRecord, b: FailureRecord): boolean {
+  return a.outcome === b.outcome && messageClass(a.message) === messageClass(b.message);
+}
+
+/** Runs a schedule once. @returns how it failed; null when it did not fail in the same way */
+async function followed(
+  explorer: Explorer,
+  found: FailureRecord,
+  runs: Runs,
+  settings: Settings,
+): Promise<FailureRecord | null> {
+  const schedule = toSteps(runs);
+  const strategy = { kind: 'replay', schedule, seed: found.seed >>> 0 } as const;
+  const { failure } = await explorer.run({ ...settings, executions: 1, strategy });
+  return failure !== null && alike(failure, found) ? failure : null;
+}
+
+async function shrunk(
+  explorer: Explorer,
+  failure: FailureRecord,
+  settings: Settings,
+): Promise<{ runs: Runs; executions: number } | null> {
+  const result = await explorer.run({
+    ...settings,
+    executions: SHRINK_EXECUTIONS,
+    ms: SHRINK_MS,
+    keepGoing: true,
+    strategy: { kind: 'shrink', runs: countedRuns(failure), seed: failure.seed >>> 0 },
+  });
+  const { found, runs } = result.strategy as { found: boolean; runs: Runs };
+  return found ? { runs, executions: result.executions } : null;
+}
+
+/** First step of those that change nothing any more. */
+function idleFrom(failure: FailureRecord): number {
+  const { schedule, outcome, progress } = failure;
+  return endsIdle(outcome) ? Math.min(progress + 1, schedule.length) : schedule.length;
+}
+
+function countedRuns(failure: FailureRecord): Runs {
+  return toRuns(failure.schedule, idleFrom(failure));
+}
+
+function assemble(
+  explorer: Explorer,
+  found: FailureRecord,
+  last: FailureRecord,
+  options: InvestigateOptions,
+  reproducible: boolean,
+  shrink: ExploreFailure['shrink'],
+): Investigated {
+  const steps = readSteps(last);
+  const places = new AddressNames(explorer.state);
+  const { kind, title, threads, facts } = diagnose(last, steps, places);
+  const names = explorer.names;
+  const schedule = countedRuns(last);
+  const foundRuns = countedRuns(found);
+  return {
+    kind,
+    title,
+    message: last.message,
+    thread: names[last.culprit] ?? null,
+    stack: hasStack(last) ? shownStack(readFrames(last.stack)) : [],
+    threads,
+    facts,
+    reproducible,
+    strategy: options.strategy,
+    seed: found.seed >>> 0,
+    steps: stepsOf(schedule),
+    switches: switchesOf(schedule),
+    found: { steps: stepsOf(foundRuns), switches: switchesOf(foundRuns) },
+    shrink,
+    schedule,
+    hash: last.hash,
+    listing: makeListing({ steps, names, places, idleFrom: idleFrom(last) }),
+  };
+}
+
+/** Its stack says where it failed, not where it was stopped. */
+function hasStack({ outcome, name }: FailureRecord): boolean {
+  return outcome !== OUTCOME_RACE && name !== 'ExecutionAborted';
+}
+
+function switchesOf(runs: Runs): number {
+  return Math.max(runs.length - 1, 0);
+}

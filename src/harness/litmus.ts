@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+/**
+ * `litmus`: runs a litmus test (litmus_test.ts) on real threads, millions of times, and says which
+ * outcomes were seen and which of them the ECMAScript memory model allows.
+ *
+ * It shows what the machine and the engine do, which `explore` cannot: there, one thread runs at a
+ * time and every access is in order. What it does not show may still happen on another machine: an
+ * x86-64 core reorders little, so an interesting outcome with count 0 is no promise.
+ */
+import { availableParallelism } from 'node:os';
+import process from 'node:process';
+import { scheduler } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import type { I32 } from '../../shared/types.ts';
+import { BARRIER_SPIN, BARRIER_SPIN_SHORT, barrierTurns } from './barrier.ts';
+import {
+  L_BARRIER,
+  L_STOP,
+  litmusBatchMax,
+  litmusCellBytes,
+  litmusControlWords,
+} from './litmus_batch.ts';
+import { scOutcomes } from './litmus_sc.ts';
+import { type LitmusResult, litmusRows } from './litmus_table.ts';
+import {
+  type AnyLitmusTest,
+  checkLitmusTest,
+  LitmusUsageError,
+  litmusOfModule,
+} from './litmus_test.ts';
+import type { LitmusSource, LitmusTally, LitmusWorkerData } from './litmus_worker.ts';
+
+/** Which test: its file; one of a file's list; or a definition whose functions use globals only. */
+export type LitmusInput = URL | { readonly module: URL; readonly test: string } | AnyLitmusTest;
+
+/** How long, on what. Whichever bound comes first ends it. */
+export interface LitmusOptions {
+  /** Default 1, or no bound where `rounds` is given. */
+  readonly seconds?: number;
+  /** Batches of up to 2048 instances. */
+  readonly rounds?: number;
+  /** Threads in all: so many copies of the test run side by side as fit. Default: one copy. */
+  readonly threads?: number;
+  /** Of layouts, orders and starts. Default 1. */
+  readonly seed?: number;
+  /** Aborting it ends the test after the batch that runs. */
+  readonly signal?: AbortSignal;
+  /** A batch that takes longer is a hang, in milliseconds. Default 10,000. */
+  readonly hangMs?: number;
+}
+
+interface Loaded {
+  readonly test: AnyLitmusTest;
+  readonly url: string | null;
+  readonly which: string | null;
+  readonly source: LitmusSource | null;
+}
+
+async function importTest(url: URL, which?: string): Promise<Loaded> {
+  let module: Record<string, unknown>;
+  try {
+    module = (await import(url.href)) as Record<string, unknown>;
+  } catch (error) {
+    const reason = String((error as Error).message).split('\n')[0];
+    throw new LitmusUsageError(`${url.pathname} does not load: ${reason}`);
+  }
+  const test = litmusOfModule(module, url.pathname, which);
+  return { test, url: url.href, which: which ?? null, source: null };
+}
+
+function load(input: LitmusInput): Promise<Loaded> | Loaded {
+  if (input instanceof URL) return importTest(input);
+  if ('module' in input) return importTest(input.module, input.test);
+  const { threads, observe, view, ...settings } = input;
+  const source = {
+    settings,
+    threads: threads.map(String),
+    observe: observe === undefined ? null : String(observe),
+    view: view === undefined ? null : String(view),
+  };
+  return { test: input, url: null, which: null, source };
+}
+
+/** What the model allows: as listed, or every sequentially consistent outcome. */
+function allowedBy(test: AnyLitmusTest): readonly string[] {
+  if (test.allowed !== undefined) return test.allowed;
+  const { outcomes, plain } = scOutcomes(test);
+  if (!plain) return outcomes;
+  const name = test.name ?? 'the test';
+  throw new LitmusUsageError(`${name} has plain accesses: list its allowed outcomes`);
+}
+
+/** One set of threads that runs the test. */
+class LitmusGroup {
+  readonly control: I32;
+  readonly #workers: Worker[] = [];
+  readonly #done: Promise<LitmusTally>[] = [];
+
+  constructor(loaded: Loaded, options: LitmusOptions, group: number, spin: number) {
+    const { test, ...which } = loaded;
+    const threads = test.threads.length;
+    const sab = (bytes: number) => new SharedArrayBuffer(bytes);
+    this.control = new Int32Array(sab(litmusControlWords(threads) * 4));
+    const registers = test.registers ?? 2;
+    const common = {
+      ...which,
+      control: this.control,
+      cells: sab(litmusCellBytes(test)),
+      out: new Int32Array(sab(litmusBatchMax(test) * registers * threads * 4)),
+      seed: ((options.seed ?? 1) + group) | 0,
+      batches: options.rounds ?? Infinity,
+      ms: 1000 * (options.seconds ?? (options.rounds === undefined ? 1 : Infinity)),
+      spin,
+    };
+    for (let thread = 0; thread < threads; thread++) {
+      const workerData: LitmusWorkerData = { ...common, thread };
+      this.#start(new Worker(new URL('./litmus_worker.js', import.meta.url), { workerData }));
+    }
+  }
+
+  #start(worker: Worker): void {
+    this.#workers.push(worker);
+    const done = new Promise<LitmusTally>((resolve, reject) => {
+      worker.once('message', resolve);
+      worker.once('error', reject);
+      worker.once('exit', () => reject(new Error('a litmus thread ended early')));
+    });
+    done.catch(() => {}); // awaited together
+    this.#done.push(done);
+  }
+
+  tallies(): Promise<LitmusTally[]> {
+    return Promise.all(this.#done);
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+  }
+}
+
+/** Rejects when no group's barrier has turned for so long. */
+async function watch(
+  groups: readonly LitmusGroup[],
+  hangMs: number,
+  over: AbortSignal,
+): Promise<never> {
+  const turns = () =>
+    groups.reduce((sum, { control }) => sum + barrierTurns(control, L_BARRIER), 0);
+  for (let before = -1; ; before = turns()) {
+    if (turns() === before) throw new Error(`litmus: no batch ended for ${hangMs} ms: a hang`);
+    await scheduler.wait(hangMs, { signal: over });
+  }
+}
+
+async function runGroups(
+  groups: readonly LitmusGroup[],
+  options: LitmusOptions,
+): Promise<LitmusTally[]> {
+  const over = new AbortController();
+  const stop = () => {
+    for (const { control } of groups) Atomics.store(control, L_STOP, 1);
+  };
+  options.signal?.addEventListener('abort', stop, { once: true });
+  const watched = watch(groups, options.hangMs ?? 10_000, over.signal);
+  try {
+    const all = Promise.all(groups.map((group) => group.tallies()));
+    return (await Promise.race([all, watched])).flat();
+  } finally {
+    over.abort();
+    options.signal?.removeEventListener('abort', stop);
+    await watched.catch(() => {});
+    await Promise.all(groups.map((group) => group.end()));
+  }
+}
+
+function add(tallies: readonly LitmusTally[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { outcomes } of tallies) {
+    for (const [outcome, count] of outcomes) {
+      counts.set(outcome, (counts.get(outcome) ?? 0) + count);
+    }
+  }
+  return counts;
+}
+
+/**
+ * Runs a litmus test on real threads.
+ * @param input file, one test of a file's list, or a definition
+ * @returns what was seen; `passed` is false where a forbidden outcome was
+ * @throws LitmusUsageError for what is no litmus test; Error where a thread function throws or hangs
+ * @context the thread must be free to handle events; workers are started and ended
+ */
+export async function litmus(
+  input: LitmusInput,
+  options: LitmusOptions = {},
+): Promise<LitmusResult> {
+  const loaded = await load(input);
+  const { test } = loaded;
+  checkLitmusTest(test);
+  const allowed = allowedBy(test);
+  const threads = test.threads.length;
+  const copies = Math.max(1, Math.floor((options.threads ?? threads) / threads));
+  const cores = availableParallelism();
+  const spin = copies * threads <= cores ? BARRIER_SPIN : BARRIER_SPIN_SHORT;
+  const indices = Array.from({ length: copies }, (_, index) => index);
+  const groups = indices.map((index) => new LitmusGroup(loaded, options, index, spin));
+  const tallies = await runGroups(groups, options);
+  const counts = add(tallies);
+  const samples = tallies.reduce((sum, tally) => sum + tally.samples, 0);
+  const seconds = Math.max(...tallies.map(({ ns }) => ns)) / 1e9;
+  const { interesting = [], forbidden = [] } = test;
+  const rows = litmusRows(counts, allowed, interesting, forbidden);
+  return {
+    name: test.name ?? 'litmus',
+    question: test.question ?? '',
+    passed: rows.every(({ verdict, count }) => verdict !== 'forbidden' || count === 0),
+    interrupted: options.signal?.aborted === true,
+    samples,
+    seconds,
+    samplesPerSecond: seconds > 0 ? samples / seconds : 0,
+    threads: copies * threads,
+    seed: options.seed ?? 1,
+    rows,
+    node: process.version,
+    arch: process.arch,
+  };
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * One run of a workload, on the threads of this process: boots a machine, runs it, looks at it,
+ * shuts it down, and reports. `run.ts` decides where that happens.
+ */
+import { readFileSync } from 'node:fs';
+import { cpus as hostCpus } from 'node:os';
+import process from 'node:process';
+import { engineOf } from '../kthreads/mm_engine.ts';
+import { readPanic } from '../kthreads/panic.ts';
+import type { ResolvedMachine } from './config.ts';
+import type { MachineOptions, MachineState } from './machine.ts';
+import { MachinePanicError } from './machine_errors.ts';
+import { machineThreads } from './machine_threads.ts';
+import { type CheckResult, checkEmpty, checkQuiescent } from './mm/check.ts';
+import type { Mm } from './mm/mm.ts';
+import { createMachineTables, ReclaimMachine } from './reclaim_machine.ts';
+import {
+  type IntegrityReport,
+  RUN_SCHEMA,
+  type RunReport,
+  type TraceReport,
+} from './report/run_report.ts';
+import { type Sample, Sampler } from './report/sampler.ts';
+import { type Snapshot, takeSnapshot } from './report/snapshot.ts';
+import { readThreads } from './thread_info.ts';
+import type { Trace } from './workload/trace.ts';
+import type { ProcessSpec } from './workload/workload.ts';
+
+/** Lines of details that a report keeps. */
+const DETAILS_MAX = 50;
+
+/** What to run. */
+export interface Workload {
+  readonly processes: readonly ProcessSpec[];
+  /** Named in the report. */
+  readonly traces?: readonly Trace[];
+}
+
+export interface RunWorkloadOptions {
+  /** Aborting it interrupts the run, which then drains and still reports. */
+  readonly signal?: AbortSignal;
+  /** Called once with the tables, before the first thread starts. */
+  readonly onBoot?: (mm: Mm) => void;
+  /**
+   * For thousands of deterministic runs: keeps no hold on the machine's memory, which the
+   * collector would be late to give back. Then there are no samples, and a machine whose schedule
+   * stands still is thrown as MachinePanicError.
+   */
+  readonly lean?: boolean;
+  /** Called every 250 ms while programs run. */
+  readonly onSample?: (sample: Sample) => void;
+}
+
+/** What a run leaves behind before it becomes a report. */
+export interface Outcome {
+  wallMs: number;
+  interrupted: boolean;
+  snapshot: Snapshot | null;
+  readonly checks: { readonly when: string; readonly result: CheckResult }[];
+  state: MachineState | null;
+}
+
+/** Interrupts the machine once the configured time is over. */
+function limitTime(machine: ReclaimMachine, timeout: number | null): NodeJS.Timeout | null {
+  if (timeout === null) return null;
+  // A timer of the global, so that a deterministic run counts it in its own time.
+  return setTimeout(() => machine.interrupt(), timeout * 1000).unref();
+}
+
+async function runMachine(
+  mm: Mm,
+  resolved: ResolvedMachine,
+  sampler: Sampler,
+  options: MachineOptions,
+): Promise<Outcome> {
+  const { signal } = options;
+  const outcome: Outcome = {
+    wallMs: 0,
+    interrupted: false,
+    snapshot: null,
+    checks: [],
+    state: null,
+  };
+  let machine: ReclaimMachine;
+  try {
+    machine = await ReclaimMachine.bootTables(mm, resolved, options);
+  } catch (error) {
+    if (signal?.aborted !== true) throw error;
+    return { ...outcome, interrupted: true };
+  }
+  let limit: NodeJS.Timeout | null = null;
+  try {
+    sampler.start();
+    limit = limitTime(machine, resolved.config.timeout);
+    outcome.wallMs = (await machine.run()).wallMs;
+    sampler.stop();
+    await machine.atRest(() => {
+      outcome.snapshot = takeSnapshot(mm);
+      outcome.checks.push({ when: 'at the end of programs', result: checkQuiescent(mm) });
+    });
+  } catch (error) {
+    if (!(error instanceof MachinePanicError)) throw error;
+  } finally {
+    sampler.stop();
+    if (limit !== null) clearTimeout(limit);
+    outcome.state = await machine.shutdown();
+  }
+  outcome.interrupted = outcome.state.interrupted;
+  if (outcome.state.panic === null) {
+    outcome.checks.push({ when: 'after shutdown', result: checkEmpty(mm) });
+  } else {
+    outcome.snapshot = null;
+  }
+  return outcome;
+}
+
+function integrityOf(snapshot: Snapshot, outcome: Outcome): IntegrityReport {
+  const { checks, state } = outcome;
+  const violations = checks.flatMap(({ when, result }) =>
+    result.violations.map((text) => `${when}: ${text}`),
+  );
+  for (const { comm, pid, status } of snapshot.processes) {
+    if (status === 'fault') violations.push(`${comm}/${pid} touched memory that it has not mapped`);
+  }
+  const known = state !== null && state.panic === null;
+  return {
+    pagesVerified: snapshot.pagesVerified,
+    mismatches: snapshot.mismatches,
+    invariantsChecked: known ? checks.reduce((sum, { result }) => sum + result.checked, 0) : null,
+    violations: known ? violations.length : null,
+    details: [...snapshot.notes, ...violations].slice(0, DETAILS_MAX),
+  };
+}
+
+function traceReport(trace: Trace): TraceReport {
+  const { reads, writes, ifetches } = trace.counts;
+  const { name, format } = trace;
+  const pages = trace.pages.length;
+  return { name, format, events: trace.events.length, reads, writes, ifetches, pages };
+}
+
+/** The version of this package. */
+export function packageVersion(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+/** The report of a run that has ended. */
+export function reportOf(
+  mm: Mm,
+  resolved: ResolvedMachine,
+  workload: Workload,
+  outcome: Outcome,
+  sampler: Sampler,
+): RunReport {
+  const { pagesVerified: _, mismatches: __, notes: ___, ...tables } = outcome.snapshot as Snapshot;
+  const host = hostCpus();
+  return {
+    schema: RUN_SCHEMA,
+    version: packageVersion(),
+    mode: resolved.config.mode,
+    seed: resolved.config.seed,
+    config: resolved.config,
+    node: process.version,
+    cpus: { count: host.length, model: host[0]?.model ?? 'unknown' },
+    wallMs: outcome.wallMs,
+    footprintPages: resolved.footprintPages,
+    arenaBytes: mm.arenaBytes,
+    ...tables,
+    traces: (workload.traces ?? []).map(traceReport),
+    threads: outcome.state?.threads ?? [],
+    interrupted: outcome.interrupted,
+    panic: outcome.state?.panic ?? null,
+    schedule: null,
+    integrity: integrityOf(outcome.snapshot as Snapshot, outcome),
+    series: sampler.series(),
+  };
+}
+
+/**
+ * Runs a workload on a machine of its own, on threads of this process.
+ * @param machine how its workers are started
+ * @throws UsageError when the host has no room; MachineBootError when the machine did not come up.
+ * A panic, an interrupt and a broken invariant are in the report, not thrown
+ */
+export async function runMachineHere(
+  workload: Workload,
+  resolved: ResolvedMachine,
+  options: RunWorkloadOptions = {},
+  machine: (mm: Mm) => Omit<MachineOptions, 'signal'> = () => ({}),
+): Promise<RunReport> {
+  const { signal } = options;
+  const mm = createMachineTables(resolved);
+  options.onBoot?.(mm);
+  const sampler = new Sampler(mm, options.onSample);
+  const how = machine(mm);
+  const outcome = await runMachine(
+    mm,
+    resolved,
+    sampler,
+    signal === undefined ? how : { ...how, signal },
+  );
+  outcome.snapshot ??= takeSnapshot(mm);
+  return reportOf(mm, resolved, workload, outcome, sampler);
+}
+
+/** The report of a machine that panicked and whose threads are gone, from its tables alone. */
+export function runReportAfterPanic(
+  mm: Mm,
+  resolved: ResolvedMachine,
+  workload: Workload,
+  wallMs: number,
+): RunReport {
+  const engine = engineOf(mm);
+  const threads = readThreads(engine, machineThreads(resolved.mm).length);
+  const panic = readPanic(engine.sync.threads, engine.tasks);
+  const state = { interrupted: false, panic, threads };
+  const snapshot = takeSnapshot(mm);
+  const outcome: Outcome = { wallMs, interrupted: false, snapshot, checks: [], state };
+  return reportOf(mm, resolved, workload, outcome, new Sampler(mm));
+}
