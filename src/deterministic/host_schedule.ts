@@ -16,6 +16,7 @@ import {
   type Control,
   F_STEP,
   F_SWITCHES,
+  H_GATE_SPINS,
   H_HASH,
   H_IDLE_LIMIT,
   H_JOINED,
@@ -37,8 +38,8 @@ import type { ScheduleReport } from '../report/run_report.ts';
 import type { VirtualTimers } from './virtual_timers.ts';
 
 /**
- * Chances that the running thread is left at a point where it could go on. The seed chooses one: some
- * bugs need many switches, others that one thread gets far while another stands still.
+ * Chances that the running thread is left at a point where it could go on. The seed chooses one:
+ * some bugs need many switches, others that one thread gets far while another stands still.
  */
 const SWITCH_CHANCES = [1 / 8, 1 / 16, 1 / 64, 1 / 256] as const;
 
@@ -74,6 +75,8 @@ export class HostSchedule {
     // bounded; a machine that stands still is khungtaskd's to find.
     this.control.words[H_SPIN_THRESHOLD] = 1 << 20;
     this.control.words[H_IDLE_LIMIT] = 1 << 30;
+    // With more threads than cores, who waits for the baton is in the way of who has it.
+    this.control.words[H_GATE_SPINS] = 0;
   }
 
   /** Virtual time in ms. */

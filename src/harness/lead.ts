@@ -77,6 +77,8 @@ export interface LeadParts {
   readonly race: RaceLead | null;
   /** The scenario's `check`; null when it has none. */
   readonly check: ((results: readonly unknown[], history: readonly unknown[]) => void) | null;
+  /** The scenario has an `invariant`, which looks at memory at every step. */
+  readonly watched: boolean;
 }
 
 interface Tally {
@@ -92,7 +94,7 @@ interface Tally {
 export function leadRun(parts: LeadParts, settings: RunSettings): RunResult {
   const { control } = parts;
   const { words, numbers } = control;
-  const strategy = makeStrategy(settings.strategy);
+  const strategy = makeStrategy(settings.strategy, parts.watched);
   applySettings(control, settings);
   numbers[F_STEPS_TOTAL] = 0;
   const tally: Tally = {

@@ -19,6 +19,7 @@ import {
   type Control,
   F_NOW,
   F_STEP,
+  F_TICK,
   GATE_ABORT,
   GATE_LEAD,
   GATE_RUN,
@@ -39,7 +40,7 @@ import {
 } from './control.ts';
 import { ScenarioError } from './errors.ts';
 import { memory } from './native.ts';
-import { OP_CLOCK, OP_RELAX, OP_WAIT, OP_YIELD } from './ops.ts';
+import { OP_CLOCK, OP_NOTIFY, OP_RELAX, OP_STORE, OP_WAIT } from './ops.ts';
 import { PICK_ABORT, Scheduler } from './scheduler.ts';
 import { SpinWatch } from './spin_watch.ts';
 import { type StepTrace, TraceLog } from './trace_log.ts';
@@ -108,6 +109,8 @@ let site = '';
 let trace = new TraceLog();
 let clockStreak = 0;
 let relaxStreak = 0;
+let skew = 0;
+const relaxSince = [0];
 let invariant: (() => void) | null = null;
 /** What was found wrong in this thread, kept from code that swallows errors. */
 let broken: ThreadMail['error'];
@@ -155,15 +158,23 @@ export function point(kind: number, loc: number, bytes: number): void {
   if (tracing) site = stackHere();
   scheduler.post(me, kind, loc, bytes);
   if (kind === OP_RELAX) {
-    if (++relaxStreak > spinThreshold && spin.count === 0) {
+    if (relaxStreak++ === 0) relaxSince[0] = stepNow() - 1;
+    if (relaxStreak > spinThreshold && spin.count === 0) {
       relaxStreak = 0;
-      scheduler.spin(me, spin.locs, 0);
+      scheduler.spin(me, spin.locs, spin.bytes, relaxSince, 0);
     }
-  } else if (kind !== OP_YIELD && kind !== OP_WAIT && spin.spins(spinThreshold)) {
-    scheduler.spin(me, spin.locs, spin.count);
-    spin.told();
+  }
+  if (spin.spins(spinThreshold) && looksAgain(kind, loc)) {
+    if (scheduler.spin(me, spin.locs, spin.bytes, spin.steps, spin.count)) spin.told();
+    else spin.reset();
   }
   step();
+}
+
+/** A spinner's next round, and not the step that leaves the loop. */
+function looksAgain(kind: number, loc: number): boolean {
+  if (kind === OP_RELAX || kind === OP_CLOCK) return true;
+  return kind !== OP_WAIT && kind !== OP_NOTIFY && kind !== OP_STORE && spin.watches(loc);
 }
 
 /** Lets the scheduler take a step, and comes back when it is this thread's. */
@@ -211,7 +222,7 @@ export function raced(kind: number, loc: number, bytes: number, wrote: boolean):
 
 /** The operation read `value` and changed nothing. */
 export function read(loc: number, value: number | bigint): void {
-  spin.read(loc, value);
+  spin.read(loc, value, (numbers[F_STEP] as number) - 1);
 }
 
 /** The operation changed memory. */
@@ -257,9 +268,20 @@ export function block(loc: number, timeoutMs: number, low: number, high: number)
 /** A read of the clock: a scheduling point that takes time. @returns virtual ns */
 export function clock(): number {
   point(OP_CLOCK, -1, 0);
+  if (numbers[F_TICK] === 0) return skewedClock();
   numbers[F_NOW] = (numbers[F_NOW] as number) + CLOCK_NS * 2 ** clockStreak;
   if (clockStreak < CLOCK_DOUBLINGS) clockStreak++;
   return numbers[F_NOW] as number;
+}
+
+/**
+ * Time where steps take none: what a thread reads goes on by its own readings alone, so that no
+ * other thread's can be told from it. Waits do not time out by it, only when nobody can go on.
+ */
+function skewedClock(): number {
+  skew += CLOCK_NS * 2 ** clockStreak;
+  if (clockStreak < CLOCK_DOUBLINGS) clockStreak++;
+  return (numbers[F_NOW] as number) + skew;
 }
 
 /** Runs `fn` natively: what it does is no step. */
@@ -407,6 +429,7 @@ function begin(gate: number): void {
     trace = new TraceLog();
     trace.site((numbers[F_STEP] as number) - 1, '');
   }
+  skew = 0;
   clockStreak = 0;
   relaxStreak = 0;
   broken = undefined;

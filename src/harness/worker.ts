@@ -14,10 +14,11 @@ import { type History, Recorder } from './history.ts';
 import { leadRun } from './lead.ts';
 import { addressSpan, registerBuffers } from './locate.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import { OP_CALL, OP_RETURN } from './ops.ts';
 import { seedChance, seededRandom } from './patch_time.ts';
 import { needsHooks } from './race/hooks_needed.ts';
 import type { RaceBuffers } from './race/race_memory.ts';
-import { bindRuntime, runThread, runtime, setInvariant, stepNow } from './runtime.ts';
+import { bindRuntime, point, runThread, runtime, setInvariant, stepNow } from './runtime.ts';
 import { mustHold, readScenario, type Scenario, type ThreadContext } from './scenario.ts';
 import { collectBuffers, Snapshot } from './state.ts';
 
@@ -92,7 +93,14 @@ function contextOf(thread: number, threads: number, recorder: Recorder): ThreadC
     id: thread,
     threads,
     random: seededRandom,
-    record: (operation, argument, fn) => recorder.record(operation, argument, fn),
+    record(operation, argument, fn) {
+      point(OP_CALL, -1, 0);
+      return recorder.record(operation, argument, () => {
+        const result = fn();
+        point(OP_RETURN, -1, 0);
+        return result;
+      });
+    },
   };
 }
 
@@ -142,6 +150,7 @@ function bind(scenario: Scenario, message: Extract<ToWorker, { type: 'bind' }>):
         ? null
         : (results: readonly unknown[], histories: readonly unknown[]) =>
             mustHold('check', () => check(state, results, histories)),
+    watched: invariant !== null,
   };
   port.on('message', (next: ToWorker) => {
     if (next.type === 'run') tell({ type: 'result', result: leadRun(parts, next.settings) });

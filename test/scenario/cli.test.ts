@@ -38,7 +38,10 @@ interface Options {
 
 function kreclaim(args: readonly string[], options: Options = {}): Promise<Result> {
   const env = { ...process.env, ...options.env };
-  const child = spawn(process.execPath, [...(options.execArgv ?? []), MAIN, ...args], { cwd: dir, env });
+  const child = spawn(process.execPath, [...(options.execArgv ?? []), MAIN, ...args], {
+    cwd: dir,
+    env,
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (text) => {
