@@ -194,6 +194,7 @@ async function run(explorer: Explorer, task: Task): Promise<ExploreReport> {
     hash: result.hash,
     exhausted: result.exhausted,
     interrupted: options.signal?.aborted ?? false,
+    races: result.races,
     figures: result.strategy,
     failure,
   };
