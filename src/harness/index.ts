@@ -22,11 +22,13 @@ export { formatOperation, type History, mergeHistories, type Operation } from '.
 export * from './linear_models.ts';
 export {
   type Applied,
+  assertLinearizable,
   type Linearizability,
   type LinearizableOptions,
   type LinearizablePrefix,
   linearizable,
   type Model,
+  NotLinearizable,
 } from './linearizability.ts';
 export {
   LitmusError,
