@@ -11,9 +11,9 @@ import {
   STRATEGIES,
   summaryText,
 } from '../harness/index.ts';
+import { exploreByLitmus, exploreByTorture } from './explore_modes.ts';
 import { ExploreMeter } from './explore_progress.ts';
 import { EXIT_INTERRUPTED, interruptSignal } from './interrupt.ts';
-import { notYet } from './later.ts';
 import { checkWritable, emitResult, JSON_HELP } from './output.ts';
 import { progressTarget } from './progress.ts';
 
@@ -81,11 +81,24 @@ function exploreOptions(flags: ExploreFlags): ExploreOptions {
   };
 }
 
+/** Torture and litmus take what they share with a controlled run. */
+async function otherMode(file: string, flags: ExploreFlags): Promise<void> {
+  const { seconds, seed, hangMs } = numberFlags(flags);
+  const options = {
+    ...(seconds === undefined ? {} : { seconds }),
+    ...(seed === undefined ? {} : { seed }),
+    ...(hangMs === undefined ? {} : { hangMs }),
+  };
+  await checkWritable(flags.json);
+  if (flags.mode === 'torture') return exploreByTorture(file, options, flags.json);
+  return exploreByLitmus(file, options, flags.json);
+}
+
 async function exploreAction(file: string, flags: ExploreFlags): Promise<void> {
   if (!MODES.includes(flags.mode)) {
     throw new UsageError(`--mode: '${oneLine(flags.mode, 40)}'; give one of ${MODES.join(', ')}`);
   }
-  if (flags.mode !== 'controlled') notYet(`--mode ${flags.mode}`);
+  if (flags.mode !== 'controlled') return otherMode(file, flags);
   const options = exploreOptions(flags);
   await checkWritable(flags.json);
   await checkWritable(flags.html);
@@ -127,7 +140,7 @@ export function registerExploreCommand(program: Command): void {
     .option('--seconds <s>', 'time, at most (default: 10; dfs: 60)')
     .option('--seed <n>', 'seed of the first execution (default: 1)')
     .option('--depth <d>', 'pct: ordering constraints that a bug needs (default: 3)')
-    .option('--preemptions <n>', 'dfs: preemptions of one execution, at most (default: 2)')
+    .option('--preemptions <n>', 'dfs: preemptions of one execution, at most (default: no bound)')
     .option('--max-steps <n>', 'steps of one execution, more are a failure (default: 100000)')
     .option('--timeouts <when>', 'waits time out when idle, or at any step: idle, any')
     .option('--switch-chance <p>', 'random: chance to leave a thread, per step')

@@ -106,9 +106,9 @@ export const F_EARLIEST = 4;
 export const F_SWITCHES = 5;
 /** Steps of all executions. */
 export const F_STEPS_TOTAL = 6;
-/** PCT change points, ascending step numbers. */
 /** Step at which memory last changed, or a waiter was woken: what follows is idle. */
 export const F_PROGRESS = 7;
+/** PCT change points, ascending step numbers. */
 export const F_PCT_POINTS = 16;
 export const PCT_DEPTH_MAX = 32;
 export const HEADER_NUMBERS = 64;
@@ -136,6 +136,8 @@ export const R_EXPECTED_HIGH = 24;
 /** Words that a spinner watches. */
 export const R_WATCHED = 25;
 export const R_WATCH = 32;
+/** Their widths. */
+export const R_WATCH_BYTES = 40;
 export const WATCH_MAX = 8;
 /** Kind of its result in the mail: MAIL_*. */
 export const R_MAIL_KIND = 26;
@@ -199,7 +201,7 @@ export const OUTCOME_RACE = 10;
 /** Memory that was given back was touched. */
 export const OUTCOME_POISON = 11;
 
-export const LOG_WORDS = 4;
+export const LOG_WORDS = 5;
 /** thread | kind << 8 | bytes << 16 */
 export const LOG_WHAT = 0;
 /** Byte address, -1 none. */
@@ -208,6 +210,12 @@ export const LOG_LOC = 1;
 export const LOG_ENABLED = 2;
 /** notify: threads woken, as bits. wait: 1 when it blocked. Others: low half of the value. */
 export const LOG_AUX = 3;
+/** POLICY_STAY: sleep set at the node, as bits 0 .. 29, and LOG_IDLE, LOG_CHANGED. */
+export const LOG_SLEEP = 4;
+/** Nobody was READY before this step: spinners were let look again, or time jumped. */
+export const LOG_IDLE = 1 << 30;
+/** The operation changed memory. */
+export const LOG_CHANGED = 1 << 31;
 
 export const MAIL_NONE = 0;
 /** The result is a number: in `results`. */

@@ -24,13 +24,15 @@ export interface ScenarioOptions {
   readonly seconds?: number;
   /** PCT: ordering constraints that a bug needs; 3. */
   readonly depth?: number;
-  /** dfs: switches away from a thread that could go on, at most; 2. */
+  /** dfs: switches away from a thread that could go on, at most; Infinity. */
   readonly preemptions?: number;
+  /** dfs: run one execution of each kind instead of all interleavings; true. */
+  readonly reduction?: boolean;
   /** Steps of one execution, at most: more is a failure; 100,000. */
   readonly maxSteps?: number;
   /** `idle`: waits time out when nothing else can happen; `any`: at any step, one more choice. */
   readonly timeouts?: 'idle' | 'any';
-  /** ns of virtual time that a step takes; 100. */
+  /** ns of virtual time that a step takes; 100, for dfs always 0. */
   readonly tickNs?: number;
   /** Unchanged re-reads of every word that make a spinner; 4. */
   readonly spinThreshold?: number;
@@ -70,7 +72,9 @@ export interface ResolvedOptions {
   readonly iterations: number;
   readonly seconds: number;
   readonly depth: number;
+  /** Infinity for no bound: null as JSON. */
   readonly preemptions: number;
+  readonly reduction: boolean;
   readonly maxSteps: number;
   readonly timeouts: 'idle' | 'any';
   readonly tickNs: number;
@@ -110,7 +114,11 @@ const SCENARIO_RULES: Readonly<Record<keyof ScenarioOptions, Rule>> = {
   iterations: integer(1, 1e12),
   seconds: number(0.001, 1e7),
   depth: integer(1, PCT_DEPTH_MAX),
-  preemptions: integer(0, 1000),
+  preemptions: {
+    holds: (value) => value === Infinity || integer(0, 1000).holds(value),
+    wanted: 'an integer from 0 to 1000, or Infinity',
+  },
+  reduction: kind('boolean'),
   maxSteps: integer(1, 1e7),
   timeouts: oneOf(['idle', 'any']),
   tickNs: number(0, 1e12),
@@ -188,10 +196,12 @@ export function resolveOptions(
     iterations: merged.iterations ?? (dfs ? 1e12 : 10_000),
     seconds: merged.seconds ?? (dfs ? 60 : 10),
     depth: merged.depth ?? 3,
-    preemptions: merged.preemptions ?? 2,
+    preemptions: merged.preemptions ?? Infinity,
+    reduction: merged.reduction ?? true,
     maxSteps: merged.maxSteps ?? 100_000,
     timeouts: merged.timeouts ?? 'idle',
-    tickNs: merged.tickNs ?? 100,
+    // Equivalent executions differ in length: none may see it in the time.
+    tickNs: dfs ? 0 : (merged.tickNs ?? 100),
     spinThreshold: merged.spinThreshold ?? 4,
     switchChance: merged.switchChance ?? 1,
     race: merged.race ?? false,
@@ -206,7 +216,7 @@ const MIX_SWITCH_CHANCE = 0.15;
 
 /** @returns the strategy as the lead makes it */
 export function strategySpec(options: ResolvedOptions): StrategySpec {
-  const { seed, depth, switchChance } = options;
+  const { seed, depth, switchChance, preemptions, reduction } = options;
   const pct: StrategySpec = { kind: 'pct', seed, depth };
   const random: StrategySpec = { kind: 'random', seed, switchChance };
   switch (options.strategy) {
@@ -217,7 +227,12 @@ export function strategySpec(options: ResolvedOptions): StrategySpec {
     case 'round-robin':
       return { kind: 'round-robin' };
     case 'dfs':
-      throw new ScenarioError('strategy: dfs is not in this version yet');
+      return {
+        kind: 'dfs',
+        seed,
+        preemptions: preemptions === Infinity ? null : preemptions,
+        reduction,
+      };
     default:
       return {
         kind: 'mix',

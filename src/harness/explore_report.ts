@@ -89,9 +89,14 @@ export function summaryText(report: ExploreReport): string {
 function strategyNotes({ options, exhausted, figures, failure }: ExploreReport): string[] {
   const notes: string[] = [];
   if (options.strategy === 'dfs') {
-    const bound = `within ${options.preemptions} preemptions`;
+    const bounded = options.preemptions !== Infinity;
+    const bound = bounded ? ` within ${options.preemptions} preemptions` : '';
+    const kinds = options.reduction ? `schedule${bound}, or its equal,` : `schedule${bound}`;
+    const part = grouped(Number(figures.fraction ?? 0) * 100);
     notes.push(
-      exhausted ? `every schedule ${bound} was run` : `not every schedule ${bound} was run`,
+      exhausted
+        ? `every ${kinds} was run`
+        : `not every ${kinds} was run: about ${part} % by estimate`,
     );
   }
   // Of strategies in turn, each says its own under its name.

@@ -80,9 +80,10 @@ export class Explorer {
    */
   static async open(url: URL, options: ExplorerOptions = {}): Promise<Explorer> {
     const { threadsMax = 64, hangMs = 10_000, race = false, include = [] } = options;
+    const { plainPoints = race } = options;
     const file = decodeURIComponent(url.pathname);
     const spawn = (thread: number): Worker =>
-      spawnWorker({ url: url.href, thread, threadsMax, race, include });
+      spawnWorker({ url: url.href, thread, threadsMax, race, plainPoints, include });
     // Nearly every scenario has two threads at least: both load at once.
     const workers = [spawn(0), spawn(1)];
     const loaded = workers.map(untilLoaded);
@@ -109,7 +110,7 @@ export class Explorer {
       const bound = workers.map((worker) => untilType(worker, 'bound'));
       for (const worker of workers) {
         const { names, state } = scenario;
-        post(worker, { type: 'bind', control: buffers, names, state });
+        post(worker, { type: 'bind', control: buffers, names, state, race: scenario.race });
       }
       await inTime(Promise.all(bound), hangMs, () => `${file}: a worker does not start`);
       return new Explorer(workers, control, scenario, file, hangMs);

@@ -56,6 +56,7 @@ import { describeAddress } from './locate.ts';
 import { makeStrategy } from './make_strategy.ts';
 import type { FailureRecord, RunResult, RunSettings, ThreadRecord } from './messages.ts';
 import { memory, real } from './native.ts';
+import type { RaceLead } from './race/race_thread.ts';
 import type { ThreadMail } from './runtime.ts';
 import type { Scheduler } from './scheduler.ts';
 import { PICK_ABORT } from './scheduler.ts';
@@ -72,8 +73,12 @@ export interface LeadParts {
   readonly restore: () => void;
   /** Runs this thread's function; true when it was the last to end. */
   readonly runOwn: (gate: number) => boolean;
+  /** What looks for races, null when nobody does. */
+  readonly race: RaceLead | null;
   /** The scenario's `check`; null when it has none. */
   readonly check: ((results: readonly unknown[], history: readonly unknown[]) => void) | null;
+  /** The scenario has an `invariant`, which looks at memory at every step. */
+  readonly watched: boolean;
 }
 
 interface Tally {
@@ -89,7 +94,7 @@ interface Tally {
 export function leadRun(parts: LeadParts, settings: RunSettings): RunResult {
   const { control } = parts;
   const { words, numbers } = control;
-  const strategy = makeStrategy(settings.strategy);
+  const strategy = makeStrategy(settings.strategy, parts.watched);
   applySettings(control, settings);
   numbers[F_STEPS_TOTAL] = 0;
   const tally: Tally = {
@@ -118,6 +123,7 @@ export function leadRun(parts: LeadParts, settings: RunSettings): RunResult {
     steps: numbers[F_STEPS_TOTAL] as number,
     wallMs: real.now() - startMs,
     exhausted,
+    races: parts.race?.take() ?? [],
     strategy: strategy.describe?.() ?? {},
   };
 }
@@ -135,7 +141,9 @@ function applySettings(control: Control, settings: RunSettings): void {
 function execute(parts: LeadParts, strategy: Strategy, settings: RunSettings, tally: Tally): void {
   const { control } = parts;
   const { words } = control;
+  parts.race?.reset();
   runThreads(parts);
+  parts.race?.collect();
   if (words[H_OUTCOME] === OUTCOME_DONE && parts.check !== null) runCheck(parts);
   memory.add(words, H_BEAT, 1);
   memory.add(words, H_EXECUTIONS, 1);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Strategies by name, as they travel to the lead. */
+import { DfsStrategy } from './dfs.ts';
 import { MixStrategy } from './mix_strategy.ts';
 import type { Runs } from './schedule.ts';
 import { ShrinkStrategy } from './shrink.ts';
@@ -16,6 +17,13 @@ export type StrategySpec =
   | { readonly kind: 'pct'; readonly seed: number; readonly depth: number }
   | { readonly kind: 'round-robin'; readonly times?: number }
   | { readonly kind: 'mix'; readonly parts: readonly StrategySpec[] }
+  | {
+      readonly kind: 'dfs';
+      readonly seed: number;
+      /** null for no bound */
+      readonly preemptions: number | null;
+      readonly reduction: boolean;
+    }
   | { readonly kind: 'shrink'; readonly runs: Runs; readonly seed: number }
   | {
       readonly kind: 'replay';
@@ -24,8 +32,11 @@ export type StrategySpec =
       readonly times?: number;
     };
 
-/** Makes a strategy from its description. @context the lead */
-export function makeStrategy(spec: StrategySpec): Strategy {
+/**
+ * Makes a strategy from its description.
+ * @param watched memory is looked at between the steps @context the lead
+ */
+export function makeStrategy(spec: StrategySpec, watched = false): Strategy {
   switch (spec.kind) {
     case 'random':
       return new RandomStrategy(spec.seed, spec.switchChance ?? 1);
@@ -34,7 +45,9 @@ export function makeStrategy(spec: StrategySpec): Strategy {
     case 'round-robin':
       return new RoundRobinStrategy(spec.times ?? 1);
     case 'mix':
-      return new MixStrategy(spec.parts.map(makeStrategy));
+      return new MixStrategy(spec.parts.map((part) => makeStrategy(part, watched)));
+    case 'dfs':
+      return new DfsStrategy({ ...spec, preemptions: spec.preemptions ?? Infinity, watched });
     case 'shrink':
       return new ShrinkStrategy(spec.runs, spec.seed);
     case 'replay':

@@ -16,6 +16,9 @@
  * fails is known only after the order was chosen. `wait` reads its word and joins the word's queue
  * in one step, so it depends on stores, on `notify` and on other waits of the word, whose order in
  * the queue it decides.
+ *
+ * The call and the return of a recorded operation are steps of their own, dependent on each other:
+ * a history says which operation had returned before which other was called.
  */
 
 export const OP_NONE = 0;
@@ -40,7 +43,11 @@ export const OP_PLAIN_WRITE = 12;
 export const OP_YIELD = 13;
 /** A wait with a time-out is chosen to time out while others could run. */
 export const OP_TIMEOUT = 14;
-export const OP_KINDS = 15;
+/** A recorded operation is called. */
+export const OP_CALL = 15;
+/** A recorded operation has returned. */
+export const OP_RETURN = 16;
+export const OP_KINDS = 17;
 
 /** Operation names, by OP_*, as listings show them. */
 export const OP_NAMES: readonly string[] = [
@@ -59,11 +66,15 @@ export const OP_NAMES: readonly string[] = [
   'write',
   'yield',
   'timeout',
+  'call',
+  'return',
 ];
 
 const READS = 1;
 const WRITES = 2;
 const QUEUE = 4;
+const CALLS = 8;
+const RETURNS = 16;
 const CLASS = new Uint8Array(OP_KINDS);
 CLASS[OP_LOAD] = READS;
 CLASS[OP_STORE] = WRITES;
@@ -74,8 +85,10 @@ CLASS[OP_NOTIFY] = QUEUE;
 CLASS[OP_TIMEOUT] = QUEUE;
 CLASS[OP_PLAIN_READ] = READS;
 CLASS[OP_PLAIN_WRITE] = WRITES;
+CLASS[OP_CALL] = CALLS;
+CLASS[OP_RETURN] = RETURNS;
 
-/** @returns true when the operation touches a location */
+/** @returns true when the order of the operation and of some other can matter */
 export function opTouches(kind: number): boolean {
   return CLASS[kind] !== 0;
 }
@@ -100,6 +113,7 @@ export function dependent(
   const a = CLASS[kindA] as number;
   const b = CLASS[kindB] as number;
   if (a === 0 || b === 0) return false;
+  if (((a | b) & (CALLS | RETURNS)) !== 0) return (a | b) === (CALLS | RETURNS);
   if (locA + bytesA <= locB || locB + bytesB <= locA) return false;
   if (((a | b) & WRITES) !== 0 && (a & (READS | WRITES)) !== 0 && (b & (READS | WRITES)) !== 0) {
     return true;

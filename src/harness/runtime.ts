@@ -19,6 +19,7 @@ import {
   type Control,
   F_NOW,
   F_STEP,
+  F_TICK,
   GATE_ABORT,
   GATE_LEAD,
   GATE_RUN,
@@ -39,7 +40,7 @@ import {
 } from './control.ts';
 import { ScenarioError } from './errors.ts';
 import { memory } from './native.ts';
-import { OP_CLOCK, OP_RELAX, OP_WAIT, OP_YIELD } from './ops.ts';
+import { OP_CLOCK, OP_NOTIFY, OP_RELAX, OP_STORE, OP_WAIT } from './ops.ts';
 import { PICK_ABORT, Scheduler } from './scheduler.ts';
 import { SpinWatch } from './spin_watch.ts';
 import { type StepTrace, TraceLog } from './trace_log.ts';
@@ -65,13 +66,34 @@ export interface ThreadMail {
 const CLOCK_NS = 1000;
 const CLOCK_DOUBLINGS = 10;
 
+/** Who looks for races: told of whatever orders accesses. See race/race_thread.ts. */
+export interface RaceHooks {
+  /** The thread's function begins, at this step. */
+  enter(step: number): void;
+  /** It has ended, or is unwound. */
+  leave(): void;
+  /** What runs now is not of the thread's function, or is again. */
+  pause(on: boolean): void;
+  /** A step of this thread begins. */
+  step(step: number): void;
+  /** Its operation was executed. @param wrote it stored, for a compare-and-swap */
+  atomic(kind: number, loc: number, bytes: number, wrote: boolean, step: number): void;
+}
+
 /** This thread's state; the patched operations look at `active` alone when it is off. */
-export const runtime = {
+export const runtime: {
+  active: boolean;
+  host: boolean;
+  thread: number;
+  race: RaceHooks | null;
+} = {
   /** Operations of this thread are steps. */
   active: false,
   /** This thread is the host of a machine's schedule. */
   host: false,
   thread: -1,
+  /** Null unless races are looked for. */
+  race: null,
 };
 
 let control: Control;
@@ -87,8 +109,10 @@ let site = '';
 let trace = new TraceLog();
 let clockStreak = 0;
 let relaxStreak = 0;
+let skew = 0;
+const relaxSince = [0];
 let invariant: (() => void) | null = null;
-/** What the invariant threw, kept from code that swallows errors. */
+/** What was found wrong in this thread, kept from code that swallows errors. */
 let broken: ThreadMail['error'];
 const spin = new SpinWatch();
 
@@ -134,15 +158,23 @@ export function point(kind: number, loc: number, bytes: number): void {
   if (tracing) site = stackHere();
   scheduler.post(me, kind, loc, bytes);
   if (kind === OP_RELAX) {
-    if (++relaxStreak > spinThreshold && spin.count === 0) {
+    if (relaxStreak++ === 0) relaxSince[0] = stepNow() - 1;
+    if (relaxStreak > spinThreshold && spin.count === 0) {
       relaxStreak = 0;
-      scheduler.spin(me, spin.locs, 0);
+      scheduler.spin(me, spin.locs, spin.bytes, relaxSince, 0);
     }
-  } else if (kind !== OP_YIELD && kind !== OP_WAIT && spin.spins(spinThreshold)) {
-    scheduler.spin(me, spin.locs, spin.count);
-    spin.told();
+  }
+  if (spin.spins(spinThreshold) && looksAgain(kind, loc)) {
+    if (scheduler.spin(me, spin.locs, spin.bytes, spin.steps, spin.count)) spin.told();
+    else spin.reset();
   }
   step();
+}
+
+/** A spinner's next round, and not the step that leaves the loop. */
+function looksAgain(kind: number, loc: number): boolean {
+  if (kind === OP_RELAX || kind === OP_CLOCK) return true;
+  return kind !== OP_WAIT && kind !== OP_NOTIFY && kind !== OP_STORE && spin.watches(loc);
 }
 
 /** Lets the scheduler take a step, and comes back when it is this thread's. */
@@ -151,21 +183,46 @@ function step(): void {
   if (next !== me) {
     if (next < 0) {
       abortOthers();
-      aborting = true;
-      throw new ExecutionAborted('the execution is over');
+      unwind();
     }
     openGate(words, next, GATE_RUN);
-    if (passGate(words, me, gateSpins) !== GATE_RUN) {
-      aborting = true;
-      throw new ExecutionAborted('the execution is over');
-    }
+    if (passGate(words, me, gateSpins) !== GATE_RUN) unwind();
   }
+  if (runtime.race !== null) runtime.race.step((numbers[F_STEP] as number) - 1);
   if (tracing) trace.site((numbers[F_STEP] as number) - 1, site);
+}
+
+function unwind(): never {
+  aborting = true;
+  runtime.race?.leave();
+  throw new ExecutionAborted('the execution is over');
+}
+
+/**
+ * Ends the execution: this thread found something wrong.
+ * @param outcome OUTCOME_*
+ * @throws error
+ * @context this thread has the baton
+ */
+export function failHere(outcome: number, error: unknown): never {
+  if (!aborting) {
+    scheduler.end(outcome, me);
+    broken ??= errorMail(error);
+    abortOthers();
+    aborting = true;
+    runtime.race?.leave();
+  }
+  throw error;
+}
+
+/** The operation was executed: for who looks for races, if anybody does. */
+export function raced(kind: number, loc: number, bytes: number, wrote: boolean): void {
+  runtime.race?.atomic(kind, loc, bytes, wrote, (numbers[F_STEP] as number) - 1);
 }
 
 /** The operation read `value` and changed nothing. */
 export function read(loc: number, value: number | bigint): void {
-  spin.read(loc, value);
+  spin.read(loc, value, (numbers[F_STEP] as number) - 1);
 }
 
 /** The operation changed memory. */
@@ -211,24 +268,38 @@ export function block(loc: number, timeoutMs: number, low: number, high: number)
 /** A read of the clock: a scheduling point that takes time. @returns virtual ns */
 export function clock(): number {
   point(OP_CLOCK, -1, 0);
+  if (numbers[F_TICK] === 0) return skewedClock();
   numbers[F_NOW] = (numbers[F_NOW] as number) + CLOCK_NS * 2 ** clockStreak;
   if (clockStreak < CLOCK_DOUBLINGS) clockStreak++;
   return numbers[F_NOW] as number;
+}
+
+/**
+ * Time where steps take none: what a thread reads goes on by its own readings alone, so that no
+ * other thread's can be told from it. Waits do not time out by it, only when nobody can go on.
+ */
+function skewedClock(): number {
+  skew += CLOCK_NS * 2 ** clockStreak;
+  if (clockStreak < CLOCK_DOUBLINGS) clockStreak++;
+  return (numbers[F_NOW] as number) + skew;
 }
 
 /** Runs `fn` natively: what it does is no step. */
 export function outside<T>(fn: () => T): T {
   const was = runtime.active;
   runtime.active = false;
+  runtime.race?.pause(true);
   try {
     return fn();
   } finally {
     runtime.active = was;
+    runtime.race?.pause(false);
   }
 }
 
 function checkInvariant(): void {
   runtime.active = false;
+  runtime.race?.pause(true);
   try {
     (invariant as () => void)();
   } catch (error) {
@@ -237,6 +308,7 @@ function checkInvariant(): void {
     throw error;
   } finally {
     runtime.active = true;
+    runtime.race?.pause(false);
   }
 }
 
@@ -324,12 +396,14 @@ export function runThread(
   if (gate === GATE_RUN) {
     try {
       runtime.active = true;
+      runtime.race?.enter((numbers[F_STEP] as number) - 1);
       mail = { result: synchronous(body()) };
       if (invariant !== null && !aborting) checkInvariant();
     } catch (error) {
       mail = { error: errorMail(error) };
     }
     runtime.active = false;
+    runtime.race?.leave();
     if (broken !== undefined) mail = { error: broken };
     const recorded = history();
     if (recorded !== undefined) mail = { ...mail, history: recorded };
@@ -355,6 +429,7 @@ function begin(gate: number): void {
     trace = new TraceLog();
     trace.site((numbers[F_STEP] as number) - 1, '');
   }
+  skew = 0;
   clockStreak = 0;
   relaxStreak = 0;
   broken = undefined;

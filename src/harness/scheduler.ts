@@ -50,8 +50,11 @@ import {
   HEADER_NUMBERS,
   HEADER_WORDS,
   LOG_AUX,
+  LOG_CHANGED,
   LOG_ENABLED,
+  LOG_IDLE,
   LOG_LOC,
+  LOG_SLEEP,
   LOG_WHAT,
   LOG_WORDS,
   OUTCOME_DEADLOCK,
@@ -76,6 +79,7 @@ import {
   R_STEPS,
   R_WAIT_SEQ,
   R_WATCH,
+  R_WATCH_BYTES,
   R_WATCHED,
   ROW_WORDS,
   STATE_BLOCKED,
@@ -110,6 +114,8 @@ export class Scheduler {
   readonly #plan: Uint8Array<SharedArrayBuffer>;
   readonly #log: Int32Array<SharedArrayBuffer>;
   readonly #threads: number;
+  /** Nobody was READY, and this is the step after it. */
+  #idle = false;
 
   constructor(control: Control) {
     this.control = control;
@@ -173,6 +179,7 @@ export class Scheduler {
     if (step >= (n[F_STEPS_MAX] as number)) return this.end(OUTCOME_STEPS, w[H_CURRENT] as number);
     n[F_NOW] = (n[F_NOW] as number) + (n[F_TICK] as number);
     if ((n[F_NOW] as number) >= (n[F_EARLIEST] as number)) this.#fireTimers();
+    this.#idle = false;
     if (w[H_READY] === 0 && !this.#unblock()) return this.#stuck();
     let thread = -1;
     if (step < (w[H_PLAN_LENGTH] as number)) {
@@ -212,36 +219,82 @@ export class Scheduler {
     if (deadline < (n[F_EARLIEST] as number)) n[F_EARLIEST] = deadline;
   }
 
-  /** The thread spins on these words, or on it knows not what: it is out until one changes. */
-  spin(thread: number, locs: ArrayLike<number>, count: number): void {
+  /**
+   * The thread spins on these words, or on it knows not what: it is out until one changes. If one
+   * has changed since it was read, the thread stays: it would sleep over what it waits for.
+   * @param steps at which each was read last; the first alone counts when there are no words
+   * @returns false when a word has changed
+   */
+  spin(
+    thread: number,
+    locs: ArrayLike<number>,
+    bytes: ArrayLike<number>,
+    steps: ArrayLike<number>,
+    count: number,
+  ): boolean {
     const w = this.#w;
     const row = HEADER_WORDS + thread * ROW_WORDS;
     const watched = Math.min(count, WATCH_MAX);
-    for (let i = 0; i < watched; i++) w[row + R_WATCH + i] = locs[i] as number;
+    for (let i = 0; i < watched; i++) {
+      w[row + R_WATCH + i] = locs[i] as number;
+      w[row + R_WATCH_BYTES + i] = bytes[i] as number;
+    }
     w[row + R_WATCHED] = watched;
+    if (this.#changedSince(row, steps)) return false;
     w[row + R_STATE] = STATE_SPINNING;
     w[H_READY] = (w[H_READY] as number) - 1;
     w[H_SPINNING] = (w[H_SPINNING] as number) + 1;
+    return true;
   }
 
   /** An operation changed memory: those who spin on it may go on. */
   changed(loc: number, bytes: number): void {
     const w = this.#w;
     this.#progress();
+    const step = (this.#n[F_STEP] as number) - 1;
+    if (step < (w[H_LOG_CAPACITY] as number)) {
+      this.#log[step * LOG_WORDS + LOG_SLEEP] =
+        (this.#log[step * LOG_WORDS + LOG_SLEEP] as number) | LOG_CHANGED;
+    }
     if (w[H_SPINNING] === 0) return;
     for (let t = 0; t < this.#threads; t++) {
       const row = HEADER_WORDS + t * ROW_WORDS;
       if (w[row + R_STATE] !== STATE_SPINNING) continue;
       const count = w[row + R_WATCHED] as number;
-      if (count === 0) this.#release(t);
-      for (let i = 0; i < count; i++) {
-        const watched = w[row + R_WATCH + i] as number;
-        if (watched < loc + bytes && loc < watched + 8) {
-          this.#release(t);
-          break;
-        }
+      if (count === 0 || this.#watches(row, loc, bytes)) this.#release(t);
+    }
+  }
+
+  /** True when the row's thread watches a word that the access touches. */
+  #watches(row: number, loc: number, bytes: number): boolean {
+    const w = this.#w;
+    const count = w[row + R_WATCHED] as number;
+    for (let i = 0; i < count; i++) {
+      const watched = w[row + R_WATCH + i] as number;
+      const width = w[row + R_WATCH_BYTES + i] as number;
+      if (watched < loc + bytes && loc < watched + width) return true;
+    }
+    return false;
+  }
+
+  /** True when a watched word, or any when none is named, changed after it was read. */
+  #changedSince(row: number, steps: ArrayLike<number>): boolean {
+    const w = this.#w;
+    const log = this.#log;
+    const end = Math.min(this.#n[F_STEP] as number, w[H_LOG_CAPACITY] as number);
+    const count = w[row + R_WATCHED] as number;
+    for (let i = 0; i < Math.max(count, 1); i++) {
+      const loc = w[row + R_WATCH + i] as number;
+      const above = loc + (w[row + R_WATCH_BYTES + i] as number);
+      for (let step = (steps[i] as number) + 1; step < end; step++) {
+        const at = step * LOG_WORDS;
+        if (((log[at + LOG_SLEEP] as number) & LOG_CHANGED) === 0) continue;
+        const theirs = log[at + LOG_LOC] as number;
+        const bytes = (log[at + LOG_WHAT] as number) >>> 16;
+        if (count === 0 || (loc < theirs + bytes && theirs < above)) return true;
       }
     }
+    return false;
   }
 
   /** Something outside the schedule changed memory: every spinner may go on. */
@@ -369,6 +422,8 @@ export class Scheduler {
     // A deadline may have been met by notify meanwhile.
     if ((n[F_EARLIEST] as number) !== Infinity) this.#fireTimers();
     if ((w[H_READY] as number) > 0) return true;
+    if (w[H_TIMEOUTS] === TIMEOUTS_ANY && this.#timeOutLeft()) return true;
+    this.#idle = true;
     const timers = (n[F_EARLIEST] as number) !== Infinity;
     const rounds = timers ? ROUNDS_BEFORE_JUMP : limit;
     if ((w[H_SPINNING] as number) > 0 && (w[H_IDLE_ROUNDS] as number) < rounds) {
@@ -403,6 +458,16 @@ export class Scheduler {
   #mayTimeOut(thread: number): boolean {
     const state = this.#w[HEADER_WORDS + thread * ROW_WORDS + R_STATE];
     return state === STATE_BLOCKED && (this.#n[HEADER_NUMBERS + thread] as number) !== Infinity;
+  }
+
+  /** Some wait may time out by choice; only so often while nothing changes. */
+  #timeOutLeft(): boolean {
+    const w = this.#w;
+    let left = false;
+    for (let t = 0; t < this.#threads; t++) left ||= this.#mayTimeOut(t);
+    if (!left || (w[H_IDLE_JUMPS] as number) >= (w[H_IDLE_LIMIT] as number)) return false;
+    w[H_IDLE_JUMPS] = (w[H_IDLE_JUMPS] as number) + 1;
+    return true;
   }
 
   /** The thread that the plan wants. @returns -1 to let the policy decide, or PICK_ABORT */
@@ -561,6 +626,7 @@ export class Scheduler {
     log[at + LOG_WHAT] = thread | (kind << 8) | ((w[row + R_BYTES] as number) << 16);
     log[at + LOG_LOC] = w[row + R_LOC] as number;
     log[at + LOG_AUX] = 0;
+    log[at + LOG_SLEEP] = ((w[H_SLEEP] as number) & ~LOG_CHANGED) | (this.#idle ? LOG_IDLE : 0);
     if (w[H_POLICY] !== POLICY_STAY) return;
     let mask = 0;
     const count = Math.min(this.#threads, 31);
@@ -575,7 +641,8 @@ export class Scheduler {
     for (let t = 0; t < this.#threads && t < 31; t++) {
       if ((asleep & (1 << t)) === 0) continue;
       const row = HEADER_WORDS + t * ROW_WORDS;
-      const theirs = w[row + R_KIND] as number;
+      const blocked = w[row + R_STATE] === STATE_BLOCKED;
+      const theirs = blocked ? OP_TIMEOUT : (w[row + R_KIND] as number);
       const touches = dependent(
         kind,
         loc,

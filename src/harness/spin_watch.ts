@@ -19,8 +19,11 @@ import { WATCH_MAX } from './control.ts';
 /** Words that the thread watches: read by the scheduler when it declares a spin. */
 export class SpinWatch {
   readonly locs = new Int32Array(WATCH_MAX);
+  readonly bytes = new Int32Array(WATCH_MAX);
   count = 0;
   readonly #values: (number | bigint)[] = new Array<number>(WATCH_MAX).fill(0);
+  /** Step at which each was read last. */
+  readonly steps = new Float64Array(WATCH_MAX);
   #repeats = 0;
 
   /** The thread made progress, or starts. */
@@ -29,29 +32,37 @@ export class SpinWatch {
     this.#repeats = 0;
   }
 
-  /** The thread read a value and changed nothing. */
-  read(loc: number, value: number | bigint): void {
+  /** The thread read a value, in that step, and changed nothing. */
+  read(loc: number, value: number | bigint, step: number): void {
     const count = this.count;
     for (let i = 0; i < count; i++) {
       if (this.locs[i] !== loc) continue;
       if (this.#values[i] === value) {
+        this.steps[i] = step;
         this.#repeats++;
         return;
       }
-      this.locs[0] = loc;
-      this.#values[0] = value;
-      this.count = 1;
-      this.#repeats = 0;
+      this.#watch(0, loc, value, step);
       return;
     }
-    if (count === WATCH_MAX) {
-      this.reset();
-      return;
-    }
-    this.locs[count] = loc;
-    this.#values[count] = value;
-    this.count = count + 1;
+    if (count === WATCH_MAX) this.reset();
+    else this.#watch(count, loc, value, step);
+  }
+
+  /** Puts a word last in the list. */
+  #watch(i: number, loc: number, value: number | bigint, step: number): void {
+    this.locs[i] = loc;
+    this.bytes[i] = typeof value === 'bigint' ? 8 : 4;
+    this.#values[i] = value;
+    this.steps[i] = step;
+    this.count = i + 1;
     this.#repeats = 0;
+  }
+
+  /** True when the address is a watched word. */
+  watches(loc: number): boolean {
+    for (let i = 0; i < this.count; i++) if (this.locs[i] === loc) return true;
+    return false;
   }
 
   /** @param threshold re-reads of each word @returns true when the thread spins */

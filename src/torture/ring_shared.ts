@@ -47,7 +47,14 @@ import {
 } from '../../shared/thread.ts';
 import type { I32 } from '../../shared/types.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
-import { declareXaPool, type XaPool, Xarray, xaFreeNode, xaPoolUsed } from '../../shared/xarray.ts';
+import {
+  declareXaPool,
+  initXaPool,
+  type XaPool,
+  Xarray,
+  xaFreeNode,
+  xaPoolUsed,
+} from '../../shared/xarray.ts';
 import {
   countsOf,
   type RoleTally,
@@ -175,6 +182,7 @@ const XARRAY: TortureType<XaTables> = {
     Array.from({ length: threads }, (_, at) => (at % 3 === 2 ? 'reader' : 'writer')),
   declare: declareXa,
   init: (t) => {
+    initXaPool(t.pool);
     new Xarray(t.pool, t.heads, 0).store(KEPT, valueAt(KEPT));
   },
   body: xaBody,

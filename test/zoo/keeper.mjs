@@ -6,7 +6,8 @@
  * at full speed.
  */
 import { readdirSync } from 'node:fs';
-import { exploreReport, torture } from '../../dist/src/harness/index.js';
+import { exploreReport } from '../../dist/src/harness/index.js';
+import { torture } from '../../dist/src/harness/torture.js';
 
 const BUGS = new URL('./bugs/', import.meta.url);
 
