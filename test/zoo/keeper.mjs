@@ -6,8 +6,7 @@
  * at full speed.
  */
 import { readdirSync } from 'node:fs';
-import { exploreReport } from '../../dist/src/harness/index.js';
-import { torture } from '../../dist/src/harness/torture.js';
+import { exploreReport, tortureReport } from '../../dist/src/harness/index.js';
 
 const BUGS = new URL('./bugs/', import.meta.url);
 
@@ -88,7 +87,7 @@ export async function stress(name, seconds = 10, seed = 1) {
     failure,
     rounds,
     seconds: took,
-  } = await torture(scenarioOf(name), {
+  } = await tortureReport(scenarioOf(name), {
     seconds,
     seed,
     delays: false,
