@@ -195,6 +195,7 @@ async function run(explorer: Explorer, task: Task): Promise<ExploreReport> {
     exhausted: result.exhausted,
     interrupted: options.signal?.aborted ?? false,
     races: result.races,
+    inversions: result.inversions,
     figures: result.strategy,
     failure,
   };
