@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Progress of an exploration: one line redrawn on a terminal, a line every few seconds elsewhere. */
+/** Progress of an exploration: a line redrawn on a terminal, a line now and then elsewhere. */
 import { grouped } from '../harness/index.ts';
 import type { ProgressTarget } from './progress.ts';
 
