@@ -16,6 +16,7 @@ import {
   type Control,
   F_STEP,
   F_SWITCHES,
+  H_GATE_SPINS,
   H_HASH,
   H_IDLE_LIMIT,
   H_JOINED,
@@ -74,6 +75,8 @@ export class HostSchedule {
     // bounded; a machine that stands still is khungtaskd's to find.
     this.control.words[H_SPIN_THRESHOLD] = 1 << 20;
     this.control.words[H_IDLE_LIMIT] = 1 << 30;
+    // With more threads than cores, who waits for the baton is in the way of who has it.
+    this.control.words[H_GATE_SPINS] = 0;
   }
 
   /** Virtual time in ms. */

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { bundledTrace } from '../../dist/src/cli/run_command.js';
 import {
   generateTrace,
+  Machine,
   type MachineConfig,
   type RunReport,
   readTrace,
@@ -115,6 +116,24 @@ describe('a deterministic machine that breaks', () => {
     expect(first.panic).toMatchObject({ comm: 'cpu0', reason: 'threw' });
     expect(reportExitCode(first)).toBe(3);
     expect(repeatable(second)).toEqual(repeatable(first));
+  });
+
+  it('finds a deadlock in virtual time, the same each time', async () => {
+    const config: MachineConfig = { mode: 'deterministic', hungTask: 600, seed: 2 };
+    const reports = [
+      await runWorkload(program('sleepsForEver'), config),
+      await runWorkload(program('sleepsForEver'), config),
+    ];
+    const [first, second] = reports as [RunReport, RunReport];
+    expect(first.panic).toMatchObject({ comm: 'cpu0', reason: 'hung' });
+    expect(first.schedule?.virtualMs).toBeGreaterThan(600_000);
+    expect(reportExitCode(first)).toBe(3);
+    expect(repeatable(second)).toEqual(repeatable(first));
+  });
+
+  it('is not what Machine.boot makes', async () => {
+    const { processes } = program('touchAll');
+    await expect(Machine.boot({ processes, mode: 'deterministic' })).rejects.toThrow(/runWorkload/);
   });
 
   it('is reported as hung when a thread never comes back', { timeout: 30_000 }, async () => {
