@@ -3,6 +3,7 @@
 import type { FailureKind, ThreadReport } from './diagnosis.ts';
 import type { ResolvedOptions } from './explore_options.ts';
 import type { Entry } from './listing.ts';
+import type { RaceReport } from './race/race_report.ts';
 import type { Runs } from './schedule.ts';
 
 export const EXPLORE_SCHEMA = 'kreclaim.explore/1';
@@ -60,6 +61,8 @@ export interface ExploreReport {
   readonly hash: number;
   /** The strategy had nothing left to run: all schedules within its bound were. */
   readonly exhausted: boolean;
+  /** Data races that were seen, those that are meant too. */
+  readonly races: readonly RaceReport[];
   readonly interrupted: boolean;
   /** What the strategy says of itself. */
   readonly figures: Readonly<Record<string, unknown>>;
@@ -82,6 +85,9 @@ export function summaryText(report: ExploreReport): string {
     `${grouped(steps)} steps in ${seconds.toFixed(1)} s (${rate}); ` +
     `strategy ${options.strategy}, seed ${options.seed}`;
   const notes = [report.failure === null ? 'held' : '', ...strategyNotes(report)];
+  for (const { reason, message, times } of report.races) {
+    if (reason !== null) notes.push(`meant (${reason}), ${times} times: ${message}`);
+  }
   if (report.interrupted) notes.push('interrupted');
   return [ran, ...notes.filter((note) => note !== '')].join('\n');
 }
