@@ -231,7 +231,8 @@ function listBody(t: ListTables, ctx: TortureContext): Tally {
       if (ctx.busted) ctx.gap();
       listAddTail(t.next, t.prev, node, to);
     }
-    if (listEmpty(t.next, to) || listFirst(t.next, to) === LIST_NONE) ctx.fail('a full list is empty');
+    if (listEmpty(t.next, to) || listFirst(t.next, to) === LIST_NONE)
+      ctx.fail('a full list is empty');
     if (ctx.rarely(64) && countAll(t) !== NODES) ctx.fail(`${countAll(t)} nodes of ${NODES}`);
     if (!ctx.busted) spinUnlock(t.words, 0, 0);
     moves++;
