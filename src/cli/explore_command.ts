@@ -12,7 +12,7 @@ import {
   summaryText,
 } from '../harness/index.ts';
 import { exploreByLitmus, exploreByTorture } from './explore_modes.ts';
-import { ExploreMeter } from './explore_progress.ts';
+import { ExploreMeter, type ExploreProgress } from './explore_progress.ts';
 import { EXIT_INTERRUPTED, interruptSignal } from './interrupt.ts';
 import { checkWritable, emitResult, JSON_HELP } from './output.ts';
 import { progressTarget } from './progress.ts';
@@ -105,7 +105,7 @@ async function exploreAction(file: string, flags: ExploreFlags): Promise<void> {
   const meter = flags.quiet ? null : new ExploreMeter(progressTarget());
   let report: ExploreReport;
   try {
-    const onProgress = (progress: { executions: number; steps: number }) => meter?.show(progress);
+    const onProgress = (progress: ExploreProgress) => meter?.show(progress);
     report = await exploreReport(file, { ...options, onProgress });
   } catch (error) {
     if (!(error instanceof ScenarioError)) throw error;

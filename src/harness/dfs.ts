@@ -135,6 +135,10 @@ export class DfsStrategy implements Strategy {
     };
   }
 
+  fraction(): number {
+    return this.#fraction();
+  }
+
   describe(): Record<string, unknown> {
     return { ...this.stats };
   }

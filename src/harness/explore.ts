@@ -177,7 +177,9 @@ async function run(explorer: Explorer, task: Task): Promise<ExploreReport> {
     refuseMisuse(result.failure, explorer.names, file);
     const shrink = (options.shrink ?? true) && replay === null;
     const by = replay?.strategy ?? finderOf(result, resolved.strategy);
-    const found = await investigate(explorer, result.failure, { settings, shrink, strategy: by });
+    const { race } = resolved;
+    const how = { settings, shrink, race, strategy: by };
+    const found = await investigate(explorer, result.failure, how);
     failure = finish(found, explorer.names, task);
   }
   const report: ExploreReport = {
@@ -193,6 +195,7 @@ async function run(explorer: Explorer, task: Task): Promise<ExploreReport> {
     wallMs: result.wallMs,
     hash: result.hash,
     exhausted: result.exhausted,
+    races: result.races,
     interrupted: options.signal?.aborted ?? false,
     figures: result.strategy,
     failure,

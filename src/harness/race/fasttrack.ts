@@ -157,17 +157,13 @@ export class FastTrack {
     const clock = this.#enter(step);
     const does = effects(kind, wrote);
     if (does !== 0 && address + bytes <= this.shadow.span) {
-      if ((does & QUEUE) !== 0) this.#queue(address);
+      const queue = (does & QUEUE) === 0 ? -1 : this.memory.place(address * 8 + QUEUE_CODE);
+      // A waiter list is a critical section: entering it joins, leaving it publishes.
+      if ((does & QUEUE) !== 0) this.#join(queue);
       if ((does & (READS | WRITES)) !== 0) this.#word(kind, does, address, bytes, site, clock);
+      if ((does & QUEUE) !== 0) this.#publish(queue);
     }
     this.#leave();
-  }
-
-  /** The waiter list at an address: entering it joins, leaving it publishes. */
-  #queue(address: number): void {
-    const row = this.memory.place(address * 8 + QUEUE_CODE);
-    this.#join(row);
-    this.#publish(row);
   }
 
   /** A wait of `to` was ended by a notify of `from`: both were in the queue's critical section. */

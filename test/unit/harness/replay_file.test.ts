@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Replay files: written whole, never over another's, refused with one line when they do not fit. */
+/** Replay files: written whole, never over another one, refused in a line when they do not fit. */
 import {
   cpSync,
   mkdirSync,
