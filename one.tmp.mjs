@@ -4,7 +4,7 @@ src += `
 const prog = ${process.argv[2]};
 const v = process.env.V;
 const a = run(prog,{reduction:false}); const b = run(prog,{});
-console.log(a.executions, a.states, b.executions, b.states, a.deepest, b.deepest);
+console.log("N", a.executions, a.states.length, b.executions, b.states.length, b.diverged);
 `;
 import { writeFileSync } from 'node:fs';
 writeFileSync('/tmp/wt/dfs/one2.tmp.mjs', src); await import('/tmp/wt/dfs/one2.tmp.mjs');

@@ -44,7 +44,7 @@ function run(prog, options){
   return {states:[...states].sort(), ...st.stats};
 }
 
-const prog = [[{"t":"store","i":0,"v":0},{"t":"spin","i":1,"v":1,"r":false}],[{"t":"store","i":1,"v":1}]];
+const prog = [[{"t":"load","i":0},{"t":"add","i":0}],[{"t":"store","i":0,"v":0},{"t":"if","i":0}],[{"t":"store","i":0,"v":1}]];
 const v = process.env.V;
 const a = run(prog,{reduction:false}); const b = run(prog,{});
-console.log(a.executions, a.states, b.executions, b.states, a.deepest, b.deepest);
+console.log("N", a.executions, a.states.length, b.executions, b.states.length, b.diverged);

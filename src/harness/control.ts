@@ -144,6 +144,8 @@ export const R_MAIL_KIND = 26;
 export const R_MAIL_BYTES = 27;
 /** Steps of this thread. */
 export const R_STEPS = 28;
+/** What its next operation comes to, while it is in the sleep set: it was executed there before. */
+export const R_SLEEP_KIND = 29;
 
 export const STATE_ABSENT = 0;
 export const STATE_READY = 1;

@@ -13,9 +13,7 @@
  *   idle                   nobody could go on, so spinners looked again or time jumped: such a step
  *                          comes after all before it, since any of them might have gone on
  *
- * A compare-and-swap that changed nothing counts as a load: at this place of this execution it is
- * one. A store never does. Two waits on a word count as dependent, since a notify with a count wakes
- * the first.
+ * A step counts as what it came to here (`effect`): a store that changed nothing as a load, say.
  *
  * Order is kept as vector clocks, one row per step; component s of row i is 1 + the last step of
  * thread s that happens before step i or is i, 0 for none. Steps are appended and cut off at the
@@ -31,7 +29,7 @@ import {
   LOG_WHAT,
   LOG_WORDS,
 } from './control.ts';
-import { dependent, OP_CAS, OP_LOAD, OP_NOTIFY, OP_RESUME, opTouches, opWrites } from './ops.ts';
+import { dependent, effect, OP_NOTIFY, OP_RESUME, opTouches, opWrites } from './ops.ts';
 
 /** Steps that the first allocation holds. */
 const CAPACITY_FIRST = 256;
@@ -126,15 +124,14 @@ export class EventOrder {
     const at = i * LOG_WORDS;
     const what = log[at + LOG_WHAT] as number;
     const flags = log[at + LOG_SLEEP] as number;
-    const kind = (what >> 8) & 0xff;
-    const silent = kind === OP_CAS && (flags & LOG_CHANGED) === 0;
+    const aux = log[at + LOG_AUX] as number;
     this.thread[i] = what & 0xff;
-    this.kind[i] = silent ? OP_LOAD : kind;
+    this.kind[i] = effect((what >> 8) & 0xff, (flags & LOG_CHANGED) !== 0, aux);
     this.loc[i] = log[at + LOG_LOC] as number;
     this.bytes[i] = what >>> 16;
     this.enabled[i] = log[at + LOG_ENABLED] as number;
     this.sleep[i] = flags & ~(LOG_IDLE | LOG_CHANGED);
-    this.aux[i] = log[at + LOG_AUX] as number;
+    this.aux[i] = aux;
     this.#order(i, (flags & LOG_IDLE) !== 0);
   }
 

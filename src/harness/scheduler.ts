@@ -75,6 +75,7 @@ import {
   R_LOC,
   R_PRIORITY,
   R_RESULT,
+  R_SLEEP_KIND,
   R_STATE,
   R_STEPS,
   R_WAIT_SEQ,
@@ -92,7 +93,7 @@ import {
   WATCH_MAX,
 } from './control.ts';
 import { memory } from './native.ts';
-import { dependent, OP_RESUME, OP_START, OP_TIMEOUT } from './ops.ts';
+import { dependent, effect, OP_RESUME, OP_START, OP_TIMEOUT } from './ops.ts';
 
 /** `pick`: every thread has ended. */
 export const PICK_END = -1;
@@ -179,6 +180,7 @@ export class Scheduler {
     if (step >= (n[F_STEPS_MAX] as number)) return this.end(OUTCOME_STEPS, w[H_CURRENT] as number);
     n[F_NOW] = (n[F_NOW] as number) + (n[F_TICK] as number);
     if ((n[F_NOW] as number) >= (n[F_EARLIEST] as number)) this.#fireTimers();
+    if (w[H_SLEEP] !== 0 && step >= (w[H_PLAN_LENGTH] as number)) this.#awaken(step);
     this.#idle = false;
     if (w[H_READY] === 0 && !this.#unblock()) return this.#stuck();
     let thread = -1;
@@ -600,9 +602,6 @@ export class Scheduler {
     }
     const kind = w[row + R_KIND] as number;
     const loc = w[row + R_LOC] as number;
-    if (w[H_SLEEP] !== 0 && step + 1 >= (w[H_PLAN_LENGTH] as number)) {
-      this.#awaken(kind, loc, w[row + R_BYTES] as number);
-    }
     if (current !== thread) {
       n[F_SWITCHES] = (n[F_SWITCHES] as number) + 1;
       if (current >= 0 && this.#ready(current)) {
@@ -634,24 +633,25 @@ export class Scheduler {
     log[at + LOG_ENABLED] = mask;
   }
 
-  /** A step was chosen: sleepers whose next operation depends on it wake. */
-  #awaken(kind: number, loc: number, bytes: number): void {
+  /** The step before this one was executed: sleepers whose next operation depends on it wake. */
+  #awaken(step: number): void {
     const w = this.#w;
+    const log = this.#log;
+    const at = (step - 1) * LOG_WORDS;
+    if (step > (w[H_LOG_CAPACITY] as number)) w[H_SLEEP] = 0;
     let asleep = w[H_SLEEP] as number;
+    const what = log[at + LOG_WHAT] as number;
+    const changed = ((log[at + LOG_SLEEP] as number) & LOG_CHANGED) !== 0;
+    const kind = effect((what >> 8) & 0xff, changed, log[at + LOG_AUX] as number);
+    const loc = log[at + LOG_LOC] as number;
     for (let t = 0; t < this.#threads && t < 31; t++) {
       if ((asleep & (1 << t)) === 0) continue;
       const row = HEADER_WORDS + t * ROW_WORDS;
-      const blocked = w[row + R_STATE] === STATE_BLOCKED;
-      const theirs = blocked ? OP_TIMEOUT : (w[row + R_KIND] as number);
-      const touches = dependent(
-        kind,
-        loc,
-        bytes,
-        theirs,
-        w[row + R_LOC] as number,
-        w[row + R_BYTES] as number,
-      );
-      if (touches) asleep &= ~(1 << t);
+      const theirs = w[row + R_SLEEP_KIND] as number;
+      const where = w[row + R_LOC] as number;
+      if (dependent(kind, loc, what >>> 16, theirs, where, w[row + R_BYTES] as number)) {
+        asleep &= ~(1 << t);
+      }
     }
     w[H_SLEEP] = asleep;
   }
