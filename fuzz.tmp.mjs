@@ -15,7 +15,7 @@ const instr = fc.oneof(
   {weight:Number(process.env.CASW??2), arbitrary: fc.record({t:fc.constant('cas'), i:idx, e:val, v:val})},
   {weight:2, arbitrary: fc.record({t:fc.constant('wait'), i:idx, v:val, ms: fc.constantFrom(Infinity, Infinity, 1, 2)})},
   {weight:2, arbitrary: fc.record({t:fc.constant('notify'), i:idx, n: fc.constantFrom(1,Infinity)})},
-  {weight:1, arbitrary: fc.record({t:fc.constant('spin'), i:idx, v:val, r: fc.boolean()})},
+  {weight:Number(process.env.SPINW??1), arbitrary: fc.record({t:fc.constant('spin'), i:idx, v:val, r: fc.boolean()})},
   {weight:1, arbitrary: fc.record({t:fc.constant('if'), i:idx})},
 );
 const program = fc.array(fc.array(instr,{minLength:1,maxLength:4}),{minLength:2,maxLength:3});

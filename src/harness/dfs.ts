@@ -53,7 +53,7 @@ import { effect, OP_NOTIFY, OP_WAIT } from './ops.ts';
 import { clearPlan, isFailure, type Outcome, type Strategy, seedExecution } from './strategy.ts';
 
 /** Threads that the log's masks have room for. */
-export const DFS_THREADS_MAX = 30;
+export const DFS_THREADS_MAX = 29;
 
 export interface DfsOptions {
   /** Preemptions of an execution at most; Infinity, the default, for no bound. */

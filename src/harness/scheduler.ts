@@ -55,6 +55,7 @@ import {
   LOG_IDLE,
   LOG_LOC,
   LOG_SLEEP,
+  LOG_SPINS,
   LOG_WHAT,
   LOG_WORDS,
   OUTCOME_DEADLOCK,
@@ -243,6 +244,7 @@ export class Scheduler {
     }
     w[row + R_WATCHED] = watched;
     if (this.#changedSince(row, steps)) return false;
+    this.#flag(LOG_SPINS);
     w[row + R_STATE] = STATE_SPINNING;
     w[H_READY] = (w[H_READY] as number) - 1;
     w[H_SPINNING] = (w[H_SPINNING] as number) + 1;
@@ -253,11 +255,7 @@ export class Scheduler {
   changed(loc: number, bytes: number): void {
     const w = this.#w;
     this.#progress();
-    const step = (this.#n[F_STEP] as number) - 1;
-    if (step < (w[H_LOG_CAPACITY] as number)) {
-      this.#log[step * LOG_WORDS + LOG_SLEEP] =
-        (this.#log[step * LOG_WORDS + LOG_SLEEP] as number) | LOG_CHANGED;
-    }
+    this.#flag(LOG_CHANGED);
     if (w[H_SPINNING] === 0) return;
     for (let t = 0; t < this.#threads; t++) {
       const row = HEADER_WORDS + t * ROW_WORDS;
@@ -341,6 +339,14 @@ export class Scheduler {
     if (state === STATE_READY) w[H_READY] = (w[H_READY] as number) - 1;
     else if (state === STATE_SPINNING) w[H_SPINNING] = (w[H_SPINNING] as number) - 1;
     w[row + R_STATE] = STATE_DONE;
+  }
+
+  /** Marks the step that was just executed in the log. */
+  #flag(bit: number): void {
+    const step = (this.#n[F_STEP] as number) - 1;
+    if (step < 0 || step >= (this.#w[H_LOG_CAPACITY] as number)) return;
+    const at = step * LOG_WORDS + LOG_SLEEP;
+    this.#log[at] = (this.#log[at] as number) | bit;
   }
 
   /** Puts a word beside the step that was just executed in the log. */
@@ -625,7 +631,7 @@ export class Scheduler {
     log[at + LOG_WHAT] = thread | (kind << 8) | ((w[row + R_BYTES] as number) << 16);
     log[at + LOG_LOC] = w[row + R_LOC] as number;
     log[at + LOG_AUX] = 0;
-    log[at + LOG_SLEEP] = ((w[H_SLEEP] as number) & ~LOG_CHANGED) | (this.#idle ? LOG_IDLE : 0);
+    log[at + LOG_SLEEP] = (w[H_SLEEP] as number) | (this.#idle ? LOG_IDLE : 0);
     if (w[H_POLICY] !== POLICY_STAY) return;
     let mask = 0;
     const count = Math.min(this.#threads, 31);
