@@ -28,64 +28,43 @@ import {
 } from '../../dist/src/harness/ops.js';
 import { Scheduler } from '../../dist/src/harness/scheduler.js';
 import { SpinWatch } from '../../dist/src/harness/spin_watch.js';
-import { readOutcome,               } from '../../dist/src/harness/strategy.js';
+import { readOutcome } from '../../dist/src/harness/strategy.js';
 
 /** One operation of a thread on 32-bit words. */
-                        
-                        
-                         
-                                                                              
-                     
-                                      
-                     
- 
 
-                                                               
-
-const op = (kind        , index        , a = 0, b = 0)        => ({ kind, index, a, b });
-export const load = (index        )        => op(OP_LOAD, index);
-export const store = (index        , value        )        => op(OP_STORE, index, value);
-export const add = (index        , value        )        => op(OP_RMW, index, value);
-export const cas = (index        , expected        , value        )        =>
-  op(OP_CAS, index, expected, value);
+const op = (kind, index, a = 0, b = 0) => ({ kind, index, a, b });
+export const load = (index) => op(OP_LOAD, index);
+export const store = (index, value) => op(OP_STORE, index, value);
+export const add = (index, value) => op(OP_RMW, index, value);
+export const cas = (index, expected, value) => op(OP_CAS, index, expected, value);
 /** Yields 0 ok, 1 timed out, 2 not equal. */
-export const wait = (index        , expected        , ms = Infinity)        =>
-  op(OP_WAIT, index, expected, ms);
-export const notify = (index        , count = Infinity)        => op(OP_NOTIFY, index, count);
-export const relax = ()        => op(OP_RELAX, -1);
-
-                             
-                          
-                             
-                   
-                             
-                                                                 
-                                                                                              
- 
+export const wait = (index, expected, ms = Infinity) => op(OP_WAIT, index, expected, ms);
+export const notify = (index, count = Infinity) => op(OP_NOTIFY, index, count);
+export const relax = () => op(OP_RELAX, -1);
 
 const SPIN_THRESHOLD = 4;
 
 /** One thread of the simulation. */
 class Runner {
-           #thread           ;
-           #row        ;
-           #sim            ;
-  #generator                                  ;
-  #next               = null;
+  #thread;
+  #row;
+  #sim;
+  #generator;
+  #next = null;
   #waiting = false;
   #relaxes = 0;
-           #relaxSince = [0];
-           #spin = new SpinWatch();
+  #relaxSince = [0];
+  #spin = new SpinWatch();
   result = Number.NaN;
 
-  constructor(sim            , thread           , row        ) {
+  constructor(sim, thread, row) {
     this.#sim = sim;
     this.#thread = thread;
     this.#row = row;
     this.#generator = thread();
   }
 
-  reset()       {
+  reset() {
     this.#generator = this.#thread();
     this.#next = null;
     this.#waiting = false;
@@ -95,7 +74,7 @@ class Runner {
   }
 
   /** Executes what was posted, and posts what comes next. */
-  step()       {
+  step() {
     const { scheduler } = this.#sim;
     let value = 0;
     if (this.#waiting) {
@@ -107,16 +86,16 @@ class Runner {
     }
     const { done, value: next } = this.#generator.next(value);
     if (done === true) {
-      this.result = next          ;
+      this.result = next;
       scheduler.finish(this.#row);
       return;
     }
-    this.#post(next         );
+    this.#post(next);
   }
 
-  #post(next       )       {
+  #post(next) {
     const { scheduler, control } = this.#sim;
-    const now = control.numbers[F_STEP]          ;
+    const now = control.numbers[F_STEP];
     this.#next = next;
     const { kind } = next;
     const loc = kind === OP_RELAX ? -1 : 64 + next.index * 4;
@@ -130,18 +109,17 @@ class Runner {
         return;
       }
     }
-    const again =
-      kind === OP_RELAX || ((kind === OP_LOAD || kind === OP_CAS) && spin.watches(loc));
+    const again = kind === OP_RELAX || ((kind === OP_LOAD || kind === OP_CAS) && spin.watches(loc));
     if (spin.spins(SPIN_THRESHOLD) && again) {
       if (scheduler.spin(this.#row, spin.locs, spin.bytes, spin.steps, spin.count)) spin.told();
       else spin.reset();
     }
   }
 
-  #execute({ kind, index, a, b }       )         {
+  #execute({ kind, index, a, b }) {
     const { scheduler, control, memory } = this.#sim;
     if (kind === OP_RELAX || kind === OP_START || kind === OP_NONE) return 0;
-    const before = memory[index]          ;
+    const before = memory[index];
     const loc = 64 + index * 4;
     if (kind === OP_NOTIFY) {
       const woken = scheduler.notify(loc, a);
@@ -153,13 +131,13 @@ class Runner {
     }
     if (kind === OP_WAIT) {
       if (before !== a) {
-        this.#spin.read(loc, before, (control.numbers[F_STEP]          ) - 1);
+        this.#spin.read(loc, before, control.numbers[F_STEP] - 1);
         return 2;
       }
       this.#spin.reset();
       this.#relaxes = 0;
       scheduler.aux(1);
-      scheduler.block(this.#row, loc, (control.numbers[F_NOW]          ) + b * 1e6, a, 0);
+      scheduler.block(this.#row, loc, control.numbers[F_NOW] + b * 1e6, a, 0);
       this.#waiting = true;
       return 0;
     }
@@ -168,7 +146,7 @@ class Runner {
     if (kind === OP_CAS && before === a) memory[index] = b;
     scheduler.aux(before);
     if (memory[index] === before) {
-      this.#spin.read(loc, before, (control.numbers[F_STEP]          ) - 1);
+      this.#spin.read(loc, before, control.numbers[F_STEP] - 1);
     } else {
       this.#spin.reset();
       this.#relaxes = 0;
@@ -179,13 +157,13 @@ class Runner {
 }
 
 export class Simulation {
-           control         ;
-           scheduler           ;
-           memory            ;
-           #runners          ;
-           #options            ;
+  control;
+  scheduler;
+  memory;
+  #runners;
+  #options;
 
-  constructor(threads                      , options             = {}) {
+  constructor(threads, options = {}) {
     this.control = Control.create({
       threads: threads.length,
       planCapacity: 1 << 13,
@@ -200,7 +178,7 @@ export class Simulation {
   }
 
   /** Runs executions until the strategy has none left, or there were so many. */
-  run(strategy          , executions = Infinity)       {
+  run(strategy, executions = Infinity) {
     for (let i = 0; i < executions && strategy.prepare(this.control); i++) {
       this.#execute();
       const results = this.#runners.map((runner) => runner.result);
@@ -209,7 +187,7 @@ export class Simulation {
     }
   }
 
-  #execute()       {
+  #execute() {
     const { scheduler, control } = this;
     this.memory.fill(0);
     for (const runner of this.#runners) runner.reset();
@@ -218,7 +196,7 @@ export class Simulation {
       const row = scheduler.pick();
       if (row < 0) break;
       try {
-        (this.#runners[row]          ).step();
+        this.#runners[row].step();
       } catch {
         scheduler.end(OUTCOME_THREW, row);
       }
@@ -227,12 +205,8 @@ export class Simulation {
 }
 
 /** What distinguishes an execution for its user: how it ended, and what it left. */
-export function finalState(
-  control         ,
-  memory            ,
-  results                   ,
-)         {
-  const outcome = control.words[H_OUTCOME]          ;
+export function finalState(control, memory, results) {
+  const outcome = control.words[H_OUTCOME];
   // Whether those who are stuck spin or time out for ever depends on how they came to it.
   const stuck = outcome === OUTCOME_LIVELOCK ? OUTCOME_DEADLOCK : outcome;
   return `${stuck}|${memory.join(',')}|${results.join(',')}`;
