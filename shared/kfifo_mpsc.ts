@@ -148,7 +148,8 @@ export class KfifoMpsc {
       const free = this.#head & -this.#round;
       const seen = Atomics.load(this.#words, slot) & ~PARKED;
       if (((seen - free) | 0) >= 0) continue; // freed since
-      if (spinWhileEqual(this.#words, slot, seen) !== seen) continue;
+      // Somebody may be parked on the slot already, or have timed out there and left the bit.
+      if ((spinWhileEqual(this.#words, slot, seen) & ~PARKED) !== seen) continue;
       if (deadline < 0) deadline = deadlineOf(timeoutMs);
       if (!park(this.#words, slot, seen, deadline)) return this.push(value);
     }

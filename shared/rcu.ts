@@ -50,6 +50,7 @@ import {
   rcuOnline,
   rcuRegisterThread,
   rcuUnregisterThread,
+  resetRcuThread,
 } from './rcu_state.ts';
 import { initRcu, type RcuTable } from './rcu_table.ts';
 import { self, threadAlive, WAIT_RCU } from './thread.ts';
@@ -93,6 +94,12 @@ export function enterRcu(table: RcuTable, id: number): void {
  */
 export function leaveRcu(): void {
   rcuUnregisterThread();
+  current = null;
+}
+
+/** Back to a thread that is registered nowhere, in tests only: as `resetSync`. */
+export function resetRcu(): void {
+  resetRcuThread();
   current = null;
 }
 

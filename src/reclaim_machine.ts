@@ -62,6 +62,9 @@ export class ReclaimMachine {
   static async boot(config: BootConfig, options: MachineOptions = {}): Promise<ReclaimMachine> {
     const { processes, ...rest } = config;
     const resolved = resolveMachine(rest, processes);
+    if (resolved.config.mode !== 'parallel') {
+      throw new UsageError("mode: 'deterministic' runs through runWorkload; give 'parallel'");
+    }
     return ReclaimMachine.bootTables(createMachineTables(resolved), resolved, options);
   }
 

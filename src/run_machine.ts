@@ -43,9 +43,9 @@ export interface RunWorkloadOptions {
   /** Called once with the tables, before the first thread starts. */
   readonly onBoot?: (mm: Mm) => void;
   /**
-   * For thousands of deterministic runs: keeps no hold on the machine's memory, which the collector
-   * would be late to give back. Then there are no samples, and a machine whose schedule stands still
-   * is thrown as MachinePanicError.
+   * For thousands of deterministic runs: keeps no hold on the machine's memory, which the
+   * collector would be late to give back. Then there are no samples, and a machine whose schedule
+   * stands still is thrown as MachinePanicError.
    */
   readonly lean?: boolean;
   /** Called every 250 ms while programs run. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A queue between one producer and one consumer, with a bug: `push` publishes the slot before it
-// has written it. Real threads nearly never meet the few instructions in between; `kreclaim explore`
+// has written it. Real threads nearly never meet the few instructions in between; an exploration
 // does at once.
 const HEAD = 0;
 const TAIL = 1;

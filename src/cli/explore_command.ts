@@ -11,9 +11,9 @@ import {
   STRATEGIES,
   summaryText,
 } from '../harness/index.ts';
-import { ExploreMeter } from './explore_progress.ts';
+import { exploreByLitmus, exploreByTorture } from './explore_modes.ts';
+import { ExploreMeter, type ExploreProgress } from './explore_progress.ts';
 import { EXIT_INTERRUPTED, interruptSignal } from './interrupt.ts';
-import { notYet } from './later.ts';
 import { checkWritable, emitResult, JSON_HELP } from './output.ts';
 import { progressTarget } from './progress.ts';
 
@@ -81,18 +81,31 @@ function exploreOptions(flags: ExploreFlags): ExploreOptions {
   };
 }
 
+/** Torture and litmus take what they share with a controlled run. */
+async function otherMode(file: string, flags: ExploreFlags): Promise<void> {
+  const { seconds, seed, hangMs } = numberFlags(flags);
+  const options = {
+    ...(seconds === undefined ? {} : { seconds }),
+    ...(seed === undefined ? {} : { seed }),
+    ...(hangMs === undefined ? {} : { hangMs }),
+  };
+  await checkWritable(flags.json);
+  if (flags.mode === 'torture') return exploreByTorture(file, options, flags.json);
+  return exploreByLitmus(file, options, flags.json);
+}
+
 async function exploreAction(file: string, flags: ExploreFlags): Promise<void> {
   if (!MODES.includes(flags.mode)) {
     throw new UsageError(`--mode: '${oneLine(flags.mode, 40)}'; give one of ${MODES.join(', ')}`);
   }
-  if (flags.mode !== 'controlled') notYet(`--mode ${flags.mode}`);
+  if (flags.mode !== 'controlled') return otherMode(file, flags);
   const options = exploreOptions(flags);
   await checkWritable(flags.json);
   await checkWritable(flags.html);
   const meter = flags.quiet ? null : new ExploreMeter(progressTarget());
   let report: ExploreReport;
   try {
-    const onProgress = (progress: { executions: number; steps: number }) => meter?.show(progress);
+    const onProgress = (progress: ExploreProgress) => meter?.show(progress);
     report = await exploreReport(file, { ...options, onProgress });
   } catch (error) {
     if (!(error instanceof ScenarioError)) throw error;

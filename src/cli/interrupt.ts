@@ -10,7 +10,13 @@ import { ktimeNs } from '../../shared/ktime.ts';
 export const EXIT_INTERRUPTED = 130;
 
 /** Commands that drain and report. */
-const REPORTING: readonly (string | undefined)[] = ['run', 'demo', 'reproduce', 'explore'];
+const REPORTING: readonly (string | undefined)[] = [
+  'run',
+  'demo',
+  'reproduce',
+  'explore',
+  'torture',
+];
 
 /**
  * One Ctrl-C may arrive twice: from the terminal, and passed on by npm or a shell's job control.

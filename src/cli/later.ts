@@ -10,7 +10,6 @@ export function notYet(what: string): never {
 
 const COMMANDS: readonly (readonly [string, string])[] = [
   ['compare', 'A against B, repeated, with confidence intervals'],
-  ['torture', 'primitives under real threads, with checkers'],
   ['report', 'a run report as HTML'],
 ];
 

@@ -16,6 +16,7 @@ import { registerExploreCommand } from './explore_command.ts';
 import { registerLaterCommands } from './later.ts';
 import { registerReproduceCommand } from './reproduce_command.ts';
 import { registerRunCommands } from './run_command.ts';
+import { registerTortureCommand } from './torture_command.ts';
 import { registerTraceCommand } from './trace_command.ts';
 
 const EXIT_USAGE = 2;
@@ -36,6 +37,7 @@ function buildProgram(): Command {
   registerReproduceCommand(program);
   registerBenchCommand(program);
   registerExploreCommand(program);
+  registerTortureCommand(program);
   registerLaterCommands(program);
   for (const command of program.commands) inheritSettings(program, command);
   return program;

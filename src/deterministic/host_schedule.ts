@@ -12,10 +12,12 @@
  * gone before the turn is over, so that its exit is seen at one point of the schedule always.
  */
 import { Prng } from '../../shared/prng.ts';
+import { UsageError } from '../errors.ts';
 import {
   type Control,
   F_STEP,
   F_SWITCHES,
+  H_GATE_SPINS,
   H_HASH,
   H_IDLE_LIMIT,
   H_JOINED,
@@ -37,8 +39,8 @@ import type { ScheduleReport } from '../report/run_report.ts';
 import type { VirtualTimers } from './virtual_timers.ts';
 
 /**
- * Chances that the running thread is left at a point where it could go on. The seed chooses one: some
- * bugs need many switches, others that one thread gets far while another stands still.
+ * Chances that the running thread is left at a point where it could go on. The seed chooses one:
+ * some bugs need many switches, others that one thread gets far while another stands still.
  */
 const SWITCH_CHANCES = [1 / 8, 1 / 16, 1 / 64, 1 / 256] as const;
 
@@ -46,6 +48,9 @@ const SWITCH_CHANCES = [1 / 8, 1 / 16, 1 / 64, 1 / 256] as const;
 function switchChance(seed: number): number {
   return SWITCH_CHANCES[new Prng(seed, 2).below(SWITCH_CHANCES.length)] as number;
 }
+
+/** The schedule's addresses end here. */
+const MEMORY_BYTES_MAX = 1.25 * 2 ** 30;
 
 /** One real turn of the event loop: microtasks, and what has arrived. */
 function turn(): Promise<void> {
@@ -65,6 +70,12 @@ export class HostSchedule {
 
   /** @param memory whose words the threads share: the machine's arena */
   constructor(threads: number, seed: number, memory: SharedArrayBuffer) {
+    if (memory.byteLength > MEMORY_BYTES_MAX) {
+      const most = `${MEMORY_BYTES_MAX / 2 ** 30} GiB`;
+      throw new UsageError(
+        `memory: the tables of a deterministic machine take at most ${most}; give less memory`,
+      );
+    }
     this.#chance = switchChance(seed);
     const buffers = [memory];
     const opened = openSchedule({ threads, seed, buffers, switchChance: this.#chance });
@@ -74,6 +85,8 @@ export class HostSchedule {
     // bounded; a machine that stands still is khungtaskd's to find.
     this.control.words[H_SPIN_THRESHOLD] = 1 << 20;
     this.control.words[H_IDLE_LIMIT] = 1 << 30;
+    // With more threads than cores, who waits for the baton is in the way of who has it.
+    this.control.words[H_GATE_SPINS] = 0;
   }
 
   /** Virtual time in ms. */

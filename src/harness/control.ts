@@ -108,6 +108,8 @@ export const F_SWITCHES = 5;
 export const F_STEPS_TOTAL = 6;
 /** Step at which memory last changed, or a waiter was woken: what follows is idle. */
 export const F_PROGRESS = 7;
+/** Part of its space that the strategy has seen, of 1; 0 where it does not say. */
+export const F_FRACTION = 8;
 /** PCT change points, ascending step numbers. */
 export const F_PCT_POINTS = 16;
 export const PCT_DEPTH_MAX = 32;

@@ -141,6 +141,10 @@ export class DfsStrategy implements Strategy {
     };
   }
 
+  fraction(): number {
+    return this.#fraction();
+  }
+
   describe(): Record<string, unknown> {
     return { ...this.stats };
   }

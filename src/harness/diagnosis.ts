@@ -7,7 +7,8 @@
  * those threads form a ring, that is the deadlock.
  *
  * A *lost wake-up* is a thread asleep in `wait` though its word has changed since, with no notify
- * of the word after the change that it could have heard.
+ * of the word after the change that it could have heard; or one that was notified between its last
+ * look and its sleep.
  */
 import type { AddressNames } from './address_names.ts';
 import {
@@ -26,7 +27,7 @@ import {
 import { changes, type Step, type Value } from './listing.ts';
 import type { FailureRecord, ThreadRecord } from './messages.ts';
 import { OP_NAMES, OP_NOTIFY, OP_WAIT } from './ops.ts';
-import { type Frame, readFrames, shownPlace } from './stack_frames.ts';
+import { type Frame, readFrames, shownPath, shownPlace } from './stack_frames.ts';
 
 export type FailureKind =
   | 'check'
@@ -97,9 +98,10 @@ class Examiner {
     const threads = this.#failure.threads.map((thread, t) => this.#thread(thread, t));
     const lost = this.#failure.threads.flatMap((thread, t) => this.#lostWakeUp(thread, t));
     const idle = outcome === OUTCOME_DEADLOCK || outcome === OUTCOME_LIVELOCK;
-    const facts = idle ? [...lost, ...this.#ring(), ...this.#early()] : [];
+    const early = this.#early();
+    const facts = idle ? [...lost, ...early, ...this.#ring()] : [];
     let kind = KINDS.get(outcome) ?? 'other';
-    if (outcome === OUTCOME_DEADLOCK && lost.length > 0) kind = 'lost wake-up';
+    if (outcome === OUTCOME_DEADLOCK && lost.length + early.length > 0) kind = 'lost wake-up';
     return { kind, title: this.#title(kind), threads, facts };
   }
 
@@ -121,9 +123,22 @@ class Examiner {
         return 'livelock: threads go on, and nothing changes any more';
       case 'step bound':
         return `no end: ${step} steps and threads are still at it`;
+      case 'race':
+      case 'use after free':
+        return this.#readable(message);
       default:
         return message === '' ? kind : `${kind}: ${message}`;
     }
+  }
+
+  /** A message of those who watch accesses: they know threads and buffers by number. */
+  #readable(message: string): string {
+    return message
+      .replace(/buffer (\d+), bytes? (\d+)(?:\.\.(\d+))?/g, (_, buffer, from, to = from) =>
+        this.#places.nameIn(Number(buffer), Number(from), Number(to) - Number(from) + 1),
+      )
+      .replace(/\bthread (\d+)/g, (whole, t) => this.#names[Number(t)] ?? whole)
+      .replace(/(\/[^\s:()]+)(?=:\d)/g, (path: string) => shownPath(path));
   }
 
   #thread(thread: ThreadRecord, t: number): ThreadReport {
@@ -134,7 +149,8 @@ class Examiner {
     };
     const threw = mail.error !== undefined && mail.error.name !== 'ExecutionAborted';
     if (t === this.#failure.culprit && threw) {
-      return say('threw', `threw ${mail.error.name}: ${mail.error.message}`);
+      const { name, message } = mail.error;
+      return say('threw', `threw ${name}: ${this.#readable(message)}`);
     }
     if (state === STATE_DONE) return say('ended', 'has ended');
     if (state === STATE_BLOCKED) return say('waits', this.#waiting(thread, t));
@@ -210,19 +226,20 @@ class Examiner {
     return [`${asleep}: ${what}${this.#at(change)}, and ${then}`];
   }
 
-  /** Sleepers whose notify came before they slept. */
+  /** Sleepers whose notify came after they had looked, and before they slept. */
   #early(): string[] {
     return this.#failure.threads.flatMap((thread, t) => {
       if (thread.state !== STATE_BLOCKED) return [];
       const { loc } = thread;
       const slept = this.#steps.findLast((s) => s.thread === t && s.kind === OP_WAIT)?.step ?? -1;
+      const looked = this.#steps.findLast((s) => s.thread === t && s.step < slept)?.step ?? -1;
       const notify = this.#steps.findLast((s) => s.loc === loc && s.kind === OP_NOTIFY);
-      if (notify === undefined || notify.step > slept || notify.aux !== 0) return [];
+      if (notify === undefined || notify.step > slept || notify.step < looked) return [];
       const who = this.#names[notify.thread];
       const word = this.#places.name(loc, 4);
       return [
-        `${who} notified ${word} at step ${notify.step}${this.#at(notify)} and woke nobody; ` +
-          `${thread.name} went to sleep on it at step ${slept}`,
+        `${who} notified ${word} at step ${notify.step}${this.#at(notify)}, after ${thread.name} ` +
+          `had looked (step ${looked}) and before it slept (step ${slept})`,
       ];
     });
   }

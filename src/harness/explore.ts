@@ -68,11 +68,12 @@ export async function exploreReport(
   options: ExploreOptions = {},
 ): Promise<ExploreReport> {
   checkOptions(options);
-  const file = scenarioPath(scenario);
+  const place = placeOf(scenario);
+  const { file, query } = place;
   const replay = options.replay === undefined ? null : readReplay(options.replay);
-  if (replay !== null) checkSources(replay, options.replay as string, file);
+  if (replay !== null) checkSources(replay, options.replay as string, file, query);
   try {
-    return await exploreFile(file, options, replay);
+    return await exploreFile(place, options, replay);
   } catch (error) {
     if (!(error instanceof ScenarioError)) throw error;
     throw new ScenarioError(error.message.replaceAll(file, shownPath(file)));
@@ -80,27 +81,38 @@ export async function exploreReport(
 }
 
 async function exploreFile(
-  file: string,
+  place: Place,
   options: ExploreOptions,
   replay: Replay | null,
 ): Promise<ExploreReport> {
-  const { explorer, resolved } = await openExplorer(file, options, replay);
+  const { explorer, resolved } = await openExplorer(place, options, replay);
   const stop = (): void => explorer.stop();
   options.signal?.addEventListener('abort', stop);
   try {
-    return await run(explorer, { file, options, resolved, replay });
+    return await run(explorer, { ...place, options, resolved, replay });
   } finally {
     options.signal?.removeEventListener('abort', stop);
     await explorer.close();
   }
 }
 
-function scenarioPath(scenario: URL | string): string {
+/** Where a scenario is: a query is part of what its module sees, and none of its path. */
+interface Place {
+  readonly file: string;
+  /** Empty, or from `?` on. */
+  readonly query: string;
+}
+
+function placeOf(scenario: URL | string): Place {
   const isUrl = scenario instanceof URL || scenario.startsWith('file:');
-  const file = isUrl ? fileURLToPath(scenario) : resolve(scenario);
+  const text = isUrl ? '' : String(scenario);
+  // A path may have a question mark in it; a query comes after what is there.
+  const cut = isUrl || existsSync(text) ? -1 : text.indexOf('?');
+  const file = isUrl ? fileURLToPath(scenario) : resolve(cut < 0 ? text : text.slice(0, cut));
+  const query = isUrl ? new URL(scenario).search : cut < 0 ? '' : text.slice(cut);
   if (!existsSync(file)) throw new ScenarioError(`${shownPath(file)}: no such file`);
   if (!statSync(file).isFile()) throw new ScenarioError(`${shownPath(file)}: is not a file`);
-  return file;
+  return { file, query };
 }
 
 /** What must be known before a scenario's own options can be. */
@@ -111,19 +123,19 @@ function openOptions(resolved: ResolvedOptions): Parameters<typeof Explorer.open
 
 /** Loads the scenario; again, when its own options ask for other workers. */
 async function openExplorer(
-  file: string,
+  place: Place,
   options: ExploreOptions,
   replay: Replay | null,
 ): Promise<{ explorer: Explorer; resolved: ResolvedOptions }> {
   const explicit: ExploreOptions = { ...options, ...replay?.options };
   const first = resolveOptions(explicit, {});
-  let explorer = await load(file, first);
+  let explorer = await load(place, first);
   try {
-    checkScenarioOptions(explorer.options, shownPath(file));
+    checkScenarioOptions(explorer.options, shownPath(place.file));
     const resolved = resolveOptions(explicit, explorer.options);
     if (JSON.stringify(openOptions(first)) !== JSON.stringify(openOptions(resolved))) {
       await explorer.close();
-      explorer = await load(file, resolved);
+      explorer = await load(place, resolved);
     }
     return { explorer, resolved };
   } catch (error) {
@@ -132,17 +144,16 @@ async function openExplorer(
   }
 }
 
-async function load(file: string, resolved: ResolvedOptions): Promise<Explorer> {
+async function load({ file, query }: Place, resolved: ResolvedOptions): Promise<Explorer> {
   try {
-    return await Explorer.open(pathToFileURL(file), openOptions(resolved));
+    return await Explorer.open(new URL(query, pathToFileURL(file)), openOptions(resolved));
   } catch (error) {
     if (!(error instanceof ScenarioError) || !/ SyntaxError: /.test(error.message)) throw error;
     throw new ScenarioError(findSyntaxError(file) ?? error.message);
   }
 }
 
-interface Task {
-  readonly file: string;
+interface Task extends Place {
   readonly options: ExploreOptions;
   readonly resolved: ResolvedOptions;
   readonly replay: Replay | null;
@@ -150,7 +161,8 @@ interface Task {
 
 async function run(explorer: Explorer, task: Task): Promise<ExploreReport> {
   const { file, options, resolved, replay } = task;
-  const settings = runSettings(resolved);
+  const aborted = options.signal?.aborted === true;
+  const settings = { ...runSettings(resolved), ...(aborted ? { executions: 0 } : {}) };
   const strategy = replay === null ? strategySpec(resolved) : replaySpec(explorer, task, replay);
   const result = await explorer.run({ ...settings, strategy }, options.onProgress);
   if (result.strategy.diverged === true) {
@@ -165,7 +177,9 @@ async function run(explorer: Explorer, task: Task): Promise<ExploreReport> {
     refuseMisuse(result.failure, explorer.names, file);
     const shrink = (options.shrink ?? true) && replay === null;
     const by = replay?.strategy ?? finderOf(result, resolved.strategy);
-    const found = await investigate(explorer, result.failure, { settings, shrink, strategy: by });
+    const { race } = resolved;
+    const how = { settings, shrink, race, strategy: by };
+    const found = await investigate(explorer, result.failure, how);
     failure = finish(found, explorer.names, task);
   }
   const report: ExploreReport = {
@@ -181,6 +195,7 @@ async function run(explorer: Explorer, task: Task): Promise<ExploreReport> {
     wallMs: result.wallMs,
     hash: result.hash,
     exhausted: result.exhausted,
+    races: result.races,
     interrupted: options.signal?.aborted ?? false,
     figures: result.strategy,
     failure,
@@ -234,7 +249,7 @@ function checkReplayed(result: RunResult, path: string, replay: Replay): void {
 
 /** Writes the replay file and the text. */
 function finish(found: Investigated, names: readonly string[], task: Task): ExploreFailure {
-  const { file, options, resolved, replay } = task;
+  const { file, query, options, resolved, replay } = task;
   let replayFile = replay === null ? null : (options.replay as string);
   if (replay === null && found.reproducible && options.replayDir !== false) {
     const { maxSteps, timeouts, tickNs, spinThreshold, race, plainPoints, include } = resolved;
@@ -249,9 +264,9 @@ function finish(found: Investigated, names: readonly string[], task: Task): Expl
       message: found.message,
     };
     const name = options.replayName ?? `${basename(file).replace(/\.\w+$/, '')}.replay.json`;
-    replayFile = writeReplay(recorded, file, resolve(options.replayDir ?? '.'), name);
+    replayFile = writeReplay(recorded, { file, query }, resolve(options.replayDir ?? '.'), name);
   }
-  const replayLine = replayFile === null ? null : lineOf(file, replayFile);
+  const replayLine = replayFile === null ? null : lineOf(`${file}${query}`, replayFile);
   const failure = { ...found, replayFile, replayLine };
   return { ...failure, text: failureText(failure, file, names) };
 }

@@ -12,6 +12,7 @@ import { Worker } from 'node:worker_threads';
 import { openGate } from './baton.ts';
 import {
   Control,
+  F_FRACTION,
   F_STEPS_TOTAL,
   GATE_QUIT,
   H_CURRENT,
@@ -43,6 +44,8 @@ export interface ExplorerOptions {
 export interface Progress {
   readonly executions: number;
   readonly steps: number;
+  /** Part of its space that the strategy has seen, of 1; 0 where it does not say. */
+  readonly fraction: number;
 }
 
 /** A scenario, loaded into workers that run it. @context main thread */
@@ -80,9 +83,10 @@ export class Explorer {
    */
   static async open(url: URL, options: ExplorerOptions = {}): Promise<Explorer> {
     const { threadsMax = 64, hangMs = 10_000, race = false, include = [] } = options;
+    const { plainPoints = race } = options;
     const file = decodeURIComponent(url.pathname);
     const spawn = (thread: number): Worker =>
-      spawnWorker({ url: url.href, thread, threadsMax, race, include });
+      spawnWorker({ url: url.href, thread, threadsMax, race, plainPoints, include });
     // Nearly every scenario has two threads at least: both load at once.
     const workers = [spawn(0), spawn(1)];
     const loaded = workers.map(untilLoaded);
@@ -109,7 +113,7 @@ export class Explorer {
       const bound = workers.map((worker) => untilType(worker, 'bound'));
       for (const worker of workers) {
         const { names, state } = scenario;
-        post(worker, { type: 'bind', control: buffers, names, state });
+        post(worker, { type: 'bind', control: buffers, names, state, race: scenario.race });
       }
       await inTime(Promise.all(bound), hangMs, () => `${file}: a worker does not start`);
       return new Explorer(workers, control, scenario, file, hangMs);
@@ -134,7 +138,8 @@ export class Explorer {
     const hung = new Promise<never>((_, reject) => {
       timer = real.setInterval(() => {
         const steps = numbers[F_STEPS_TOTAL] as number;
-        onProgress?.({ executions: memory.load(words, H_EXECUTIONS), steps });
+        const fraction = numbers[F_FRACTION] as number;
+        onProgress?.({ executions: memory.load(words, H_EXECUTIONS), steps, fraction });
         const sign = steps + memory.load(words, H_EXECUTIONS);
         if (sign !== seen || memory.load(words, H_RUNNING) === 0) {
           seen = sign;

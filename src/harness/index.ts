@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
- * `kreclaim/harness`: exploring, racing and replaying code that shares memory. `explore`
- * is there; `torture` and `litmus` have their names and their place, and say that they are not.
+ * `kreclaim/harness`: code that shares memory, explored under one schedule after another
+ * (`explore`), run at full speed with delays (`torture`), or looked at access by access (`litmus`).
  */
 
 export { ScenarioError } from './errors.ts';
@@ -18,36 +18,44 @@ export {
   grouped,
   summaryText,
 } from './explore_report.ts';
-export type { ThreadContext } from './scenario.ts';
-
-/** What was called is not in this version yet. */
-export class NotYetError extends Error {
-  override readonly name = 'NotYetError';
-}
-
-function notYet(what: string): never {
-  throw new NotYetError(`${what} is not in this version yet`);
-}
-
-/** Runs a scenario on real threads with checkers. @throws NotYetError always, in this version */
-export function torture(_scenario: URL, _options?: object): never {
-  return notYet('torture');
-}
-
-/**
- * Counts the outcomes of a litmus test on real threads. @throws NotYetError always, in this version
- */
-export function litmus(_scenario: URL, _options?: object): never {
-  return notYet('litmus');
-}
-
 export { formatOperation, type History, mergeHistories, type Operation } from './history.ts';
 export * from './linear_models.ts';
 export {
   type Applied,
+  assertLinearizable,
   type Linearizability,
   type LinearizableOptions,
   type LinearizablePrefix,
   linearizable,
   type Model,
+  NotLinearizable,
 } from './linearizability.ts';
+export {
+  LitmusError,
+  type LitmusInput,
+  type LitmusOptions,
+  litmus,
+  litmusNames,
+  litmusReport,
+} from './litmus.ts';
+export { catalogued, tests as litmusCatalogue } from './litmus_catalogue.ts';
+export { type ScOutcomes, scOutcomes } from './litmus_sc.ts';
+export {
+  formatLitmus,
+  type LitmusResult,
+  type LitmusRow,
+  type LitmusVerdict,
+} from './litmus_table.ts';
+export { type LitmusTest, type LitmusThread, LitmusUsageError } from './litmus_test.ts';
+export { poison, racy, unpoison } from './race/annotations.ts';
+export type { AccessReport, RaceReport } from './race/race_text.ts';
+export type { ThreadContext } from './scenario.ts';
+export {
+  formatTorture,
+  TortureError,
+  type TortureFailure,
+  type TortureOptions,
+  type TortureResult,
+  torture,
+  tortureReport,
+} from './torture.ts';

@@ -11,6 +11,7 @@ import { deserialize } from 'node:v8';
 import { openGate, passGate } from './baton.ts';
 import {
   type Control,
+  F_FRACTION,
   F_NOW,
   F_PROGRESS,
   F_STEP,
@@ -56,6 +57,7 @@ import { describeAddress } from './locate.ts';
 import { makeStrategy } from './make_strategy.ts';
 import type { FailureRecord, RunResult, RunSettings, ThreadRecord } from './messages.ts';
 import { memory, real } from './native.ts';
+import type { RaceLead } from './race/race_thread.ts';
 import type { ThreadMail } from './runtime.ts';
 import type { Scheduler } from './scheduler.ts';
 import { PICK_ABORT } from './scheduler.ts';
@@ -72,6 +74,8 @@ export interface LeadParts {
   readonly restore: () => void;
   /** Runs this thread's function; true when it was the last to end. */
   readonly runOwn: (gate: number) => boolean;
+  /** What looks for races, null when nobody does. */
+  readonly race: RaceLead | null;
   /** The scenario's `check`; null when it has none. */
   readonly check: ((results: readonly unknown[], history: readonly unknown[]) => void) | null;
   /** The scenario has an `invariant`, which looks at memory at every step. */
@@ -87,6 +91,9 @@ interface Tally {
   failure: FailureRecord | null;
 }
 
+/** Executions between two looks at how far the strategy is. */
+const FRACTION_MASK = 63;
+
 /** Runs executions until the strategy, the budget, a failure or a stop request ends it. */
 export function leadRun(parts: LeadParts, settings: RunSettings): RunResult {
   const { control } = parts;
@@ -94,6 +101,7 @@ export function leadRun(parts: LeadParts, settings: RunSettings): RunResult {
   const strategy = makeStrategy(settings.strategy, parts.watched);
   applySettings(control, settings);
   numbers[F_STEPS_TOTAL] = 0;
+  numbers[F_FRACTION] = 0;
   const tally: Tally = {
     executions: 0,
     redundant: 0,
@@ -112,6 +120,9 @@ export function leadRun(parts: LeadParts, settings: RunSettings): RunResult {
     }
     execute(parts, strategy, settings, tally);
     if (tally.failure !== null && !settings.keepGoing) break;
+    if ((tally.executions & FRACTION_MASK) === 0) {
+      numbers[F_FRACTION] = strategy.fraction?.() ?? 0;
+    }
     if (real.now() >= deadline) break;
   }
   return {
@@ -120,6 +131,7 @@ export function leadRun(parts: LeadParts, settings: RunSettings): RunResult {
     steps: numbers[F_STEPS_TOTAL] as number,
     wallMs: real.now() - startMs,
     exhausted,
+    races: parts.race?.take() ?? [],
     strategy: strategy.describe?.() ?? {},
   };
 }
@@ -137,7 +149,9 @@ function applySettings(control: Control, settings: RunSettings): void {
 function execute(parts: LeadParts, strategy: Strategy, settings: RunSettings, tally: Tally): void {
   const { control } = parts;
   const { words } = control;
+  parts.race?.reset();
   runThreads(parts);
+  parts.race?.collect();
   if (words[H_OUTCOME] === OUTCOME_DONE && parts.check !== null) runCheck(parts);
   memory.add(words, H_BEAT, 1);
   memory.add(words, H_EXECUTIONS, 1);

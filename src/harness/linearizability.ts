@@ -2,8 +2,8 @@
 /**
  * Is a recorded history one that some sequential order explains?
  *
- *     const verdict = linearizable(history, queueModel());
- *     if (!verdict.ok) throw new Error(verdict.text);
+ *     export const check = (_state, _results, history) =>
+ *       assertLinearizable(history, queueModel());
  *
  * Linearizability composes: a history over several objects is linearizable when each object's part
  * is, so a model that names the part of each operation (the key of a map) turns one search over all
@@ -87,6 +87,32 @@ export function linearizable<S>(
   }
   const text = `linearizable by the model '${model.name}': ${history.length} operations`;
   return { verdict: 'linearizable', ok: true, ...whole, configurations, longest: null, text };
+}
+
+/** What `assertLinearizable` throws; its message is the verdict's text. */
+export class NotLinearizable extends Error {
+  override readonly name = 'NotLinearizable';
+  readonly verdict: Linearizability;
+
+  constructor(verdict: Linearizability) {
+    super(verdict.text);
+    this.verdict = verdict;
+  }
+}
+
+/**
+ * As `linearizable`, for a scenario's `check`.
+ * @returns the verdict, which is 'linearizable'
+ * @throws NotLinearizable for a violation, and when the time was up
+ */
+export function assertLinearizable<S>(
+  history: History,
+  model: Model<S>,
+  options: LinearizableOptions = {},
+): Linearizability {
+  const verdict = linearizable(history, model, options);
+  if (!verdict.ok) throw new NotLinearizable(verdict);
+  return verdict;
 }
 
 /** The parts of a history, in the order in which they were first used. */

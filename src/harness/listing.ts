@@ -151,21 +151,37 @@ const PERIOD_MAX = 8;
 const REPEATS_MIN = 3;
 const HEAD_ROWS = 20;
 const TAIL_ROWS = 60;
+/** Rows of an idle tail, at most. */
+const IDLE_ROWS = 12;
+const TELLING = new Set([OP_WAIT, OP_NOTIFY, OP_RESUME, OP_TIMEOUT]);
 
 /** What a listing needs to know. */
 export interface ListingInput {
   readonly steps: readonly Step[];
   readonly names: readonly string[];
   readonly places: AddressNames;
+  /** The code was edited before it ran: lines are right, columns are not. */
+  readonly edited: boolean;
   /** First step of the idle tail; see `idleFrom`. */
   readonly idleFrom: number;
 }
 
 /** @returns rows and notes, folded and cut to what a person reads */
 export function makeListing(input: ListingInput): Entry[] {
-  const { steps, names, places, idleFrom } = input;
+  const { steps, names, idleFrom } = input;
+  const rows = makeRows(input);
+  const entries = cutMiddle(fold(rows.slice(0, idleFrom), names));
+  const tail = rows.slice(idleFrom);
+  if (tail.length === 0) return entries;
+  if (tail.length <= IDLE_ROWS) return [...entries, ...fold(tail, names)];
+  // Who went to sleep, and who told whom, is worth its row even though it changed no word.
+  const telling = tail.filter((row) => TELLING.has(steps[row.step]?.kind ?? -1));
+  return [...entries, ...telling.slice(0, IDLE_ROWS), { note: idleNote(input) }];
+}
+
+function makeRows({ steps, names, places, edited }: ListingInput): Row[] {
   const lines = new SourceLines();
-  const rows = steps.slice(0, idleFrom).map((step, i): Row => {
+  return steps.map((step, i): Row => {
     const [frame] = step.frames;
     return {
       step: step.step,
@@ -174,12 +190,9 @@ export function makeListing(input: ListingInput): Entry[] {
       shape: `${step.kind} ${step.loc}`,
       switched: i > 0 && steps[i - 1]?.thread !== step.thread,
       frames: step.frames,
-      source: frame === undefined ? '' : lines.at(frame),
+      source: frame === undefined ? '' : lines.at(frame, edited),
     };
   });
-  const entries = cutMiddle(fold(rows, names));
-  if (idleFrom < steps.length) entries.push({ note: idleNote(input) });
-  return entries;
 }
 
 function idleNote({ steps, names, places, idleFrom }: ListingInput): string {
@@ -193,7 +206,7 @@ function idleNote({ steps, names, places, idleFrom }: ListingInput): string {
     ([t, words]) => `${names[t]} at ${[...words].join(', ') || 'nothing'}`,
   );
   const count = steps.length - idleFrom;
-  return `${count} more ${count === 1 ? 'step' : 'steps'} that change nothing: ${who.join('; ')}`;
+  return `${count} steps that change nothing: ${who.join('; ')}`;
 }
 
 /** The same operation of the same place, whatever the values. */

@@ -7,9 +7,11 @@
  * time and every access is in order. What it does not show may still happen on another machine: an
  * x86-64 core reorders little, so an interesting outcome with count 0 is no promise.
  */
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import { scheduler } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { I32 } from '../../shared/types.ts';
 import { BARRIER_SPIN, BARRIER_SPIN_SHORT, barrierTurns } from './barrier.ts';
@@ -21,7 +23,7 @@ import {
   litmusControlWords,
 } from './litmus_batch.ts';
 import { scOutcomes } from './litmus_sc.ts';
-import { type LitmusResult, litmusRows } from './litmus_table.ts';
+import { formatLitmus, type LitmusResult, litmusRows } from './litmus_table.ts';
 import {
   type AnyLitmusTest,
   checkLitmusTest,
@@ -29,6 +31,7 @@ import {
   litmusOfModule,
 } from './litmus_test.ts';
 import type { LitmusSource, LitmusTally, LitmusWorkerData } from './litmus_worker.ts';
+import { shownPath } from './stack_frames.ts';
 
 /** Which test: its file; one of a file's list; or a definition whose functions use globals only. */
 export type LitmusInput = URL | { readonly module: URL; readonly test: string } | AnyLitmusTest;
@@ -56,16 +59,32 @@ interface Loaded {
   readonly source: LitmusSource | null;
 }
 
-async function importTest(url: URL, which?: string): Promise<Loaded> {
-  let module: Record<string, unknown>;
+async function importModule(url: URL): Promise<Record<string, unknown>> {
+  const file = shownPath(fileURLToPath(url));
+  if (!existsSync(url)) throw new LitmusUsageError(`${file}: no such file`);
   try {
-    module = (await import(url.href)) as Record<string, unknown>;
+    return (await import(url.href)) as Record<string, unknown>;
   } catch (error) {
     const reason = String((error as Error).message).split('\n')[0];
-    throw new LitmusUsageError(`${url.pathname} does not load: ${reason}`);
+    throw new LitmusUsageError(`${file}: does not load: ${reason}`);
   }
-  const test = litmusOfModule(module, url.pathname, which);
+}
+
+async function importTest(url: URL, which?: string): Promise<Loaded> {
+  const module = await importModule(url);
+  const test = litmusOfModule(module, shownPath(fileURLToPath(url)), which);
   return { test, url: url.href, which: which ?? null, source: null };
+}
+
+/**
+ * The tests of a file.
+ * @returns the names of its list, or null alone where the file is one test
+ * @throws LitmusUsageError when it does not load
+ */
+export async function litmusNames(url: URL): Promise<readonly (string | null)[]> {
+  const { tests } = await importModule(url);
+  if (tests === undefined) return [null];
+  return (tests as readonly AnyLitmusTest[]).map(({ name }) => name ?? '');
 }
 
 function load(input: LitmusInput): Promise<Loaded> | Loaded {
@@ -183,14 +202,36 @@ function add(tallies: readonly LitmusTally[]): Map<string, number> {
   return counts;
 }
 
+/** A forbidden outcome was seen: the message is the table. */
+export class LitmusError extends Error {
+  override readonly name = 'LitmusError';
+  readonly result: LitmusResult;
+
+  constructor(result: LitmusResult) {
+    super(formatLitmus(result).trimEnd());
+    this.result = result;
+  }
+}
+
 /**
  * Runs a litmus test on real threads.
  * @param input file, one test of a file's list, or a definition
- * @returns what was seen; `passed` is false where a forbidden outcome was
- * @throws LitmusUsageError for what is no litmus test; Error where a thread function throws or hangs
+ * @returns what was seen, when nothing of it is forbidden
+ * @throws LitmusError when something is; LitmusUsageError for what is no litmus test; Error where a
+ * thread function throws or hangs
  * @context the thread must be free to handle events; workers are started and ended
  */
 export async function litmus(
+  input: LitmusInput,
+  options: LitmusOptions = {},
+): Promise<LitmusResult> {
+  const result = await litmusReport(input, options);
+  if (!result.passed) throw new LitmusError(result);
+  return result;
+}
+
+/** As `litmus`, but a forbidden outcome is part of what it returns. @throws LitmusUsageError */
+export async function litmusReport(
   input: LitmusInput,
   options: LitmusOptions = {},
 ): Promise<LitmusResult> {
@@ -208,6 +249,8 @@ export async function litmus(
   const counts = add(tallies);
   const samples = tallies.reduce((sum, tally) => sum + tally.samples, 0);
   const seconds = Math.max(...tallies.map(({ ns }) => ns)) / 1e9;
+  const chunks = tallies.reduce((sum, tally) => sum + tally.chunks, 0);
+  const paced = tallies.reduce((sum, tally) => sum + tally.paced, 0);
   const { interesting = [], forbidden = [] } = test;
   const rows = litmusRows(counts, allowed, interesting, forbidden);
   return {
@@ -218,6 +261,7 @@ export async function litmus(
     samples,
     seconds,
     samplesPerSecond: seconds > 0 ? samples / seconds : 0,
+    sideBySide: chunks > 0 ? paced / chunks : 0,
     threads: copies * threads,
     seed: options.seed ?? 1,
     rows,

@@ -25,6 +25,11 @@ export interface LitmusResult {
   readonly samples: number;
   readonly seconds: number;
   readonly samplesPerSecond: number;
+  /**
+   * Part of the time, 0 .. 1, in which the threads were at the same instances. Where it is small,
+   * they took turns on too few cores, and an outcome that was not seen says little.
+   */
+  readonly sideBySide: number;
   readonly threads: number;
   readonly seed: number;
   /** Forbidden outcomes first, then interesting ones, then the rest. */
@@ -58,10 +63,14 @@ export function litmusRows(
  * @returns lines that end with a newline
  */
 export function formatLitmus(result: LitmusResult): string {
-  const { name, question, samples, samplesPerSecond, passed } = result;
+  const { name, question, samples, samplesPerSecond, sideBySide, passed } = result;
   const rate = (samplesPerSecond / 1e6).toFixed(2);
   const verdict = passed ? 'ok' : 'FORBIDDEN OUTCOME SEEN';
-  const lines = [`${name}: ${question}`, `  ${samples} samples, ${rate} M/s: ${verdict}`];
+  const pace = `${Math.round(100 * sideBySide)} % side by side`;
+  const lines = [
+    question === '' ? name : `${name}: ${question}`,
+    `  ${samples} samples, ${rate} M/s, ${pace}: ${verdict}`,
+  ];
   const width = Math.max(...result.rows.map(({ count }) => String(count).length), 1);
   for (const { outcome, verdict: what, count } of result.rows) {
     const mark = what === 'forbidden' && count > 0 ? '  !!!' : '';

@@ -58,6 +58,9 @@ export interface LitmusTally {
   readonly samples: number;
   readonly batches: number;
   readonly ns: number;
+  /** Stretches of a batch, and those at whose end all threads were together. */
+  readonly chunks: number;
+  readonly paced: number;
   readonly outcomes: ReadonlyMap<string, number>;
 }
 
@@ -99,6 +102,8 @@ class LitmusRunner {
   readonly #values: Int32Array;
   samples = 0;
   batches = 0;
+  chunks = 0;
+  paced = 0;
 
   constructor(data: LitmusWorkerData, test: AnyLitmusTest) {
     this.#data = data;
@@ -154,6 +159,8 @@ class LitmusRunner {
         index = (index + step) & (n - 1);
       }
       if (inPace) inPace = keepPace(control, this.#threads, thread, done);
+      this.chunks++;
+      if (inPace) this.paced++;
     }
   }
 
@@ -242,6 +249,8 @@ const tally: LitmusTally = {
   samples: runner.samples,
   batches: runner.batches,
   ns,
+  chunks: runner.chunks,
+  paced: runner.paced,
   outcomes: runner.outcomes(),
 };
 parentPort?.postMessage(tally);

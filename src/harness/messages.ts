@@ -2,6 +2,8 @@
 /** What the main thread and the workers of an exploration say to each other. */
 import type { ControlBuffers } from './control.ts';
 import type { StrategySpec } from './make_strategy.ts';
+import type { RaceBuffers } from './race/race_memory.ts';
+import type { RaceReport } from './race/race_text.ts';
 import type { ThreadMail } from './runtime.ts';
 
 /** `workerData` of a worker of the harness. */
@@ -12,8 +14,10 @@ export interface WorkerStart {
   readonly thread: number;
   /** Threads that the harness can run. */
   readonly threadsMax: number;
-  /** Look for data races. */
+  /** Look for data races, and instrument modules for it. */
   readonly race: boolean;
+  /** race: plain accesses are scheduling points too. */
+  readonly plainPoints: boolean;
   /** Packages whose modules are instrumented too. */
   readonly include: readonly string[];
 }
@@ -100,6 +104,8 @@ export interface RunResult {
   readonly exhausted: boolean;
   /** The first failure. */
   readonly failure: FailureRecord | null;
+  /** Pairs of lines that raced, each once, meant ones included; of all executions. */
+  readonly races: readonly RaceReport[];
   /** What the strategy has to say of itself. */
   readonly strategy: Readonly<Record<string, unknown>>;
 }
@@ -110,6 +116,7 @@ export type ToWorker =
       readonly control: ControlBuffers;
       readonly names: readonly string[];
       readonly state: unknown;
+      readonly race: RaceBuffers | null;
     }
   | { readonly type: 'run'; readonly settings: RunSettings };
 
@@ -121,6 +128,7 @@ export type FromWorker =
       readonly type: 'scenario';
       readonly names: readonly string[];
       readonly state: unknown;
+      readonly race: RaceBuffers | null;
       readonly options: Readonly<Record<string, unknown>>;
     }
   /** The scenario cannot be run: one line. */

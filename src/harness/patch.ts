@@ -11,12 +11,22 @@
 import { WAIT_OK } from './control.ts';
 import { baseOf } from './locate.ts';
 import { memory, type WaitAsyncResult } from './native.ts';
-import { OP_CAS, OP_LOAD, OP_NOTIFY, OP_RELAX, OP_RMW, OP_STORE, OP_WAIT } from './ops.ts';
+import {
+  OP_CAS,
+  OP_LOAD,
+  OP_NOTIFY,
+  OP_RELAX,
+  OP_RESUME,
+  OP_RMW,
+  OP_STORE,
+  OP_WAIT,
+} from './ops.ts';
 import {
   block,
   boundScheduler,
   logValue,
   point,
+  raced,
   read,
   runtime,
   traceValues,
@@ -55,6 +65,7 @@ function patchedLoad(view: View, index: number): Value {
   if (loc < 0) return load(view, index);
   point(OP_LOAD, loc, view.BYTES_PER_ELEMENT);
   const value = load(view, index);
+  if (runtime.race !== null) raced(OP_LOAD, loc, view.BYTES_PER_ELEMENT, false);
   read(loc, value);
   logValue(low(value));
   traceValues(value, value);
@@ -70,6 +81,7 @@ function patchedStore(view: View, index: number, value: Value): Value {
   const before = load(view, index);
   const result = store(view, index, value);
   const after = load(view, index);
+  if (runtime.race !== null) raced(OP_STORE, loc, bytes, true);
   logValue(low(after));
   traceValues(before, after);
   if (before === after) read(loc, after);
@@ -87,12 +99,20 @@ function patchedRmw(native: Loose): Loose {
     point(OP_RMW, loc, bytes);
     const before = native(view, index, value);
     const after = load(view, index);
+    if (runtime.race !== null) raced(OP_RMW, loc, bytes, true);
     logValue(low(after));
     traceValues(before, after);
     if (before === after) read(loc, after);
     else wrote(loc, bytes);
     return before;
   };
+}
+
+/** @returns true when an element that holds `value` is what `expected` stands for */
+function holds(view: View, value: Value, expected: Value): boolean {
+  const box = new (view.constructor as Int32ArrayConstructor)(1);
+  (box as unknown as Value[])[0] = expected;
+  return box[0] === value;
 }
 
 function patchedCas(view: View, index: number, expected: Value, value: Value): Value {
@@ -103,6 +123,9 @@ function patchedCas(view: View, index: number, expected: Value, value: Value): V
   point(OP_CAS, loc, bytes);
   const before = cas(view, index, expected, value);
   const after = load(view, index);
+  if (runtime.race !== null) {
+    raced(OP_CAS, loc, bytes, before !== after || holds(view, before, expected));
+  }
   logValue(low(before));
   traceValues(before, after);
   if (before === after) read(loc, after);
@@ -120,6 +143,7 @@ function patchedWait(view: Waitable, index: number, value: Value, timeout?: numb
   }
   point(OP_WAIT, loc, view.BYTES_PER_ELEMENT);
   const seen = load(words, index);
+  if (runtime.race !== null) raced(OP_WAIT, loc, view.BYTES_PER_ELEMENT, false);
   const wanted =
     view instanceof Int32Array ? Number(value) | 0 : BigInt.asIntN(64, value as bigint);
   traceValues(seen, wanted);
@@ -134,6 +158,7 @@ function patchedWait(view: Waitable, index: number, value: Value, timeout?: numb
   }
   const high = typeof seen === 'bigint' ? Number(BigInt.asIntN(32, seen >> 32n)) : 0;
   const result = block(loc, Number.isNaN(ms) ? Infinity : ms, low(seen), high);
+  if (runtime.race !== null) raced(OP_RESUME, loc, view.BYTES_PER_ELEMENT, false);
   return result === WAIT_OK ? 'ok' : 'timed-out';
 }
 
@@ -147,6 +172,7 @@ function patchedNotify(view: Waitable, index: number, count?: number): number {
   point(OP_NOTIFY, loc, view.BYTES_PER_ELEMENT);
   // Wakes nobody: throws what it throws for a wrong view or index.
   memory.notify(words, index, 0);
+  if (runtime.race !== null) raced(OP_NOTIFY, loc, view.BYTES_PER_ELEMENT, false);
   const woken = boundScheduler().notify(loc, most);
   if (woken > 0) woke();
   return woken;

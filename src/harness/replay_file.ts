@@ -38,6 +38,8 @@ export interface Replay {
   readonly package: string;
   readonly node: string;
   readonly scenario: string;
+  /** Of the scenario's URL: empty, or from `?` on. */
+  readonly query: string;
   readonly sources: Readonly<Record<string, string>>;
   readonly threads: readonly string[];
   readonly options: ReplayOptions;
@@ -50,7 +52,10 @@ export interface Replay {
 }
 
 /** What an exploration knows of a failure; the rest the file finds out itself. */
-export type Recorded = Omit<Replay, 'schema' | 'package' | 'node' | 'scenario' | 'sources'>;
+export type Recorded = Omit<
+  Replay,
+  'schema' | 'package' | 'node' | 'scenario' | 'query' | 'sources'
+>;
 
 /** Version of this package. */
 export function packageVersion(): string {
@@ -64,23 +69,25 @@ const NAMES_MAX = 1000;
 /**
  * Writes a replay file. One of the same scenario is replaced; of any other file the name is left
  * alone and the next one free is taken.
- * @param scenario absolute path @param folder absolute path
+ * @param scenario absolute path, and query @param folder absolute path
  * @returns its path
  * @throws ScenarioError where it cannot be written
  */
 export function writeReplay(
   recorded: Recorded,
-  scenario: string,
+  scenario: { readonly file: string; readonly query: string },
   folder: string,
   name: string,
 ): string {
-  const path = freePath(scenario, folder, name);
+  const { file, query } = scenario;
+  const path = freePath(file, folder, name);
   const replay: Replay = {
     schema: REPLAY_SCHEMA,
     package: packageVersion(),
     node: process.version,
-    scenario: portable(relative(folder, scenario)),
-    sources: moduleDigests(localModules(scenario), folder),
+    scenario: portable(relative(folder, file)),
+    query,
+    sources: moduleDigests(localModules(file), folder),
     ...recorded,
   };
   writeAtomic(path, replayText(replay));
@@ -139,13 +146,34 @@ export function readReplay(path: string): Replay {
 function parseJson(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
-  } catch (error) {
-    const { message } = error as Error;
-    const position = /position (\d+)/.exec(message)?.[1];
-    const at = position === undefined ? text.length : Number(position);
-    const before = text.slice(0, at).split('\n');
+  } catch {
+    const before = text.slice(0, faultyFrom(text)).split('\n');
     const where = `line ${before.length} column ${(before.at(-1) ?? '').length + 1}`;
     throw new ScenarioError(`${path}: ${where}: not JSON, so not a replay file`);
+  }
+}
+
+/** Offset of what makes a text no JSON: Node says it in some versions and for some errors only. */
+function faultyFrom(text: string): number {
+  let low = 0;
+  let high = text.length;
+  // The longest beginning that could still become JSON.
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (mayGoOn(text.slice(0, middle))) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+function mayGoOn(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch (error) {
+    const { message } = error as Error;
+    const position = Number(/position (\d+)/.exec(message)?.[1] ?? -1);
+    return /end of JSON|Unterminated/.test(message) || position >= text.length;
   }
 }
 
@@ -162,6 +190,7 @@ const FIELDS: Readonly<Record<string, (value: unknown) => boolean>> = {
   package: isText,
   node: isText,
   scenario: isText,
+  query: isText,
   sources: (value) => isObject(value) && Object.values(value).every(isText),
   threads: (value) => isTexts(value) && (value as string[]).length >= 2,
   options: isObject,
@@ -205,15 +234,18 @@ function checkReplay(value: unknown, path: string): Replay {
 
 /**
  * Finds out whether a replay is of a scenario as it is now.
- * @param path of the replay file @param scenario absolute path
+ * @param path of the replay file @param scenario absolute path @param query of its URL
  * @throws ScenarioError when it is of another, or its source has changed
  */
-export function checkSources(replay: Replay, path: string, scenario: string): void {
+export function checkSources(replay: Replay, path: string, scenario: string, query: string): void {
   const folder = dirname(resolve(path));
   const recorded = resolve(folder, replay.scenario);
   const digest = replay.sources[replay.scenario];
-  if (recorded !== scenario && fileDigest(scenario) !== digest) {
-    throw new ScenarioError(`${path}: is a replay of ${replay.scenario}, another scenario`);
+  const moved = recorded !== scenario && fileDigest(scenario) !== digest;
+  if (moved || query !== replay.query) {
+    throw new ScenarioError(
+      `${path}: is a replay of ${replay.scenario}${replay.query}, another scenario`,
+    );
   }
   const base = resolve(scenario, relative(recorded, folder));
   for (const [name, was] of Object.entries(replay.sources)) {

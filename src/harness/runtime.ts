@@ -66,13 +66,34 @@ export interface ThreadMail {
 const CLOCK_NS = 1000;
 const CLOCK_DOUBLINGS = 10;
 
+/** Who looks for races: told of whatever orders accesses. See race/race_thread.ts. */
+export interface RaceHooks {
+  /** The thread's function begins, at this step. */
+  enter(step: number): void;
+  /** It has ended, or is unwound. */
+  leave(): void;
+  /** What runs now is not of the thread's function, or is again. */
+  pause(on: boolean): void;
+  /** A step of this thread begins. */
+  step(step: number): void;
+  /** Its operation was executed. @param wrote it stored, for a compare-and-swap */
+  atomic(kind: number, loc: number, bytes: number, wrote: boolean, step: number): void;
+}
+
 /** This thread's state; the patched operations look at `active` alone when it is off. */
-export const runtime = {
+export const runtime: {
+  active: boolean;
+  host: boolean;
+  thread: number;
+  race: RaceHooks | null;
+} = {
   /** Operations of this thread are steps. */
   active: false,
   /** This thread is the host of a machine's schedule. */
   host: false,
   thread: -1,
+  /** Null unless races are looked for. */
+  race: null,
 };
 
 let control: Control;
@@ -91,7 +112,7 @@ let relaxStreak = 0;
 let skew = 0;
 const relaxSince = [0];
 let invariant: (() => void) | null = null;
-/** What the invariant threw, kept from code that swallows errors. */
+/** What was found wrong in this thread, kept from code that swallows errors. */
 let broken: ThreadMail['error'];
 const spin = new SpinWatch();
 
@@ -162,16 +183,41 @@ function step(): void {
   if (next !== me) {
     if (next < 0) {
       abortOthers();
-      aborting = true;
-      throw new ExecutionAborted('the execution is over');
+      unwind();
     }
     openGate(words, next, GATE_RUN);
-    if (passGate(words, me, gateSpins) !== GATE_RUN) {
-      aborting = true;
-      throw new ExecutionAborted('the execution is over');
-    }
+    if (passGate(words, me, gateSpins) !== GATE_RUN) unwind();
   }
+  if (runtime.race !== null) runtime.race.step((numbers[F_STEP] as number) - 1);
   if (tracing) trace.site((numbers[F_STEP] as number) - 1, site);
+}
+
+function unwind(): never {
+  aborting = true;
+  runtime.race?.leave();
+  throw new ExecutionAborted('the execution is over');
+}
+
+/**
+ * Ends the execution: this thread found something wrong.
+ * @param outcome OUTCOME_*
+ * @throws error
+ * @context this thread has the baton
+ */
+export function failHere(outcome: number, error: unknown): never {
+  if (!aborting) {
+    scheduler.end(outcome, me);
+    broken ??= errorMail(error);
+    abortOthers();
+    aborting = true;
+    runtime.race?.leave();
+  }
+  throw error;
+}
+
+/** The operation was executed: for who looks for races, if anybody does. */
+export function raced(kind: number, loc: number, bytes: number, wrote: boolean): void {
+  runtime.race?.atomic(kind, loc, bytes, wrote, (numbers[F_STEP] as number) - 1);
 }
 
 /** The operation read `value` and changed nothing. */
@@ -242,15 +288,18 @@ function skewedClock(): number {
 export function outside<T>(fn: () => T): T {
   const was = runtime.active;
   runtime.active = false;
+  runtime.race?.pause(true);
   try {
     return fn();
   } finally {
     runtime.active = was;
+    runtime.race?.pause(false);
   }
 }
 
 function checkInvariant(): void {
   runtime.active = false;
+  runtime.race?.pause(true);
   try {
     (invariant as () => void)();
   } catch (error) {
@@ -259,6 +308,7 @@ function checkInvariant(): void {
     throw error;
   } finally {
     runtime.active = true;
+    runtime.race?.pause(false);
   }
 }
 
@@ -346,12 +396,14 @@ export function runThread(
   if (gate === GATE_RUN) {
     try {
       runtime.active = true;
+      runtime.race?.enter((numbers[F_STEP] as number) - 1);
       mail = { result: synchronous(body()) };
       if (invariant !== null && !aborting) checkInvariant();
     } catch (error) {
       mail = { error: errorMail(error) };
     }
     runtime.active = false;
+    runtime.race?.leave();
     if (broken !== undefined) mail = { error: broken };
     const recorded = history();
     if (recorded !== undefined) mail = { ...mail, history: recorded };

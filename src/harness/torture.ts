@@ -9,17 +9,19 @@
  * thinly: passing means little, failing means a bug. A round cannot be replayed; the seed brings
  * back its delays and random numbers, not its interleaving.
  *
- *   const result = await torture(new URL('./queue.scenario.js', import.meta.url), { seconds: 10 });
- *   if (result.failure !== null) throw new Error(formatTorture(result));
+ *   await torture(new URL('./queue.scenario.js', import.meta.url), { seconds: 10 });
  *
  * A thread that hangs is reported, with the stack of every thread: nothing waits for ever.
  */
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { scheduler } from 'node:timers/promises';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { ktimeNs } from '../../shared/ktime.ts';
 import { BARRIER_SPIN, BARRIER_SPIN_SHORT, barrierTurns } from './barrier.ts';
 import { ScenarioError } from './errors.ts';
+import { readFrames, shownPath, shownStack } from './stack_frames.ts';
 import { threadStacks } from './thread_stacks.ts';
 import {
   K_BARRIER,
@@ -263,13 +265,60 @@ async function supervise(session: Session, options: TortureOptions): Promise<Tor
   }
 }
 
+/** A round failed: the message is the whole report. */
+export class TortureError extends Error {
+  override readonly name = 'TortureError';
+  readonly result: TortureResult;
+
+  constructor(result: TortureResult) {
+    super(formatTorture(result).trimEnd());
+    this.result = result;
+  }
+}
+
+const BOUNDS: readonly (readonly [keyof TortureOptions, number, number])[] = [
+  ['seconds', 0.001, 1e7],
+  ['rounds', 1, 1e12],
+  ['threads', 2, 64],
+  ['seed', 0, 2 ** 32 - 1],
+  ['stutter', 0, 1e6],
+  ['hangMs', 1, 1e9],
+];
+
+function checkOptions(options: TortureOptions): void {
+  for (const [name, low, high] of BOUNDS) {
+    const value = options[name];
+    if (value === undefined) continue;
+    if (typeof value === 'number' && value >= low && value <= high) continue;
+    throw new ScenarioError(`${name}: ${String(value)}; give a number from ${low} to ${high}`);
+  }
+}
+
 /**
  * Runs a scenario on real threads.
- * @returns rounds, seconds, and the failure or null
- * @throws ScenarioError, one line, for a file that is no scenario
+ * @param scenario URL or path of its module
+ * @returns rounds and seconds, when every round held
+ * @throws TortureError when one did not; ScenarioError, one line, for a file that is no scenario
  * @context the thread must be free to handle events; workers are started and ended
  */
-export async function torture(url: URL, options: TortureOptions = {}): Promise<TortureResult> {
+export async function torture(
+  scenario: URL | string,
+  options: TortureOptions = {},
+): Promise<TortureResult> {
+  const result = await tortureReport(scenario, options);
+  if (result.failure !== null) throw new TortureError(result);
+  return result;
+}
+
+/** As `torture`, but a failure is part of what it returns. @throws ScenarioError */
+export async function tortureReport(
+  scenario: URL | string,
+  options: TortureOptions = {},
+): Promise<TortureResult> {
+  checkOptions(options);
+  const url = scenario instanceof URL ? scenario : pathToFileURL(scenario);
+  const file = shownPath(fileURLToPath(url));
+  if (!existsSync(url)) throw new ScenarioError(`${file}: no such file`);
   const workers: Worker[] = [];
   try {
     return await supervise(await open(url, options, workers), options);
@@ -278,7 +327,10 @@ export async function torture(url: URL, options: TortureOptions = {}): Promise<T
   }
 }
 
-const indent = (text: string): string => text.replace(/^ */gm, '      ');
+/** The frames of the code under test, indented. */
+function stackLines(stack: string): string[] {
+  return shownStack(readFrames(stack)).map((line) => `      ${line}`);
+}
 
 /** A run as text: one line when it held; message, place and threads when it did not. */
 export function formatTorture(result: TortureResult): string {
@@ -288,10 +340,10 @@ export function formatTorture(result: TortureResult): string {
   const who = failure.thread === null ? '' : ` in ${threads[failure.thread]}`;
   const lines = [`FAILED (${failure.kind}${who}) in round ${failure.round}: ${failure.message}`];
   lines.push(`  ${how}`);
-  if (failure.stack !== '') lines.push(indent(failure.stack));
+  lines.push(...stackLines(failure.stack));
   for (const [at, thread] of failure.threads.entries()) {
     lines.push(`  thread ${at} ${thread.name}: ${thread.doing}`);
-    if (thread.stack !== '' && thread.stack !== failure.stack) lines.push(indent(thread.stack));
+    if (thread.stack !== failure.stack) lines.push(...stackLines(thread.stack));
   }
   return `${lines.join('\n')}\n`;
 }

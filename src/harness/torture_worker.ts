@@ -17,6 +17,7 @@ import { Prng } from '../../shared/prng.ts';
 import type { I32 } from '../../shared/types.ts';
 import { barrierWait } from './barrier.ts';
 import { ScenarioError } from './errors.ts';
+import { Recorder } from './history.ts';
 import { mustHold, readScenario, type Scenario, type ThreadContext } from './scenario.ts';
 import { collectBuffers, Snapshot } from './state.ts';
 import {
@@ -88,15 +89,6 @@ function tell(message: FromTorture): void {
   port.postMessage(message);
 }
 
-interface Recorded {
-  readonly thread: number;
-  readonly operation: string;
-  readonly argument: unknown;
-  result: unknown;
-  readonly call: number;
-  end: number;
-}
-
 /** One thread and all that it needs for its rounds. */
 class TortureThread {
   readonly #control: TortureControl;
@@ -107,7 +99,7 @@ class TortureThread {
   readonly #shared: Snapshot | null;
   readonly #clock: I32;
   #prng = new Prng(0);
-  #recorded: Recorded[] = [];
+  readonly #recorder: Recorder;
   #rush = 0;
   #pauseAtNs = Infinity;
   rounds = 0;
@@ -119,6 +111,7 @@ class TortureThread {
     this.#scenario = scenario;
     this.#bind = bind;
     this.#clock = clock;
+    this.#recorder = new Recorder(start.thread, () => Atomics.add(clock, 0, 1));
     this.#control = new TortureControl(bind.buffer, bind.threads);
     this.#words = this.#control.words;
     const { shared, own } = collectBuffers(bind.state);
@@ -174,7 +167,7 @@ class TortureThread {
     const calm = this.#words[K_PLAN + PLAN_CALM] !== 0;
     this.#prng = new Prng(seed ^ Math.imul(round, 0x85ebca6b), thread + 1);
     this.#own?.restore();
-    this.#recorded = [];
+    this.#recorder.clear();
     this.#control.setPhase(thread, PHASE_RUNNING);
     if (!calm) this.#jitter();
     if (delays && !calm) armDelays(seed, thread, round);
@@ -182,7 +175,8 @@ class TortureThread {
     try {
       const { fn } = this.#function();
       const result = fn(this.#bind.state, this.#context());
-      const history = this.#recorded.length > 0 ? this.#recorded : undefined;
+      const { operations } = this.#recorder;
+      const history = operations.length > 0 ? operations : undefined;
       mail = { result, history, thrown: null };
     } catch (error) {
       mail = { result: undefined, history: undefined, thrown: thrownOf(error) };
@@ -216,26 +210,17 @@ class TortureThread {
   }
 
   #context(): ThreadContext {
-    const clock = this.#clock;
     return {
       id: start.thread,
       threads: this.#bind.threads,
       random: () => this.#prng.nextFloat(),
-      record: (operation, argument, fn) => {
-        const call = Atomics.add(clock, 0, 1);
-        const { thread } = start;
-        const entry: Recorded = { thread, operation, argument, result: undefined, call, end: -1 };
-        this.#recorded.push(entry);
-        const result = fn();
-        entry.result = result;
-        entry.end = Atomics.add(clock, 0, 1);
-        return result;
-      },
+      record: (operation, argument, fn) => this.#recorder.record(operation, argument, fn),
     };
   }
 
   /** The lead's part after a round: did it hold? */
   #judge(): void {
+    Atomics.store(this.#clock, 0, 0);
     const mails = Array.from({ length: this.#bind.threads }, (_, at) => this.#control.read(at));
     this.culprit = mails.findIndex(({ thrown }) => thrown !== null);
     if (this.culprit >= 0) {

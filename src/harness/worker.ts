@@ -12,11 +12,13 @@ import { Control, GATE_QUIT, H_GATE_SPINS, H_SEED } from './control.ts';
 import { ScenarioError } from './errors.ts';
 import { type History, Recorder } from './history.ts';
 import { leadRun } from './lead.ts';
-import { registerBuffers } from './locate.ts';
+import { addressSpan, registerBuffers } from './locate.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import { OP_CALL, OP_RETURN } from './ops.ts';
 import { seedChance, seededRandom } from './patch_time.ts';
-import { bindRuntime, point, runThread, setInvariant, stepNow } from './runtime.ts';
+import { needsHooks } from './race/hooks_needed.ts';
+import type { RaceBuffers } from './race/race_memory.ts';
+import { bindRuntime, point, runThread, runtime, setInvariant, stepNow } from './runtime.ts';
 import { mustHold, readScenario, type Scenario, type ThreadContext } from './scenario.ts';
 import { collectBuffers, Snapshot } from './state.ts';
 
@@ -35,13 +37,35 @@ function loadFailure(error: unknown, file: string): string {
   return `${at.replace(/^file:\/\//, '')}: does not load: ${name}: ${message.split('\n')[0]}`;
 }
 
+/** Race detection, where it was asked for: else none of it is loaded. */
+let detection: typeof import('./race/race_thread.ts') | null = null;
+
 async function loadScenario(): Promise<Scenario> {
+  const { race, include, url } = start;
+  if (race) {
+    detection = await import('./race/race_thread.ts');
+    detection.installRace();
+  }
+  if (needsHooks(url, start)) {
+    await (await import('./race/hooks.ts')).installHooks({ race, include });
+  }
   const module = (await import(start.url)) as Record<string, unknown>;
   return readScenario(module, fileOf(start.url), start.threadsMax);
 }
 
 function fileOf(url: string): string {
   return url.startsWith('file://') ? decodeURIComponent(new URL(url).pathname) : url;
+}
+
+/** The memory of a race detector for the state's buffers. @throws ScenarioError */
+function raceBuffers(state: unknown, threads: number): RaceBuffers | null {
+  if (detection === null) return null;
+  registerBuffers(collectBuffers(state).shared);
+  try {
+    return detection.createRaceBuffers(addressSpan(), threads);
+  } catch (error) {
+    throw new ScenarioError(`${fileOf(start.url)}: ${(error as Error).message}`);
+  }
 }
 
 /** The lead's part of loading: runs `setup` and shares what it made. */
@@ -55,8 +79,9 @@ function announce(scenario: Scenario): void {
   }
   if (state instanceof Promise) throw new ScenarioError(`${file}: setup is async`);
   const names = scenario.threads.map((thread) => thread.name);
+  const race = raceBuffers(state, names.length);
   try {
-    tell({ type: 'scenario', names, state, options: scenario.options });
+    tell({ type: 'scenario', names, state, race, options: scenario.options });
   } catch (error) {
     const reason = (error as Error).message;
     throw new ScenarioError(`${file}: what setup returned cannot be sent to a thread: ${reason}`);
@@ -86,6 +111,9 @@ function bind(scenario: Scenario, message: Extract<ToWorker, { type: 'bind' }>):
   const { shared, own } = collectBuffers(state);
   registerBuffers(shared);
   const scheduler = bindRuntime(control, thread);
+  if (detection !== null && message.race !== null) {
+    runtime.race = detection.startRace(message.race, thread, start.plainPoints);
+  }
   const { fn } = scenario.threads[thread] as Scenario['threads'][number];
   const recorder = new Recorder(thread, stepNow);
   const context = contextOf(thread, control.threads, recorder);
@@ -116,6 +144,7 @@ function bind(scenario: Scenario, message: Extract<ToWorker, { type: 'bind' }>):
     buffers: shared,
     restore: () => bytes.restore(),
     runOwn,
+    race: detection?.leadRace() ?? null,
     check:
       check === null
         ? null

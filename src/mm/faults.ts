@@ -4,7 +4,7 @@
  * dice). The names that the kernel has are the kernel's (Documentation/fault-injection).
  *
  *   kind              where                                        what must follow
- *   fail_page_alloc   allocPages; each look at the free lists      slow path, or a retried fault
+ *   fail_page_alloc   allocPages, pteAlloc; looks at free lists     slow path, or a retried fault
  *   fail_charge       memcgCharge                                  page given back, fault retried
  *   fail_trylock      folio, rmap, drains, oom_lock                their fallback: keep, skip, wait
  *   delay             between the steps of faults and reclaim      nothing: only the order changes

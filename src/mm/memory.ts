@@ -29,7 +29,7 @@ import {
 import { findVma, mmapReadLock, mmapReadUnlock } from './mmap.ts';
 import { PFN_NONE } from './page_alloc.ts';
 import { allocPages } from './page_alloc_slow.ts';
-import { pteAlloc, ptlLock, ptlUnlock } from './pgtable.ts';
+import { PTE_NONE, pteAlloc, ptlLock, ptlUnlock } from './pgtable.ts';
 import { folioAddAnonRmap } from './rmap.ts';
 import { folioAddLru, folioPut } from './swap.ts';
 import { swapReadahead } from './swap_readahead.ts';
@@ -63,12 +63,7 @@ export function handleMmFault(m: Mm, mm: number, vpn: number, flags: number): nu
   let result = FAULT_SIGSEGV;
   if (vma !== 0) {
     const pte = pteAlloc(m, mm, vpn);
-    const entry = Atomics.load(m.pte, pte);
-    if (entry === 0) result = doAnonymousPage(m, mm, vma, vpn, pte, flags);
-    else if ((entry & PTE_PRESENT) === 0) result = doSwapPage(m, mm, vma, vpn, pte, entry, flags);
-    else if ((entry & PTE_SPECIAL) !== 0 && (flags & FAULT_FLAG_WRITE) !== 0) {
-      result = doAnonymousPage(m, mm, vma, vpn, pte, flags);
-    } else result = FAULT_DONE;
+    result = pte === PTE_NONE ? FAULT_OOM : handlePteFault(m, mm, vma, vpn, pte, flags);
   }
   mmapReadUnlock(m, mm);
   const { events } = m.task;
@@ -79,6 +74,23 @@ export function handleMmFault(m: Mm, mm: number, vpn: number, flags: number): nu
     Atomics.add(m.mm.majorFaults, mm, 1);
   }
   return result;
+}
+
+/** By what the entry holds (handle_pte_fault). */
+function handlePteFault(
+  m: Mm,
+  mm: number,
+  vma: number,
+  vpn: number,
+  pte: number,
+  flags: number,
+): number {
+  const entry = Atomics.load(m.pte, pte);
+  if (entry === 0) return doAnonymousPage(m, mm, vma, vpn, pte, flags);
+  if ((entry & PTE_PRESENT) === 0) return doSwapPage(m, mm, vma, vpn, pte, entry, flags);
+  const write = (flags & FAULT_FLAG_WRITE) !== 0;
+  if ((entry & PTE_SPECIAL) !== 0 && write) return doAnonymousPage(m, mm, vma, vpn, pte, flags);
+  return FAULT_DONE;
 }
 
 /** First touch of a page, or first write where the zero page is mapped. */

@@ -7,8 +7,10 @@
  * (ptl). Non-leaf entries carry a young bit too, set with the leaf's.
  */
 import { bug } from '../../shared/assert.ts';
+import { shouldFail } from '../../shared/fault.ts';
 import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
+import { FAULT_PAGE_ALLOC } from './faults.ts';
 import { PTRS_PER_TABLE } from './limits.ts';
 import { LC_PAGE_TABLE, LC_PTL, LC_TABLE_POOL } from './lock_order.ts';
 import type { Mm } from './mm.ts';
@@ -42,11 +44,13 @@ export function pteOffset(m: Mm, mm: number, vpn: number): number {
 
 /**
  * Like pteOffset, making the tables that are missing.
+ * @returns PTE_NONE only where a fault was injected
  * @context takes page_table_lock when one is missing; mmap_lock held for read at least
  */
 export function pteAlloc(m: Mm, mm: number, vpn: number): number {
   const found = pteOffset(m, mm, vpn);
   if (found !== PTE_NONE) return found;
+  if (shouldFail(FAULT_PAGE_ALLOC)) return PTE_NONE;
   const lock = mm * LINE_WORDS;
   spinLock(m.pageTableLock, lock, LC_PAGE_TABLE);
   let table = m.mm.pgd[mm] as number;

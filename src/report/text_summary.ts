@@ -14,7 +14,8 @@ const LOCKS_SHOWN = 8;
 const DETAILS_SHOWN = 10;
 
 function plural(count: number, what: string): string {
-  return `${formatNumber(count)} ${what}${count === 1 ? '' : 's'}`;
+  const ending = what.endsWith('ch') ? 'es' : 's';
+  return `${formatNumber(count)} ${what}${count === 1 ? '' : ending}`;
 }
 
 function headLines(report: RunReport): string[] {
@@ -112,6 +113,24 @@ function integrityLines(report: RunReport): string[] {
   return [`integrity: ${pages}; ${checks}`, ...shown];
 }
 
+/** What was drawn: the schedule and the faults. */
+function seededLines(report: RunReport): string[] {
+  const lines: string[] = [];
+  const { schedule, faults, wallMs } = report;
+  if (schedule !== null) {
+    const { seed, decisions, switches, scheduleHash, virtualMs } = schedule;
+    const rate = wallMs > 0 ? ` (${formatNumber(decisions / (wallMs / 1000))}/s)` : '';
+    lines.push(
+      `schedule: seed ${seed}, ${plural(decisions, 'decision')}${rate}, ` +
+        `${plural(switches, 'switch')}, hash ${scheduleHash}; ` +
+        `${(virtualMs / 1000).toFixed(3)} s of virtual time`,
+    );
+  }
+  const injected = Object.entries(faults).map(([name, count]) => `${name} ${formatNumber(count)}`);
+  if (injected.length > 0) lines.push(`faults injected: ${injected.join(', ')}`);
+  return lines;
+}
+
 /** @returns the report as lines, each ended by a newline */
 export function formatSummary(report: RunReport): string {
   const sections = [
@@ -122,6 +141,7 @@ export function formatSummary(report: RunReport): string {
     lockLines(report),
     latencyLines(report),
     ...report.oomReports.map((text) => text.split('\n')),
+    seededLines(report),
     integrityLines(report),
   ];
   if (report.panic !== null) sections.push(panicText(report.panic).split('\n'));

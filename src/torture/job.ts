@@ -127,7 +127,8 @@ export class TortureContext {
 
   /** A check failed: it is counted, and the job ends. */
   fail(message: string): void {
-    if (this.messages.length < MESSAGES_MAX) this.messages.push(`${this.role}${this.id}: ${message}`);
+    if (this.messages.length < MESSAGES_MAX)
+      this.messages.push(`${this.role}${this.id}: ${message}`);
     Atomics.add(this.#control, J_FAILED, 1);
     Atomics.store(this.#control, J_STOP, 1);
     Atomics.notify(this.#control, J_STUTTER);

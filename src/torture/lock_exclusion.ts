@@ -7,13 +7,13 @@
  * at the two words.
  */
 import {
+  countsOf,
   type RoleTally,
+  statistics,
+  sumOf,
   type Tally,
   type TortureContext,
   type TortureType,
-  countsOf,
-  statistics,
-  sumOf,
   type Verdict,
 } from './job.ts';
 import {
@@ -65,7 +65,7 @@ class Excluder {
   /** Random locks before the main one, in ascending order. */
   nest(): number[] {
     const { prng } = this.#ctx;
-    if (prng.below(4) !== 0) return [];
+    if (this.#ctx.busted || prng.below(4) !== 0) return [];
     const mask = prng.below(1 << NESTED_MAX) & prng.below(1 << NESTED_MAX);
     const set = [];
     for (let at = 0; at < NESTED_MAX; at++) if ((mask & (1 << at)) !== 0) set.push(at);

@@ -129,10 +129,7 @@ export const REFCOUNT_TYPE: TortureType<RefcountTables> = {
       const refs = refcountRead(t.refs, object);
       if (refs !== 0) failures.push(`object ${object} has ${refs} references at the end`);
     }
-    const lines = [
-      statistics('Writes', allocated, failures.length),
-      statistics('Reads', uses, 0),
-    ];
+    const lines = [statistics('Writes', allocated, failures.length), statistics('Reads', uses, 0)];
     return { lines, failures, counts: { allocated, uses, freed } };
   },
 };

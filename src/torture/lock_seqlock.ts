@@ -12,12 +12,7 @@ import {
 } from '../../shared/seqlock.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
 import { countsOf, statistics, type Tally, type TortureContext, type TortureType } from './job.ts';
-import {
-  declareLockTables,
-  enterLockTables,
-  type LockTables,
-  WRITE_HELD,
-} from './lock_tables.ts';
+import { declareLockTables, enterLockTables, type LockTables, WRITE_HELD } from './lock_tables.ts';
 
 /** Words that a writer sets to one value, each on a line of its own. */
 const NR_WORDS = 4;

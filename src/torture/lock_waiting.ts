@@ -47,7 +47,7 @@ const LIMIT = 2;
 
 const lostMs = (ctx: TortureContext): number => (ctx.busted ? LOST_BUSTED_MS : LOST_MS);
 const totals = (tallies: readonly RoleTally[], name: string): number[] =>
-  tallies.map(({ tally }) => tally[name] as number | undefined ?? 0);
+  tallies.map(({ tally }) => (tally[name] as number | undefined) ?? 0);
 
 // ---- Semaphore
 

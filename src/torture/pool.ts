@@ -18,8 +18,8 @@ import {
   type JobAnswer,
   jobControlWords,
   type RoleTally,
-  threadsOf,
   type TortureType,
+  threadsOf,
   type Verdict,
 } from './job.ts';
 
@@ -30,6 +30,8 @@ export interface JobOptions {
   readonly ms: number;
   readonly busted: boolean;
   readonly signal: AbortSignal | null;
+  /** Threads that make no turn for so long hang; HANG_MS. */
+  readonly hangMs?: number;
 }
 
 /** What a job came to. */
@@ -109,7 +111,8 @@ export class TorturePool {
       if (over) stopJob(control);
       else stutter.tick();
       const still = progress.stillMs(stutter.paused);
-      if (!state.done && still >= (failed ? HANG_FAILED_MS : HANG_MS)) return this.#hang(progress);
+      const { hangMs = HANG_MS } = options;
+      if (!state.done && still >= (failed ? HANG_FAILED_MS : hangMs)) return this.#hang(progress);
     }
     await all;
     return null;

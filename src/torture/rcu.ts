@@ -19,11 +19,11 @@ import {
 } from '../../shared/rcu_callback.ts';
 import { rcuStalls } from '../../shared/rcu_stall.ts';
 import { RCU_WORK, setRcuStallMs } from '../../shared/rcu_table.ts';
-import { WAKE_ALL, wakeUp } from '../../shared/wait_queue.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
+import { WAKE_ALL, wakeUp } from '../../shared/wait_queue.ts';
 import {
-  sumOf,
   type RoleTally,
+  sumOf,
   type Tally,
   type TortureContext,
   type TortureType,
@@ -72,7 +72,8 @@ function pipeType(name: string, real: Flavour, broken: Flavour, busted: string) 
     roles: pipeRoles,
     declare: declareRcuTorture,
     init,
-    body: (t: RcuTortureTables, ctx: TortureContext) => pipeBody(t, ctx, ctx.busted ? broken : real),
+    body: (t: RcuTortureTables, ctx: TortureContext) =>
+      pipeBody(t, ctx, ctx.busted ? broken : real),
     judge: judgePipe,
   } satisfies TortureType<RcuTortureTables>;
 }

@@ -48,16 +48,15 @@ export interface Flavour {
 /** Waits for a grace period in one of the ways that there are. */
 function synchronizeSomehow(_t: RcuTortureTables, ctx: TortureContext): void {
   const how = ctx.prng.below(4);
-  if (how > 1) return synchronizeRcu();
   const cookie = getStateSynchronizeRcu();
-  if (how === 1) return condSynchronizeRcu(cookie);
   // Others may drive one: polling alone starts none.
-  for (let polls = 0; polls < 20; polls++) {
+  for (let polls = 0; how === 0 && polls < 20; polls++) {
     if (pollStateSynchronizeRcu(cookie)) return;
     rcuQuiescent();
     ctx.spin(20);
   }
-  synchronizeRcu();
+  if (how === 1) condSynchronizeRcu(cookie);
+  else synchronizeRcu();
 }
 
 export const RCU: Flavour = {

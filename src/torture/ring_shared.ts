@@ -47,7 +47,14 @@ import {
 } from '../../shared/thread.ts';
 import type { I32 } from '../../shared/types.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
-import { declareXaPool, type XaPool, Xarray, xaFreeNode, xaPoolUsed } from '../../shared/xarray.ts';
+import {
+  declareXaPool,
+  initXaPool,
+  type XaPool,
+  Xarray,
+  xaFreeNode,
+  xaPoolUsed,
+} from '../../shared/xarray.ts';
 import {
   countsOf,
   type RoleTally,
@@ -175,6 +182,7 @@ const XARRAY: TortureType<XaTables> = {
     Array.from({ length: threads }, (_, at) => (at % 3 === 2 ? 'reader' : 'writer')),
   declare: declareXa,
   init: (t) => {
+    initXaPool(t.pool);
     new Xarray(t.pool, t.heads, 0).store(KEPT, valueAt(KEPT));
   },
   body: xaBody,
@@ -223,7 +231,8 @@ function listBody(t: ListTables, ctx: TortureContext): Tally {
       if (ctx.busted) ctx.gap();
       listAddTail(t.next, t.prev, node, to);
     }
-    if (listEmpty(t.next, to) || listFirst(t.next, to) === LIST_NONE) ctx.fail('a full list is empty');
+    if (listEmpty(t.next, to) || listFirst(t.next, to) === LIST_NONE)
+      ctx.fail('a full list is empty');
     if (ctx.rarely(64) && countAll(t) !== NODES) ctx.fail(`${countAll(t)} nodes of ${NODES}`);
     if (!ctx.busted) spinUnlock(t.words, 0, 0);
     moves++;

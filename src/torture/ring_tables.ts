@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** The arena of the ring torture: words for rings, and what is common to producers and consumers. */
+/** The arena of the ring torture, and what is common to producers and consumers. */
 import type { ArenaBuilder } from '../../shared/arena.ts';
 import type { I32 } from '../../shared/types.ts';
 import { LINE_WORDS } from '../../shared/types.ts';

@@ -6,8 +6,4 @@ import { TABLE_TYPES } from './ring_shared.ts';
 import { RING_TYPES } from './ring_spsc.ts';
 
 /** Types of the group. */
-export const types = [
-  ...RING_TYPES,
-  ...OWN_ROW_TYPES,
-  ...TABLE_TYPES,
-] as readonly TortureType[];
+export const types = [...RING_TYPES, ...OWN_ROW_TYPES, ...TABLE_TYPES] as readonly TortureType[];

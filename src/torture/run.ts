@@ -4,8 +4,8 @@
  * variant, until its checkers catch it, then the real one, which must hold for the rest.
  */
 import { ktimeNs } from '../../shared/ktime.ts';
-import { threadsOf, type TortureType } from './job.ts';
-import { type JobResult, TorturePool } from './pool.ts';
+import { type TortureType, threadsOf } from './job.ts';
+import { HANG_MS, type JobResult, TorturePool } from './pool.ts';
 
 /** How a group is run. */
 export interface GroupOptions {
@@ -16,6 +16,10 @@ export interface GroupOptions {
   /** Types by name; null for all. */
   readonly only?: readonly string[] | null;
   readonly signal?: AbortSignal;
+  /** Threads that make no turn for so long hang. Default HANG_MS. */
+  readonly hangMs?: number;
+  /** Tries at the broken variant, in milliseconds. Default BUSTED_MS. */
+  readonly bustedMs?: readonly number[];
   /** Called when a phase of a type begins. */
   readonly onPhase?: (type: string, phase: string) => void;
   /** Called when a type is done. */
@@ -65,12 +69,12 @@ async function runBusted(
   type: TortureType,
   options: GroupOptions,
 ): Promise<BustedReport | null> {
-  const { threads, seed, signal = null } = options;
+  const { threads, seed, signal = null, hangMs = HANG_MS } = options;
   const startNs = ktimeNs();
   let how = '';
-  for (const [attempt, ms] of BUSTED_MS.entries()) {
+  for (const [attempt, ms] of (options.bustedMs ?? BUSTED_MS).entries()) {
     if (signal?.aborted === true) return null;
-    const job = { threads, seed: seed + attempt, ms, busted: true, signal };
+    const job = { threads, seed: seed + attempt, ms, busted: true, signal, hangMs };
     const result = await pool.run(type, job);
     how = result.failures[0] ?? '';
     if (how !== '') break;
@@ -85,13 +89,13 @@ async function runType(
   options: GroupOptions,
   shareMs: number,
 ): Promise<TypeReport> {
-  const { threads, seed, signal = null } = options;
+  const { threads, seed, signal = null, hangMs = HANG_MS } = options;
   const startNs = ktimeNs();
   options.onPhase?.(type.name, 'busted');
   const busted = await runBusted(pool, type, options);
   options.onPhase?.(type.name, 'torture');
   const ms = Math.max(20, shareMs - (ktimeNs() - startNs) / 1e6);
-  const result = await pool.run(type, { threads, seed, ms, busted: false, signal });
+  const result = await pool.run(type, { threads, seed, ms, busted: false, signal, hangMs });
   const missed = busted !== null && !busted.caught;
   const failures = missed
     ? [...result.failures, `the broken variant (${type.busted}) was not caught`]

@@ -38,7 +38,10 @@ interface Options {
 
 function kreclaim(args: readonly string[], options: Options = {}): Promise<Result> {
   const env = { ...process.env, ...options.env };
-  const child = spawn(process.execPath, [...(options.execArgv ?? []), MAIN, ...args], { cwd: dir, env });
+  const child = spawn(process.execPath, [...(options.execArgv ?? []), MAIN, ...args], {
+    cwd: dir,
+    env,
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (text) => {
@@ -227,7 +230,6 @@ describe('bad usage and bad input: one line, exit 2, nothing written', () => {
     ['run small.csv --kcompressd on', /not in this version yet/],
     ['run small.csv --html out.html', /not in this version yet/],
     ['run plan.json', /not in this version yet/],
-    ['torture --seconds 1', /not in this version yet/],
     ['reproduce mglru', /not in this version yet/],
     ['bench nothing', /no group 'nothing'/],
     ['cat small.csv', /not JSON/],

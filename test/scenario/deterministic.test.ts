@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { bundledTrace } from '../../dist/src/cli/run_command.js';
 import {
   generateTrace,
+  Machine,
   type MachineConfig,
   type RunReport,
   readTrace,
@@ -117,6 +118,24 @@ describe('a deterministic machine that breaks', () => {
     expect(repeatable(second)).toEqual(repeatable(first));
   });
 
+  it('finds a deadlock in virtual time, the same each time', async () => {
+    const config: MachineConfig = { mode: 'deterministic', hungTask: 600, seed: 2 };
+    const reports = [
+      await runWorkload(program('sleepsForEver'), config),
+      await runWorkload(program('sleepsForEver'), config),
+    ];
+    const [first, second] = reports as [RunReport, RunReport];
+    expect(first.panic).toMatchObject({ comm: 'cpu0', reason: 'hung' });
+    expect(first.schedule?.virtualMs).toBeGreaterThan(600_000);
+    expect(reportExitCode(first)).toBe(3);
+    expect(repeatable(second)).toEqual(repeatable(first));
+  });
+
+  it('is not what Machine.boot makes', async () => {
+    const { processes } = program('touchAll');
+    await expect(Machine.boot({ processes, mode: 'deterministic' })).rejects.toThrow(/runWorkload/);
+  });
+
   it('is reported as hung when a thread never comes back', { timeout: 30_000 }, async () => {
     const config: MachineConfig = { mode: 'deterministic', hungTask: 1 };
     const report = await runWorkload(program('spinsForEver'), config);
@@ -159,7 +178,7 @@ describe('faults in a whole machine', () => {
     expect(report.faults.fail_trylock).toBeGreaterThan(0);
   });
 
-  it('20 seeds of a bundled trace hold', { timeout: 120_000 }, async () => {
+  it('20 seeds of a bundled trace hold', { timeout: 300_000 }, async () => {
     const trace = await readTrace(bundledTrace('sqlite'), { limit: 20_000 });
     for (let seed = 1; seed <= 20; seed++) {
       const config: MachineConfig = { seed, faults: 'all', cpus: 2, share: true };

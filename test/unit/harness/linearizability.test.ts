@@ -26,7 +26,12 @@ import {
   stackModel,
 } from '../../../dist/src/harness/linear_models.js';
 import { tryApply } from '../../../dist/src/harness/linear_search.js';
-import { linearizable, type Model } from '../../../dist/src/harness/linearizability.js';
+import {
+  assertLinearizable,
+  linearizable,
+  type Model,
+  NotLinearizable,
+} from '../../../dist/src/harness/linearizability.js';
 
 /** `T0 push 1 -> true @ 1-4` and `T1 pop @ 2` (pending), one a line. */
 function history(text: string): History {
@@ -236,6 +241,13 @@ describe('linearizable: known histories', () => {
     const text = 'T0 push 1 @ 1-1\nT0 push 2 @ 1-3\nT1 pop -> 1 @ 4-4\nT1 pop -> 2 @ 4-5';
     expect(linearizable(history(text), queueModel()).ok).toBe(true);
     expect(linearizable(history(text.replace('-> 2', '-> null')), queueModel()).ok).toBe(false);
+  });
+
+  test('assertLinearizable throws the text, with the verdict', () => {
+    const wrong = history('T0 pop -> 1 @ 1-2');
+    expect(() => assertLinearizable(wrong, queueModel())).toThrow(NotLinearizable);
+    expect(() => assertLinearizable(wrong, queueModel())).toThrow(/nothing explains T0 pop/);
+    expect(assertLinearizable([], queueModel()).verdict).toBe('linearizable');
   });
 
   test('an operation that the model does not know throws', () => {

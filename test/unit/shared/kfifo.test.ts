@@ -107,6 +107,8 @@ describe('KfifoMpsc: one thread', () => {
       expect(consumer!.pop()).toBe(1);
       expect(one!.push(5)).toBe(true);
       expect(two!.pushWait(6, 1)).toBe(false);
+      // The first that timed out left its PARKED bit.
+      expect(one!.pushWait(7, 1)).toBe(false);
       const into = new Int32Array(6);
       expect(consumer!.popBatch(into, 1, 5)).toBe(4);
       expect([...into]).toEqual([0, 2, 3, 4, 5, 0]);
