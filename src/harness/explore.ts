@@ -180,7 +180,8 @@ async function run(explorer: Explorer, task: Task): Promise<ExploreReport> {
     const { race } = resolved;
     const how = { settings, shrink, race, strategy: by };
     const found = await investigate(explorer, result.failure, how);
-    failure = finish(found, explorer.names, task);
+    const origin = replay === null ? {} : { found: replay.found };
+    failure = finish({ ...found, ...origin }, explorer.names, task);
   }
   const report: ExploreReport = {
     schema: EXPLORE_SCHEMA,
@@ -258,6 +259,7 @@ function finish(found: Investigated, names: readonly string[], task: Task): Expl
       options: { maxSteps, timeouts, tickNs, spinThreshold, race, plainPoints, include },
       strategy: found.strategy,
       seed: found.seed,
+      found: found.found,
       schedule: found.schedule,
       hash: found.hash,
       outcome: found.kind,
