@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { H_OUTCOME, OUTCOME_REDUNDANT } from '../../../dist/src/harness/control.js';
 import { type DfsOptions, DfsStrategy } from '../../../dist/src/harness/dfs.js';
-import { OUTCOME_REDUNDANT, H_OUTCOME } from '../../../dist/src/harness/control.js';
 import {
   add,
   cas,
@@ -54,15 +54,40 @@ describe('tmp', () => {
     for (const n of [2, 3, 4]) {
       const t0 = performance.now();
       const r = explore(Array(n).fill(lostUpdate));
-      console.log('lost', n, r.executions, r.redundant, r.complete, r.states.length, performance.now() - t0);
+      console.log(
+        'lost',
+        n,
+        r.executions,
+        r.redundant,
+        r.complete,
+        r.states.length,
+        performance.now() - t0,
+      );
     }
     for (const n of [2, 3]) {
       const t0 = performance.now();
       const r = explore(Array(n).fill(ttas));
-      console.log('ttas', n, r.executions, r.redundant, r.complete, r.states.length, r.deepest, performance.now() - t0);
+      console.log(
+        'ttas',
+        n,
+        r.executions,
+        r.redundant,
+        r.complete,
+        r.states.length,
+        r.deepest,
+        performance.now() - t0,
+      );
     }
     const t0 = performance.now();
     const r = explore(Array(2).fill(ttas), { reduction: false });
-    console.log('ttas plain', 2, r.executions, r.redundant, r.complete, r.states.length, performance.now() - t0);
+    console.log(
+      'ttas plain',
+      2,
+      r.executions,
+      r.redundant,
+      r.complete,
+      r.states.length,
+      performance.now() - t0,
+    );
   });
 });
