@@ -12,6 +12,7 @@
  * gone before the turn is over, so that its exit is seen at one point of the schedule always.
  */
 import { Prng } from '../../shared/prng.ts';
+import { UsageError } from '../errors.ts';
 import {
   type Control,
   F_STEP,
@@ -48,6 +49,9 @@ function switchChance(seed: number): number {
   return SWITCH_CHANCES[new Prng(seed, 2).below(SWITCH_CHANCES.length)] as number;
 }
 
+/** The schedule's addresses end here. */
+const MEMORY_BYTES_MAX = 1.25 * 2 ** 30;
+
 /** One real turn of the event loop: microtasks, and what has arrived. */
 function turn(): Promise<void> {
   return new Promise((resolve) => {
@@ -66,6 +70,12 @@ export class HostSchedule {
 
   /** @param memory whose words the threads share: the machine's arena */
   constructor(threads: number, seed: number, memory: SharedArrayBuffer) {
+    if (memory.byteLength > MEMORY_BYTES_MAX) {
+      const most = `${MEMORY_BYTES_MAX / 2 ** 30} GiB`;
+      throw new UsageError(
+        `memory: the tables of a deterministic machine take at most ${most}; give less memory`,
+      );
+    }
     this.#chance = switchChance(seed);
     const buffers = [memory];
     const opened = openSchedule({ threads, seed, buffers, switchChance: this.#chance });

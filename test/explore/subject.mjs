@@ -8,7 +8,7 @@
  *   const { begin, choose, load } = await openSubject(import.meta.url, plants);
  *   const { complete } = await load('completion');
  *   export const exploration = { subject, asserts, plants, variants: { ... } };
- *   export const { setup, threads, check } = choose(exploration);
+ *   export const { setup, threads, check, options } = choose(exploration);
  *
  * A variant is { says, threads, setup, check, and its bound }; `?variant=` names it, the first is
  * the default. A plant is { says, module, edits, variant }: each of the edits [text, becomes] must
@@ -90,7 +90,9 @@ export async function openSubject(url, plants = {}) {
     choose: ({ variants }) => {
       const variant = query.get('variant') ?? plant?.variant ?? Object.keys(variants)[0];
       if (variants[variant] === undefined) throw new Error(`no variant '${variant}' in ${url}`);
-      return variants[variant];
+      const { setup, threads, check, preemptions, reduction } = variants[variant];
+      const options = { strategy: 'dfs', maxSteps: 20_000, preemptions, reduction };
+      return { setup, threads, check, options };
     },
   };
 }

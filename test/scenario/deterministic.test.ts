@@ -178,7 +178,7 @@ describe('faults in a whole machine', () => {
     expect(report.faults.fail_trylock).toBeGreaterThan(0);
   });
 
-  it('20 seeds of a bundled trace hold', { timeout: 120_000 }, async () => {
+  it('20 seeds of a bundled trace hold', { timeout: 300_000 }, async () => {
     const trace = await readTrace(bundledTrace('sqlite'), { limit: 20_000 });
     for (let seed = 1; seed <= 20; seed++) {
       const config: MachineConfig = { seed, faults: 'all', cpus: 2, share: true };
