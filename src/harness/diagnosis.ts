@@ -27,7 +27,7 @@ import {
 import { changes, type Step, type Value } from './listing.ts';
 import type { FailureRecord, ThreadRecord } from './messages.ts';
 import { OP_NAMES, OP_NOTIFY, OP_WAIT } from './ops.ts';
-import { type Frame, readFrames, shownPlace } from './stack_frames.ts';
+import { type Frame, readFrames, shownPath, shownPlace } from './stack_frames.ts';
 
 export type FailureKind =
   | 'check'
@@ -123,9 +123,22 @@ class Examiner {
         return 'livelock: threads go on, and nothing changes any more';
       case 'step bound':
         return `no end: ${step} steps and threads are still at it`;
+      case 'race':
+      case 'use after free':
+        return this.#readable(message);
       default:
         return message === '' ? kind : `${kind}: ${message}`;
     }
+  }
+
+  /** A message of those who watch accesses: they know threads and buffers by number. */
+  #readable(message: string): string {
+    return message
+      .replace(/buffer (\d+), bytes? (\d+)(?:\.\.(\d+))?/g, (_, buffer, from, to = from) =>
+        this.#places.nameIn(Number(buffer), Number(from), Number(to) - Number(from) + 1),
+      )
+      .replace(/\bthread (\d+)/g, (whole, t) => this.#names[Number(t)] ?? whole)
+      .replace(/(\/[^\s:()]+)(?=:\d)/g, (path: string) => shownPath(path));
   }
 
   #thread(thread: ThreadRecord, t: number): ThreadReport {
@@ -136,7 +149,8 @@ class Examiner {
     };
     const threw = mail.error !== undefined && mail.error.name !== 'ExecutionAborted';
     if (t === this.#failure.culprit && threw) {
-      return say('threw', `threw ${mail.error.name}: ${mail.error.message}`);
+      const { name, message } = mail.error;
+      return say('threw', `threw ${name}: ${this.#readable(message)}`);
     }
     if (state === STATE_DONE) return say('ended', 'has ended');
     if (state === STATE_BLOCKED) return say('waits', this.#waiting(thread, t));

@@ -32,6 +32,8 @@ const SHRINK_EXECUTIONS = 50_000;
 export interface InvestigateOptions {
   readonly settings: Settings;
   readonly shrink: boolean;
+  /** Races are looked for: the scenario's code is edited before it runs. */
+  readonly race: boolean;
   /** Who found it. */
   readonly strategy: string;
 }
@@ -131,7 +133,10 @@ function assemble(
     shrink,
     schedule,
     hash: last.hash,
-    listing: makeListing({ steps, names, places, idleFrom: idleFrom(last) }),
+    listing: makeListing({
+      ...{ steps, names, places, edited: options.race },
+      idleFrom: idleFrom(last),
+    }),
   };
 }
 

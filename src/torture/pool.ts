@@ -88,7 +88,10 @@ export class TorturePool {
   }
 
   #spawn(): Worker {
-    return new Worker(new URL('./worker.js', import.meta.url));
+    const preload = new URL('../harness/torture_preload.js', import.meta.url).href;
+    return new Worker(new URL('./worker.js', import.meta.url), {
+      execArgv: ['--import', preload],
+    });
   }
 
   /** @returns null once all have answered, or what a hang looks like */
@@ -104,25 +107,33 @@ export class TorturePool {
     const endNs = ktimeNs() + options.ms * 1e6;
     const stutter = new Stutter(control);
     const progress = new ProgressWatch(control, answers.length);
+    const { hangMs = HANG_MS } = options;
+    let overNs = Infinity;
     while (!state.done) {
       await Promise.race([all, scheduler.wait(POLL_MS)]);
       const failed = Atomics.load(control, J_FAILED) > 0;
       const over = failed || ktimeNs() >= endNs || options.signal?.aborted === true;
+      if (over) overNs = Math.min(overNs, ktimeNs());
       if (over) stopJob(control);
       else stutter.tick();
-      const still = progress.stillMs(stutter.paused);
-      const { hangMs = HANG_MS } = options;
-      if (!state.done && still >= (failed ? HANG_FAILED_MS : hangMs)) return this.#hang(progress);
+      const still = progress.stillMs(stutter.paused && !over);
+      const stopping = (ktimeNs() - overNs) / 1e6;
+      const hangs = still >= (failed ? HANG_FAILED_MS : hangMs) || stopping >= hangMs;
+      if (!state.done && hangs) return this.#hang(progress, failed);
     }
     await all;
     return null;
   }
 
   /** The threads will not come back: they are named, ended, and replaced at the next job. */
-  async #hang(progress: ProgressWatch): Promise<string[]> {
+  async #hang(progress: ProgressWatch, failed: boolean): Promise<string[]> {
     const ids = this.#workers.map(({ threadId }) => threadId);
     const stacks = await threadStacks(ids);
-    const lines = [`hang: no thread made a turn for ${Math.round(progress.still)} ms`];
+    const why = failed ? 'a check failed, and threads did not stop' : 'threads did not stop';
+    const still = Math.round(progress.still);
+    const lines = [
+      still > POLL_MS ? `hang: no thread made a turn for ${still} ms` : `hang: ${why}`,
+    ];
     for (const [at, id] of ids.entries()) {
       const stack = stacks.get(id) ?? '';
       if (stack !== '') lines.push(`thread ${at + 1}:\n${stack}`);

@@ -4,9 +4,9 @@
  * these does nothing, so they can stay in a program:
  *
  *   racy(reason, fn)     accesses in `fn` may race: counted under the reason, not reported
- *   poison, unpoison     a range was given back, is handed out again: a touch in between is an error
+ *   poison, unpoison     a range was given back, is handed out again: not to be touched
  *
- * `// kreclaim-racy: reason` on a line, or on a line of its own above it, says the same of one line.
+ * `// kreclaim-racy: reason` on a line, or on one of its own above it, says the same of one line.
  */
 import { callerPlace } from './caller.ts';
 import { probe, sharedView } from './probe.ts';
@@ -47,7 +47,7 @@ export function poison(view: View, start = 0, end?: number): void {
   });
 }
 
-/** Marks elements as handed out again. @param start first element, 0 @param end one past the last */
+/** Marks elements as handed out again. @param start first, 0 @param end one past the last, all */
 export function unpoison(view: View, start = 0, end?: number): void {
   forRange(view, start, end, (address, bytes) => probe.detector?.unpoison(address, bytes));
 }
