@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Progress of an exploration: one line redrawn on a terminal, a line every few seconds elsewhere. */
+/** Progress of an exploration: a line redrawn on a terminal, a line now and then elsewhere. */
 import { grouped } from '../harness/index.ts';
 import type { ProgressTarget } from './progress.ts';
 
@@ -9,8 +9,8 @@ const LINE_MS = 2000;
 export interface ExploreProgress {
   readonly executions: number;
   readonly steps: number;
-  /** Part of the space that is done, where the strategy knows. */
-  readonly fraction?: number;
+  /** Part of the space that is done, of 1; 0 where the strategy does not say. */
+  readonly fraction: number;
 }
 
 /** Shows how far an exploration is. */
@@ -32,7 +32,7 @@ export class ExploreMeter {
     const seconds = Math.max(ms - this.#before.ms, 1) / 1000;
     const rate = grouped(Math.max(executions - this.#before.executions, 0) / seconds);
     const stepRate = grouped(Math.max(steps - this.#before.steps, 0) / seconds);
-    const done = fraction === undefined ? '' : `, ${(100 * fraction).toFixed(1)} % of the space`;
+    const done = fraction === 0 ? '' : `, about ${(100 * fraction).toFixed(1)} % of the space`;
     const line =
       `${(ms / 1000).toFixed(1)} s: ${grouped(executions)} executions${done}, ` +
       `${rate}/s, ${stepRate} steps/s`;

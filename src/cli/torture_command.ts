@@ -98,6 +98,13 @@ class TortureProgress {
     this.#quiet = quiet;
   }
 
+  /** What is about to be done, for those who see no redrawn line. */
+  begin(groups: readonly string[], seconds: number, threads: number, seed: number): void {
+    if (this.#quiet) return;
+    const how = `${seconds} s, ${threads} threads, seed ${seed}`;
+    this.#target.stream.write(`torture: ${groups.join(', ')}: ${how}\n`);
+  }
+
   phase(group: string, type: string, phase: string): void {
     if (this.#quiet || !this.#target.live) return;
     this.#target.stream.write(`\r\x1b[K${group} ${type}: ${phase}`);
@@ -145,6 +152,7 @@ async function tortureAction(group: string | undefined, flags: TortureFlags): Pr
   const chosen = await chooseTypes(groups, flags.only);
   await checkWritable(flags.json);
   const progress = new TortureProgress(flags.quiet === true);
+  progress.begin([...chosen.keys()], seconds, threads, seed);
   const reports: GroupReport[] = [];
   for (const [name, only] of chosen) {
     const share = seconds / chosen.size;

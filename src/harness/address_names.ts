@@ -28,11 +28,14 @@ function member(path: string, key: string): string {
 export class AddressNames {
   readonly #places: Place[] = [];
   readonly #bases = new Map<SharedArrayBuffer, number>();
+  /** The same, in the order of the buffers. */
+  readonly #starts: readonly number[];
 
   /** @param state what `setup` returned */
   constructor(state: unknown) {
     const { shared } = collectBuffers(state);
-    basesOf(shared.map((buffer) => buffer.byteLength)).forEach((base, i) => {
+    this.#starts = basesOf(shared.map((buffer) => buffer.byteLength));
+    this.#starts.forEach((base, i) => {
       this.#bases.set(shared[i] as SharedArrayBuffer, base);
     });
     this.#walk(state, 'state', new Set());
@@ -49,6 +52,11 @@ export class AddressNames {
     const offset = address - best.start;
     if (best.width === 0 || offset % best.width !== 0) return `${best.path}+${offset}`;
     return `${best.path}[${offset / best.width}]`;
+  }
+
+  /** @param buffer its number @returns a name for a place in it */
+  nameIn(buffer: number, offset: number, bytes: number): string {
+    return this.name((this.#starts[buffer] ?? -1) + offset, bytes);
   }
 
   #walk(value: unknown, path: string, seen: Set<object>): void {

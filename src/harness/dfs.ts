@@ -31,7 +31,10 @@ import {
   H_PLAN_LENGTH,
   H_PLAN_STRICT,
   H_SLEEP,
+  LOG_AUX,
+  LOG_CHANGED,
   LOG_LOC,
+  LOG_SLEEP,
   LOG_WHAT,
   LOG_WORDS,
   OUTCOME_DIVERGED,
@@ -41,15 +44,16 @@ import {
   R_BYTES,
   R_KIND,
   R_LOC,
+  R_SLEEP_KIND,
   R_STATE,
   STATE_READY,
 } from './control.ts';
 import { EventOrder, wider } from './event_order.ts';
-import { OP_CAS, OP_LOAD, OP_NOTIFY, OP_WAIT } from './ops.ts';
+import { effect, OP_NOTIFY, OP_WAIT } from './ops.ts';
 import { clearPlan, isFailure, type Outcome, type Strategy, seedExecution } from './strategy.ts';
 
 /** Threads that the log's masks have room for. */
-export const DFS_THREADS_MAX = 30;
+export const DFS_THREADS_MAX = 29;
 
 export interface DfsOptions {
   /** Preemptions of an execution at most; Infinity, the default, for no bound. */
@@ -100,6 +104,8 @@ export class DfsStrategy implements Strategy {
   #explored = new Int32Array(256);
   /** Threads asleep when the node is entered. */
   #asleep = new Int32Array(256);
+  /** Of each node, by thread: what the next operation of one that is asleep, or was explored, is. */
+  #kinds = new Uint8Array(1024);
   /** Preemptions on the way to the node. */
   #cost = new Int32Array(256);
   /** Steps of the path whose order is kept: those above the branch that is taken next. */
@@ -133,6 +139,10 @@ export class DfsStrategy implements Strategy {
       complete: this.#complete,
       fraction: this.#fraction(),
     };
+  }
+
+  fraction(): number {
+    return this.#fraction();
   }
 
   describe(): Record<string, unknown> {
@@ -169,6 +179,9 @@ export class DfsStrategy implements Strategy {
     words[H_PLAN_STRICT] = 1;
     const asleep = (this.#asleep[node] as number) | (this.#explored[node] as number);
     words[H_SLEEP] = this.#sleeps ? asleep : 0;
+    for (let t = 0; t < control.threads; t++) {
+      words[control.row(t) + R_SLEEP_KIND] = this.#kinds[node * control.threads + t] as number;
+    }
     return true;
   }
 
@@ -202,8 +215,10 @@ export class DfsStrategy implements Strategy {
     if (steps < this.#kept) return false;
     for (let i = 0; i < this.#kept; i++) {
       const what = log[i * LOG_WORDS + LOG_WHAT] as number;
-      const same = (what & 0xff) === thread[i] && log[i * LOG_WORDS + LOG_LOC] === loc[i];
-      if (!same || !sameKind((what >> 8) & 0xff, kind[i] as number)) return false;
+      const changed = ((log[i * LOG_WORDS + LOG_SLEEP] as number) & LOG_CHANGED) !== 0;
+      const aux = log[i * LOG_WORDS + LOG_AUX] as number;
+      if (effect((what >> 8) & 0xff, changed, aux) !== kind[i]) return false;
+      if ((what & 0xff) !== thread[i] || log[i * LOG_WORDS + LOG_LOC] !== loc[i]) return false;
     }
     return true;
   }
@@ -217,8 +232,11 @@ export class DfsStrategy implements Strategy {
       this.#asleep = wider(this.#asleep);
       this.#cost = wider(this.#cost);
     }
+    if ((i + 1) * order.threads > this.#kinds.length) this.#kinds = wider(this.#kinds);
     this.#cost[i] = i === 0 ? 0 : this.#costAfter(i - 1, order.thread[i - 1] as number);
     if (!fresh) return;
+    const width = order.threads;
+    if (i > 0) this.#kinds.copyWithin(i * width, (i - 1) * width, i * width);
     const all = this.#mode === MODE_ALL;
     this.#branches[i] = all ? (order.enabled[i] as number) : 1 << (order.thread[i] as number);
     this.#explored[i] = 0;
@@ -306,6 +324,9 @@ export class DfsStrategy implements Strategy {
       const taken = 1 << (order.thread[node] as number);
       const explored = (this.#explored[node] as number) | taken;
       this.#explored[node] = explored;
+      this.#kinds[node * order.threads + (order.thread[node] as number)] = order.kind[
+        node
+      ] as number;
       let left = (this.#branches[node] as number) & ~explored & ~(this.#asleep[node] as number);
       for (; left !== 0; left &= left - 1) {
         const thread = 31 - Math.clz32(left & -left);
@@ -332,11 +353,6 @@ export class DfsStrategy implements Strategy {
     }
     return sum;
   }
-}
-
-/** A step that changed nothing is kept as a load. */
-function sameKind(logged: number, kept: number): boolean {
-  return logged === kept || (kept === OP_LOAD && logged === OP_CAS);
 }
 
 /** Number of bits set. */

@@ -27,7 +27,7 @@ import {
 import { changes, type Step, type Value } from './listing.ts';
 import type { FailureRecord, ThreadRecord } from './messages.ts';
 import { OP_NAMES, OP_NOTIFY, OP_WAIT } from './ops.ts';
-import { type Frame, readFrames, shownPlace } from './stack_frames.ts';
+import { type Frame, readFrames, shownPath, shownPlace } from './stack_frames.ts';
 
 export type FailureKind =
   | 'check'
@@ -71,13 +71,17 @@ const KINDS = new Map<number, FailureKind>([
   [OUTCOME_POISON, 'use after free'],
 ]);
 
-/** Finds out what happened. @param steps of the failure, traced */
+/**
+ * Finds out what happened.
+ * @param steps of the failure, traced @param reached steps at which it was ended when it was found
+ */
 export function diagnose(
   failure: FailureRecord,
   steps: readonly Step[],
   places: AddressNames,
+  reached: number,
 ): Diagnosis {
-  return new Examiner(failure, steps, places).diagnose();
+  return new Examiner(failure, steps, places).diagnose(reached);
 }
 
 class Examiner {
@@ -93,7 +97,7 @@ class Examiner {
     this.#names = failure.threads.map((thread) => thread.name);
   }
 
-  diagnose(): Diagnosis {
+  diagnose(reached: number): Diagnosis {
     const { outcome } = this.#failure;
     const threads = this.#failure.threads.map((thread, t) => this.#thread(thread, t));
     const lost = this.#failure.threads.flatMap((thread, t) => this.#lostWakeUp(thread, t));
@@ -102,10 +106,10 @@ class Examiner {
     const facts = idle ? [...lost, ...early, ...this.#ring()] : [];
     let kind = KINDS.get(outcome) ?? 'other';
     if (outcome === OUTCOME_DEADLOCK && lost.length + early.length > 0) kind = 'lost wake-up';
-    return { kind, title: this.#title(kind), threads, facts };
+    return { kind, title: this.#title(kind, reached), threads, facts };
   }
 
-  #title(kind: FailureKind): string {
+  #title(kind: FailureKind, reached: number): string {
     const { name, message, culprit, step } = this.#failure;
     const who = this.#names[culprit] ?? 'a thread';
     switch (kind) {
@@ -122,10 +126,23 @@ class Examiner {
       case 'livelock':
         return 'livelock: threads go on, and nothing changes any more';
       case 'step bound':
-        return `no end: ${step} steps and threads are still at it`;
+        return `no end: ${reached} steps and threads are still at it`;
+      case 'race':
+      case 'use after free':
+        return this.#readable(message);
       default:
         return message === '' ? kind : `${kind}: ${message}`;
     }
+  }
+
+  /** A message of those who watch accesses: they know threads and buffers by number. */
+  #readable(message: string): string {
+    return message
+      .replace(/buffer (\d+), bytes? (\d+)(?:\.\.(\d+))?/g, (_, buffer, from, to = from) =>
+        this.#places.nameIn(Number(buffer), Number(from), Number(to) - Number(from) + 1),
+      )
+      .replace(/\bthread (\d+)/g, (whole, t) => this.#names[Number(t)] ?? whole)
+      .replace(/(\/[^\s:()]+)(?=:\d)/g, (path: string) => shownPath(path));
   }
 
   #thread(thread: ThreadRecord, t: number): ThreadReport {
@@ -136,7 +153,8 @@ class Examiner {
     };
     const threw = mail.error !== undefined && mail.error.name !== 'ExecutionAborted';
     if (t === this.#failure.culprit && threw) {
-      return say('threw', `threw ${mail.error.name}: ${mail.error.message}`);
+      const { name, message } = mail.error;
+      return say('threw', `threw ${name}: ${this.#readable(message)}`);
     }
     if (state === STATE_DONE) return say('ended', 'has ended');
     if (state === STATE_BLOCKED) return say('waits', this.#waiting(thread, t));

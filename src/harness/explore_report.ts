@@ -3,6 +3,8 @@
 import type { FailureKind, ThreadReport } from './diagnosis.ts';
 import type { ResolvedOptions } from './explore_options.ts';
 import type { Entry } from './listing.ts';
+import type { RaceReport } from './race/race_text.ts';
+import { accessPlace } from './race/race_text.ts';
 import type { Runs } from './schedule.ts';
 
 export const EXPLORE_SCHEMA = 'kreclaim.explore/1';
@@ -61,6 +63,8 @@ export interface ExploreReport {
   /** The strategy had nothing left to run: all schedules within its bound were. */
   readonly exhausted: boolean;
   readonly interrupted: boolean;
+  /** Pairs of lines that raced, each once; those that are meant have a reason. */
+  readonly races: readonly RaceReport[];
   /** What the strategy says of itself. */
   readonly figures: Readonly<Record<string, unknown>>;
   readonly failure: ExploreFailure | null;
@@ -82,6 +86,11 @@ export function summaryText(report: ExploreReport): string {
     `${grouped(steps)} steps in ${seconds.toFixed(1)} s (${rate}); ` +
     `strategy ${options.strategy}, seed ${options.seed}`;
   const notes = [report.failure === null ? 'held' : '', ...strategyNotes(report)];
+  for (const { reason, times, first, second } of report.races) {
+    if (reason === null) continue;
+    const lines = `${accessPlace(second)} and ${accessPlace(first)}`;
+    notes.push(`a race that is meant: ${lines}, ${grouped(times)} times: ${reason}`);
+  }
   if (report.interrupted) notes.push('interrupted');
   return [ran, ...notes.filter((note) => note !== '')].join('\n');
 }

@@ -12,6 +12,7 @@ import { Worker } from 'node:worker_threads';
 import { openGate } from './baton.ts';
 import {
   Control,
+  F_FRACTION,
   F_STEPS_TOTAL,
   GATE_QUIT,
   H_CURRENT,
@@ -43,6 +44,8 @@ export interface ExplorerOptions {
 export interface Progress {
   readonly executions: number;
   readonly steps: number;
+  /** Part of its space that the strategy has seen, of 1; 0 where it does not say. */
+  readonly fraction: number;
 }
 
 /** A scenario, loaded into workers that run it. @context main thread */
@@ -135,7 +138,8 @@ export class Explorer {
     const hung = new Promise<never>((_, reject) => {
       timer = real.setInterval(() => {
         const steps = numbers[F_STEPS_TOTAL] as number;
-        onProgress?.({ executions: memory.load(words, H_EXECUTIONS), steps });
+        const fraction = numbers[F_FRACTION] as number;
+        onProgress?.({ executions: memory.load(words, H_EXECUTIONS), steps, fraction });
         const sign = steps + memory.load(words, H_EXECUTIONS);
         if (sign !== seen || memory.load(words, H_RUNNING) === 0) {
           seen = sign;

@@ -99,7 +99,8 @@ function tablePart(entries: readonly Entry[], report: ExploreReport): string {
     }
     return rowPart(entry, threads, scenario);
   });
-  return `<table><thead><tr>${heads.join('')}</tr></thead><tbody>\n${body.join('\n')}\n</tbody></table>`;
+  const head = `<thead><tr>${heads.join('')}</tr></thead>`;
+  return `<table>${head}<tbody>\n${body.join('\n')}\n</tbody></table>`;
 }
 
 function rowPart(row: Row, threads: readonly string[], scenario: string): string {

@@ -11,6 +11,7 @@ import { deserialize } from 'node:v8';
 import { openGate, passGate } from './baton.ts';
 import {
   type Control,
+  F_FRACTION,
   F_NOW,
   F_PROGRESS,
   F_STEP,
@@ -90,6 +91,9 @@ interface Tally {
   failure: FailureRecord | null;
 }
 
+/** Executions between two looks at how far the strategy is. */
+const FRACTION_MASK = 63;
+
 /** Runs executions until the strategy, the budget, a failure or a stop request ends it. */
 export function leadRun(parts: LeadParts, settings: RunSettings): RunResult {
   const { control } = parts;
@@ -97,6 +101,7 @@ export function leadRun(parts: LeadParts, settings: RunSettings): RunResult {
   const strategy = makeStrategy(settings.strategy, parts.watched);
   applySettings(control, settings);
   numbers[F_STEPS_TOTAL] = 0;
+  numbers[F_FRACTION] = 0;
   const tally: Tally = {
     executions: 0,
     redundant: 0,
@@ -115,6 +120,9 @@ export function leadRun(parts: LeadParts, settings: RunSettings): RunResult {
     }
     execute(parts, strategy, settings, tally);
     if (tally.failure !== null && !settings.keepGoing) break;
+    if ((tally.executions & FRACTION_MASK) === 0) {
+      numbers[F_FRACTION] = strategy.fraction?.() ?? 0;
+    }
     if (real.now() >= deadline) break;
   }
   return {

@@ -160,6 +160,8 @@ export interface ListingInput {
   readonly steps: readonly Step[];
   readonly names: readonly string[];
   readonly places: AddressNames;
+  /** The code was edited before it ran: lines are right, columns are not. */
+  readonly edited: boolean;
   /** First step of the idle tail; see `idleFrom`. */
   readonly idleFrom: number;
 }
@@ -177,7 +179,7 @@ export function makeListing(input: ListingInput): Entry[] {
   return [...entries, ...telling.slice(0, IDLE_ROWS), { note: idleNote(input) }];
 }
 
-function makeRows({ steps, names, places }: ListingInput): Row[] {
+function makeRows({ steps, names, places, edited }: ListingInput): Row[] {
   const lines = new SourceLines();
   return steps.map((step, i): Row => {
     const [frame] = step.frames;
@@ -188,7 +190,7 @@ function makeRows({ steps, names, places }: ListingInput): Row[] {
       shape: `${step.kind} ${step.loc}`,
       switched: i > 0 && steps[i - 1]?.thread !== step.thread,
       frames: step.frames,
-      source: frame === undefined ? '' : lines.at(frame),
+      source: frame === undefined ? '' : lines.at(frame, edited),
     };
   });
 }

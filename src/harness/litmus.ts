@@ -22,15 +22,11 @@ import {
   litmusCellBytes,
   litmusControlWords,
 } from './litmus_batch.ts';
-import { scOutcomes } from './litmus_sc.ts';
+import type { DescribeRequest, LitmusDescription } from './litmus_describe.ts';
+import { type LitmusPlace, type LitmusShape, shapeOf, sourceOf } from './litmus_load.ts';
 import { formatLitmus, type LitmusResult, litmusRows } from './litmus_table.ts';
-import {
-  type AnyLitmusTest,
-  checkLitmusTest,
-  LitmusUsageError,
-  litmusOfModule,
-} from './litmus_test.ts';
-import type { LitmusSource, LitmusTally, LitmusWorkerData } from './litmus_worker.ts';
+import { type AnyLitmusTest, LitmusUsageError } from './litmus_test.ts';
+import type { LitmusTally, LitmusWorkerData } from './litmus_worker.ts';
 import { shownPath } from './stack_frames.ts';
 
 /** Which test: its file; one of a file's list; or a definition whose functions use globals only. */
@@ -53,27 +49,31 @@ export interface LitmusOptions {
 }
 
 interface Loaded {
-  readonly test: AnyLitmusTest;
-  readonly url: string | null;
-  readonly which: string | null;
-  readonly source: LitmusSource | null;
+  readonly shape: LitmusShape;
+  readonly place: LitmusPlace;
 }
 
-async function importModule(url: URL): Promise<Record<string, unknown>> {
-  const file = shownPath(fileURLToPath(url));
-  if (!existsSync(url)) throw new LitmusUsageError(`${file}: no such file`);
+/** Asks a worker what a module has. @throws LitmusUsageError */
+async function describe(names: boolean, place: LitmusPlace): Promise<LitmusDescription> {
+  const request: DescribeRequest = { names, place };
+  const url = new URL('./litmus_describe.js', import.meta.url);
+  const worker = new Worker(url, { workerData: request });
   try {
-    return (await import(url.href)) as Record<string, unknown>;
-  } catch (error) {
-    const reason = String((error as Error).message).split('\n')[0];
-    throw new LitmusUsageError(`${file}: does not load: ${reason}`);
+    const answer = await new Promise<LitmusDescription>((resolve, reject) => {
+      worker.once('message', resolve);
+      worker.once('error', reject);
+      worker.once('exit', () => reject(new LitmusUsageError('the module ended its thread')));
+    });
+    if ('wrong' in answer) throw new LitmusUsageError(answer.wrong);
+    return answer;
+  } finally {
+    await worker.terminate();
   }
 }
 
-async function importTest(url: URL, which?: string): Promise<Loaded> {
-  const module = await importModule(url);
-  const test = litmusOfModule(module, shownPath(fileURLToPath(url)), which);
-  return { test, url: url.href, which: which ?? null, source: null };
+function placeOf(url: URL, which: string | null): LitmusPlace {
+  if (existsSync(url)) return { url: url.href, which, source: null };
+  throw new LitmusUsageError(`${shownPath(fileURLToPath(url))}: no such file`);
 }
 
 /**
@@ -82,31 +82,20 @@ async function importTest(url: URL, which?: string): Promise<Loaded> {
  * @throws LitmusUsageError when it does not load
  */
 export async function litmusNames(url: URL): Promise<readonly (string | null)[]> {
-  const { tests } = await importModule(url);
-  if (tests === undefined) return [null];
-  return (tests as readonly AnyLitmusTest[]).map(({ name }) => name ?? '');
+  const answer = await describe(true, placeOf(url, null));
+  return 'names' in answer ? answer.names : [];
 }
 
-function load(input: LitmusInput): Promise<Loaded> | Loaded {
-  if (input instanceof URL) return importTest(input);
-  if ('module' in input) return importTest(input.module, input.test);
-  const { threads, observe, view, ...settings } = input;
-  const source = {
-    settings,
-    threads: threads.map(String),
-    observe: observe === undefined ? null : String(observe),
-    view: view === undefined ? null : String(view),
-  };
-  return { test: input, url: null, which: null, source };
-}
-
-/** What the model allows: as listed, or every sequentially consistent outcome. */
-function allowedBy(test: AnyLitmusTest): readonly string[] {
-  if (test.allowed !== undefined) return test.allowed;
-  const { outcomes, plain } = scOutcomes(test);
-  if (!plain) return outcomes;
-  const name = test.name ?? 'the test';
-  throw new LitmusUsageError(`${name} has plain accesses: list its allowed outcomes`);
+async function load(input: LitmusInput): Promise<Loaded> {
+  if (!(input instanceof URL) && !('module' in input)) {
+    const place = { url: null, which: null, source: sourceOf(input) };
+    return { place, shape: shapeOf(input) };
+  }
+  const [url, which] = input instanceof URL ? [input, null] : [input.module, input.test];
+  const place = placeOf(url, which);
+  const answer = await describe(false, place);
+  if ('shape' in answer) return { place, shape: answer.shape };
+  throw new LitmusUsageError(`${url.pathname}: is no litmus test`);
 }
 
 /** One set of threads that runs the test. */
@@ -116,16 +105,15 @@ class LitmusGroup {
   readonly #done: Promise<LitmusTally>[] = [];
 
   constructor(loaded: Loaded, options: LitmusOptions, group: number, spin: number) {
-    const { test, ...which } = loaded;
-    const threads = test.threads.length;
+    const { shape, place } = loaded;
+    const { threads, registers } = shape;
     const sab = (bytes: number) => new SharedArrayBuffer(bytes);
     this.control = new Int32Array(sab(litmusControlWords(threads) * 4));
-    const registers = test.registers ?? 2;
     const common = {
-      ...which,
+      place,
       control: this.control,
-      cells: sab(litmusCellBytes(test)),
-      out: new Int32Array(sab(litmusBatchMax(test) * registers * threads * 4)),
+      cells: sab(litmusCellBytes(shape)),
+      out: new Int32Array(sab(litmusBatchMax(shape) * registers * threads * 4)),
       seed: ((options.seed ?? 1) + group) | 0,
       batches: options.rounds ?? Infinity,
       ms: 1000 * (options.seconds ?? (options.rounds === undefined ? 1 : Infinity)),
@@ -236,10 +224,8 @@ export async function litmusReport(
   options: LitmusOptions = {},
 ): Promise<LitmusResult> {
   const loaded = await load(input);
-  const { test } = loaded;
-  checkLitmusTest(test);
-  const allowed = allowedBy(test);
-  const threads = test.threads.length;
+  const { shape } = loaded;
+  const { threads } = shape;
   const copies = Math.max(1, Math.floor((options.threads ?? threads) / threads));
   const cores = availableParallelism();
   const spin = copies * threads <= cores ? BARRIER_SPIN : BARRIER_SPIN_SHORT;
@@ -251,11 +237,10 @@ export async function litmusReport(
   const seconds = Math.max(...tallies.map(({ ns }) => ns)) / 1e9;
   const chunks = tallies.reduce((sum, tally) => sum + tally.chunks, 0);
   const paced = tallies.reduce((sum, tally) => sum + tally.paced, 0);
-  const { interesting = [], forbidden = [] } = test;
-  const rows = litmusRows(counts, allowed, interesting, forbidden);
+  const rows = litmusRows(counts, shape.allowed, shape.interesting, shape.forbidden);
   return {
-    name: test.name ?? 'litmus',
-    question: test.question ?? '',
+    name: shape.name,
+    question: shape.question,
     passed: rows.every(({ verdict, count }) => verdict !== 'forbidden' || count === 0),
     interrupted: options.signal?.aborted === true,
     samples,

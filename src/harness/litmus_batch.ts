@@ -20,6 +20,7 @@
 import type { Prng } from '../../shared/prng.ts';
 import type { I32 } from '../../shared/types.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
+import type { LitmusShape } from './litmus_load.ts';
 import { type AnyLitmusTest, LITMUS_BATCH_MAX } from './litmus_test.ts';
 
 // Words of the control block.
@@ -54,13 +55,13 @@ export function litmusControlWords(threads: number): number {
 }
 
 /** @returns bytes of the cells of the largest batch, in any layout */
-export function litmusCellBytes(test: AnyLitmusTest): number {
-  const perInstance = Math.max(64, (test.cells ?? 2) * 64);
+export function litmusCellBytes(test: Pick<LitmusShape, 'cells' | 'batch'>): number {
+  const perInstance = Math.max(64, test.cells * 64);
   return litmusBatchMax(test) * perInstance;
 }
 
 /** Largest batch of a test: what it asks for, rounded up to a power of two. */
-export function litmusBatchMax(test: AnyLitmusTest): number {
+export function litmusBatchMax(test: { readonly batch?: number | undefined }): number {
   const asked = test.batch ?? LITMUS_BATCH_MAX;
   return 2 ** Math.ceil(Math.log2(Math.max(asked, 1)));
 }

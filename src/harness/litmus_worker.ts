@@ -24,14 +24,12 @@ import {
   PLAN_STRIDE,
   planBatch,
 } from './litmus_batch.ts';
-import { type AnyLitmusTest, type LitmusThread, litmusOfModule } from './litmus_test.ts';
+import { type LitmusPlace, loadLitmus } from './litmus_load.ts';
+import type { AnyLitmusTest, LitmusThread } from './litmus_test.ts';
 
 /** What a worker is started with. */
 export interface LitmusWorkerData {
-  /** Module of the test, or the text of its functions. */
-  readonly url: string | null;
-  readonly which: string | null;
-  readonly source: LitmusSource | null;
+  readonly place: LitmusPlace;
   readonly thread: number;
   readonly control: I32;
   readonly cells: SharedArrayBuffer;
@@ -42,14 +40,6 @@ export interface LitmusWorkerData {
   readonly batches: number;
   readonly ms: number;
   readonly spin: number;
-}
-
-/** A definition on its way to a worker: functions as text. */
-export interface LitmusSource {
-  readonly settings: Readonly<Record<string, unknown>>;
-  readonly threads: readonly string[];
-  readonly observe: string | null;
-  readonly view: string | null;
 }
 
 /** What a worker reports. */
@@ -66,26 +56,6 @@ export interface LitmusTally {
 
 /** Values from 0 to this less 1 are counted by number, others as text. */
 const DENSE = 16;
-
-function compile(text: string): unknown {
-  // Methods and getters have no form of their own as text; arrows and functions have.
-  return new Function(`'use strict'; return (${text});`)() as unknown;
-}
-
-async function loadTest(data: LitmusWorkerData): Promise<AnyLitmusTest> {
-  const { source } = data;
-  if (source !== null) {
-    return {
-      ...source.settings,
-      threads: source.threads.map(compile),
-      ...(source.observe === null ? {} : { observe: compile(source.observe) }),
-      ...(source.view === null ? {} : { view: compile(source.view) }),
-    } as AnyLitmusTest;
-  }
-  const url = data.url as string;
-  const module = (await import(url)) as Record<string, unknown>;
-  return litmusOfModule(module, url, data.which ?? undefined);
-}
 
 class LitmusRunner {
   readonly #data: LitmusWorkerData;
@@ -242,7 +212,7 @@ class LitmusRunner {
 }
 
 const data = workerData as LitmusWorkerData;
-const runner = new LitmusRunner(data, await loadTest(data));
+const runner = new LitmusRunner(data, await loadLitmus(data.place));
 const ns = runner.run();
 const tally: LitmusTally = {
   thread: data.thread,

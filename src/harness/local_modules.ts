@@ -52,7 +52,7 @@ export function portable(path: string): string {
   return path.replaceAll('\\', '/');
 }
 
-/** @returns `file:line:column: what`, of the first local module that does not parse; null: all do */
+/** @returns `file:line:column: what` of the first module that does not parse; null where all do */
 export function findSyntaxError(file: string): string | null {
   for (const path of localModules(file)) {
     if (!/\.m?js$/.test(path)) continue;

@@ -3,7 +3,7 @@
 import type { ControlBuffers } from './control.ts';
 import type { StrategySpec } from './make_strategy.ts';
 import type { RaceBuffers } from './race/race_memory.ts';
-import type { RaceReport } from './race/race_report.ts';
+import type { RaceReport } from './race/race_text.ts';
 import type { ThreadMail } from './runtime.ts';
 
 /** `workerData` of a worker of the harness. */

@@ -66,15 +66,18 @@ const LONG_LINE = 60;
 export class SourceLines {
   readonly #files = new Map<string, readonly string[]>();
 
-  /** @returns the line, trimmed; of a long one, from its statement on; empty where there is none */
-  at(frame: Frame): string {
+  /**
+   * @param whole the column says nothing
+   * @returns the line, trimmed; of a long one, from its statement on; empty where there is none
+   */
+  at(frame: Frame, whole: boolean): string {
     let lines = this.#files.get(frame.file);
     if (lines === undefined) {
       lines = readLines(frame.file);
       this.#files.set(frame.file, lines);
     }
     const line = lines[frame.line - 1] ?? '';
-    if (line.trim().length <= LONG_LINE) return line.trim();
+    if (whole || line.trim().length <= LONG_LINE) return line.trim();
     const before = line.slice(0, frame.column - 1);
     return line.slice(before.search(/[^;{}]*$/)).trim();
   }

@@ -72,6 +72,8 @@ export interface Strategy {
   prepare(control: Control): boolean;
   /** Learns how it went; the log and the rows are as the execution left them. */
   learn(outcome: Outcome, control: Control): void;
+  /** Part of the space that is done, of 1. Called now and then. */
+  fraction?(): number;
   /** Figures of its own for the report. */
   describe?(): Record<string, unknown>;
 }

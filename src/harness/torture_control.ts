@@ -11,6 +11,7 @@
 import { deserialize, serialize } from 'node:v8';
 import type { I32, U8 } from '../../shared/types.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
+import type { History } from './history.ts';
 
 /** @atomic the barrier's words */
 export const K_BARRIER = 0;
@@ -83,7 +84,7 @@ export interface Thrown {
 /** What a round of one thread came to. */
 export interface Mail {
   readonly result: unknown;
-  readonly history: unknown;
+  readonly history: History | undefined;
   readonly thrown: Thrown | null;
 }
 

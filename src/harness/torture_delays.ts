@@ -70,7 +70,7 @@ function before(op: number, index: number): boolean {
   return false;
 }
 
-type Native = (view: Int32Array, index: number, a: number, b: number) => number;
+type Native = (view: Int32Array, index: number, a?: number, b?: number) => number;
 
 /** Replaces the operations of the global `Atomics`. @context before any other module loads */
 export function patchDelays(): void {
@@ -78,11 +78,11 @@ export function patchDelays(): void {
   for (const [at, name] of OP_NAMES.entries()) {
     const native = memory[name] as unknown as Native;
     const op = at + 1;
-    // With the number of arguments that it was called with: an absent count or timeout is not 0.
-    const patched = (...args: Parameters<Native>): number => {
-      if (!armed) return native(...args);
-      const after = before(op, args[1]);
-      const result = native(...args);
+    // A count or a time-out that is undefined is one that is absent.
+    const patched: Native = (view, index, a, b) => {
+      if (!armed) return native(view, index, a, b);
+      const after = before(op, index);
+      const result = native(view, index, a, b);
       if (after) delay();
       return result;
     };

@@ -17,7 +17,8 @@ import { Prng } from '../../shared/prng.ts';
 import type { I32 } from '../../shared/types.ts';
 import { barrierWait } from './barrier.ts';
 import { ScenarioError } from './errors.ts';
-import { Recorder } from './history.ts';
+import { mergeHistories, Recorder } from './history.ts';
+import { needsHooks } from './race/hooks_needed.ts';
 import { mustHold, readScenario, type Scenario, type ThreadContext } from './scenario.ts';
 import { collectBuffers, Snapshot } from './state.ts';
 import {
@@ -232,10 +233,10 @@ class TortureThread {
     this.#control.setPhase(start.thread, PHASE_CHECKING);
     const { state } = this.#bind;
     const results = mails.map(({ result }) => result);
-    const histories = mails.flatMap(({ history }) => history ?? []);
+    const history = mergeHistories(mails.map((mail) => mail.history ?? []));
     try {
       if (invariant !== null) mustHold('invariant', () => invariant(state));
-      if (check !== null) mustHold('check', () => check(state, results, histories));
+      if (check !== null) mustHold('check', () => check(state, results, history));
     } catch (error) {
       this.failure = thrownOf(error);
     }
@@ -243,6 +244,9 @@ class TortureThread {
 }
 
 async function load(): Promise<Scenario> {
+  if (needsHooks(start.url, { race: false })) {
+    await (await import('./race/hooks.ts')).installHooks({ race: false, include: [] });
+  }
   const module = (await import(start.url)) as Record<string, unknown>;
   return readScenario(module, file, 64);
 }

@@ -16,6 +16,7 @@ import { ktimeNs } from '../../shared/ktime.ts';
 import { Prng } from '../../shared/prng.ts';
 import type { I32 } from '../../shared/types.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
+import { armDelays, disarmDelays } from '../harness/torture_delays.ts';
 
 /** @atomic 1: bodies return soon */
 export const J_STOP = 0;
@@ -79,6 +80,9 @@ export interface RoleTally {
   readonly tally: Tally;
 }
 
+/** Turns of a loop with delays around Atomics operations, and then so many without. */
+const DELAYED_TURNS = 16;
+const FREE_TURNS = 1024;
 /** Longest list of messages that a thread keeps. */
 const MESSAGES_MAX = 5;
 /** Pauses and holds, in milliseconds: kernel's, scaled down to runs of seconds. */
@@ -95,6 +99,8 @@ export class TortureContext {
   readonly messages: string[] = [];
   readonly #control: I32;
   readonly #nap = new Int32Array(new SharedArrayBuffer(4));
+  #turnsLeft = 0;
+  #delayed = false;
 
   constructor(control: I32, id: number, threads: number, role: string, busted: boolean, s: number) {
     this.#control = control;
@@ -109,6 +115,11 @@ export class TortureContext {
     return Atomics.load(this.#control, J_STOP) !== 0;
   }
 
+  /** A check of some thread has failed: what is shared may be beyond repair. */
+  get failed(): boolean {
+    return Atomics.load(this.#control, J_FAILED) !== 0;
+  }
+
   /** All threads pause, or are about to: a reader says goodbye before it does. */
   get pausing(): boolean {
     return (Atomics.load(this.#control, J_STUTTER) & 1) !== 0;
@@ -117,12 +128,21 @@ export class TortureContext {
   /** One turn of the loop: a sign of life; sleeps while all pause. @returns false to stop */
   turn(): boolean {
     Atomics.add(this.#control, J_PROGRESS + this.id * LINE_WORDS, 1);
+    if (--this.#turnsLeft <= 0) this.#switchDelays();
     for (;;) {
       if (this.stopped) return false;
       const stutter = Atomics.load(this.#control, J_STUTTER);
       if ((stutter & 1) === 0) return true;
       Atomics.wait(this.#control, J_STUTTER, stutter, 1000);
     }
+  }
+
+  /** Delays around Atomics operations (torture_delays.ts) come and go. */
+  #switchDelays(): void {
+    this.#delayed = !this.#delayed;
+    this.#turnsLeft = this.#delayed ? DELAYED_TURNS : FREE_TURNS;
+    if (this.#delayed) armDelays(this.prng.nextU32(), this.id, 0);
+    else disarmDelays();
   }
 
   /** A check failed: it is counted, and the job ends. */

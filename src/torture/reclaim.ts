@@ -33,8 +33,8 @@ interface MachineType {
 /** How often a machine is damaged, so that it happens while pages are in use. */
 const DAMAGE_MS = 2;
 const BUSTED_RUNS = 4;
-const PAGES_MAX = 3000;
-const EVENTS_MAX = 60_000;
+const PAGES_MAX = 1500;
+const EVENTS_MAX = 30_000;
 
 const percent = (prng: Prng, low: number, high: number): string =>
   `${low + prng.below(high - low + 1)}%`;
@@ -63,8 +63,8 @@ function tracesFor(prng: Prng, config: MachineConfig): Trace[] {
   return Array.from({ length: programs }, (_, at) =>
     generateTrace({
       kind: GENERATOR_KINDS[prng.below(GENERATOR_KINDS.length)] as 'uniform',
-      pages: 700 + prng.below(PAGES_MAX),
-      events: 5000 + prng.below(EVENTS_MAX),
+      pages: 550 + prng.below(PAGES_MAX),
+      events: 2000 + prng.below(EVENTS_MAX),
       writeFraction: prng.nextFloat(),
       seed: prng.nextU32(),
       name: `torture${at}`,

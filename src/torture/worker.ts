@@ -2,8 +2,11 @@
 /** The body of a torture worker: one job after another, each on an arena of its own. */
 import { parentPort } from 'node:worker_threads';
 import { attachArena } from '../../shared/arena.ts';
+import { LINE_WORDS } from '../../shared/types.ts';
+import { disarmDelays, noteDelaysAt } from '../harness/torture_delays.ts';
 import {
   awaitWord,
+  J_PROGRESS,
   J_READY,
   type JobAnswer,
   type JobRequest,
@@ -21,6 +24,7 @@ async function run(request: JobRequest): Promise<JobAnswer> {
   if (type === undefined) throw new Error(`no torture type ${request.type}`);
   const { tables } = attachArena(request.memory, (builder) => type.declare(builder, threads));
   const context = new TortureContext(control, id, threads, role, busted, seed);
+  noteDelaysAt(control, J_PROGRESS + id * LINE_WORDS);
   Atomics.add(control, J_READY, 1);
   Atomics.notify(control, J_READY);
   for (let seen = 0; seen < threads; seen = Atomics.load(control, J_READY)) {
@@ -33,6 +37,8 @@ async function run(request: JobRequest): Promise<JobAnswer> {
     const { name, message, stack = '' } = error as Error;
     context.fail(`${name}: ${message}`);
     return { ...answer, tally: {}, thrown: `${name}: ${message}`, stack };
+  } finally {
+    disarmDelays();
   }
 }
 

@@ -161,6 +161,7 @@ export const exploration = {
   subject: 'lock_park, lock_class',
   asserts:
     'a waiter for a dead owner is told, or goes on, in bounded time; the living are not accused',
+  plainData: false,
   plants,
   variants: {
     spinlock: {
@@ -209,4 +210,4 @@ export const exploration = {
   },
 };
 
-export const { setup, threads, check } = choose(exploration);
+export const { setup, threads, check, options } = choose(exploration);

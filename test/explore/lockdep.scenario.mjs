@@ -92,4 +92,4 @@ export const exploration = {
   },
 };
 
-export const { setup, threads, check } = choose(exploration);
+export const { setup, threads, check, options } = choose(exploration);

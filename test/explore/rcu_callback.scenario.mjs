@@ -196,4 +196,4 @@ export const exploration = {
   },
 };
 
-export const { setup, threads, check } = choose(exploration);
+export const { setup, threads, check, options } = choose(exploration);

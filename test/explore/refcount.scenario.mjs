@@ -144,6 +144,7 @@ export const exploration = {
   subject: 'refcount',
   asserts:
     'one decrement sees 0; no reference to a freed or frozen object; misuse is told and saturates',
+  plainData: false,
   plants,
   variants: {
     drop: {
@@ -191,4 +192,4 @@ export const exploration = {
   },
 };
 
-export const { setup, threads, check } = choose(exploration);
+export const { setup, threads, check, options } = choose(exploration);

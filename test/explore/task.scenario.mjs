@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Requests against sleep: a thread that is asked to stop, park or freeze never sleeps over it. */
-import { elapsedMs, expect, openSubject, PROMPT_MS, sharedTables } from './subject.mjs';
+import { expect, openSubject, sharedTables } from './subject.mjs';
 
 const plants = {
   late_word: {
@@ -154,6 +154,7 @@ function awake({ threads, tasks, words }) {
 export const exploration = {
   subject: 'task, sched',
   asserts: 'a request or a wake-up ends every sleep; who waits for a thread to park learns of it',
+  plainData: false,
   plants,
   variants: {
     stop: {
@@ -200,4 +201,4 @@ export const exploration = {
   },
 };
 
-export const { setup, threads, check } = choose(exploration);
+export const { setup, threads, check, options } = choose(exploration);

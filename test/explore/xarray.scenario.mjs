@@ -218,4 +218,4 @@ export const exploration = {
   },
 };
 
-export const { setup, threads, check } = choose(exploration);
+export const { setup, threads, check, options } = choose(exploration);

@@ -130,8 +130,7 @@ class Runner {
         return;
       }
     }
-    const again =
-      kind === OP_RELAX || ((kind === OP_LOAD || kind === OP_CAS) && spin.watches(loc));
+    const again = kind === OP_RELAX || ((kind === OP_LOAD || kind === OP_CAS) && spin.watches(loc));
     if (spin.spins(SPIN_THRESHOLD) && again) {
       if (scheduler.spin(this.#row, spin.locs, spin.bytes, spin.steps, spin.count)) spin.told();
       else spin.reset();

@@ -230,7 +230,6 @@ describe('bad usage and bad input: one line, exit 2, nothing written', () => {
     ['run small.csv --kcompressd on', /not in this version yet/],
     ['run small.csv --html out.html', /not in this version yet/],
     ['run plan.json', /not in this version yet/],
-    ['torture --seconds 1', /not in this version yet/],
     ['reproduce mglru', /not in this version yet/],
     ['bench nothing', /no group 'nothing'/],
     ['cat small.csv', /not JSON/],

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** `kreclaim explore` as a user meets it: exit codes, the replay line that works, one-line errors. */
+/** `kreclaim explore` as a user meets it: exit codes, a replay line that works, one-line errors. */
 import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -6,8 +6,7 @@
  * at full speed.
  */
 import { readdirSync } from 'node:fs';
-import { exploreReport } from '../../dist/src/harness/index.js';
-import { torture } from '../../dist/src/harness/torture.js';
+import { exploreReport, tortureReport } from '../../dist/src/harness/index.js';
 
 const BUGS = new URL('./bugs/', import.meta.url);
 
@@ -25,22 +24,24 @@ export function scenarioOf(name, fixed = false) {
 const ways = (seed) => ({
   pct: { strategy: 'pct', depth: 3, seed },
   random: { strategy: 'random', seed },
+  dfs: { strategy: 'dfs' },
 });
 
 const options = { iterations: 100_000_000, replayDir: false };
 
 /**
  * Explores a planted bug.
- * @param way 'pct' or 'random' @param seconds at most; the seed is fixed
+ * @param way 'pct', 'random' or 'dfs' @param seconds at most; the seed is fixed
  */
 export async function hunt(name, way, seconds = 10, seed = 1) {
   const report = await exploreReport(scenarioOf(name), { ...options, ...ways(seed)[way], seconds });
-  const { failure, executions, wallMs } = report;
-  if (failure === null) return { found: false, executions, ms: Math.round(wallMs) };
+  const { failure, executions, exhausted, wallMs } = report;
+  const ms = Math.round(wallMs);
+  if (failure === null) return { found: false, executions, ms, exhausted };
   return {
     found: true,
     executions,
-    ms: Math.round(wallMs),
+    ms,
     kind: failure.kind,
     title: failure.title,
     reproducible: failure.reproducible,
@@ -52,12 +53,13 @@ export async function hunt(name, way, seconds = 10, seed = 1) {
 }
 
 /**
- * Explores the version that is right, half of the time by each strategy.
+ * Explores the version that is right, half of the time by each of pct and random.
  * @returns executions, and the text of the alarm or null
  */
 export async function guard(name, seconds, seed = 1) {
+  const { pct, random } = ways(seed);
   let executions = 0;
-  for (const way of Object.values(ways(seed))) {
+  for (const way of [pct, random]) {
     const report = await exploreReport(scenarioOf(name, true), {
       ...options,
       ...way,
@@ -69,13 +71,23 @@ export async function guard(name, seconds, seed = 1) {
   return { executions, alarm: null };
 }
 
+/**
+ * Searches the version that is right exhaustively.
+ * @returns executions, whether they were all there are, and the text of the alarm or null
+ */
+export async function prove(name, seconds) {
+  const way = { ...options, strategy: 'dfs', seconds };
+  const { executions, exhausted, failure } = await exploreReport(scenarioOf(name, true), way);
+  return { executions, complete: exhausted, alarm: failure?.text ?? null };
+}
+
 /** Runs a planted bug on real threads, without a delay of ours, as a plain stress test would. */
 export async function stress(name, seconds = 10, seed = 1) {
   const {
     failure,
     rounds,
     seconds: took,
-  } = await torture(scenarioOf(name), {
+  } = await tortureReport(scenarioOf(name), {
     seconds,
     seed,
     delays: false,
@@ -91,30 +103,53 @@ export function median(numbers) {
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
-/** @returns what the rows of `survey` come to */
+/** @returns what the rows of a survey come to */
 export function summarise(rows) {
   const share = (way) => rows.filter((row) => row[way]?.found).length / rows.length;
-  const caught = rows.map((row) => [row.pct, row.random].find((hunted) => hunted?.found));
+  const caught = rows.map(firstFound);
+  const found = caught.filter((hunted) => hunted !== undefined);
   return {
     bugs: rows.length,
     pct: share('pct'),
     random: share('random'),
-    either: caught.filter(Boolean).length / rows.length,
+    dfs: share('dfs'),
+    either: found.length / rows.length,
     stress: rows.some((row) => row.stress) ? share('stress') : null,
-    medianMs: median(caught.filter(Boolean).map(({ ms }) => ms)),
-    medianSwitches: median(caught.filter(Boolean).map(({ switches }) => switches)),
+    proven: rows.filter((row) => row.right?.complete).length,
+    medianMs: median(found.map(({ ms }) => ms)),
+    medianSwitches: median(found.map(({ switches }) => switches)),
     missed: rows.filter((_, at) => caught[at] === undefined).map(({ name }) => name),
   };
 }
 
-/** @returns one line of the table */
-export function formatRow({ name, pct, random, stress }) {
-  const hunted = (h) => {
-    if (h === undefined) return '-'.padStart(34);
-    if (!h.found) return `missed in ${h.executions} x`.padStart(34);
-    const size = `${h.switchesFound} -> ${h.switches} sw`;
-    return `${h.executions} x ${h.ms} ms`.padStart(18) + size.padStart(16);
-  };
+/** How pct caught it, or else random. */
+function firstFound({ pct, random }) {
+  return [pct, random].find((hunted) => hunted?.found);
+}
+
+const COLUMNS = [26, 18, 18, 18, 15, 18, 12];
+
+/** @returns the heading of the table of `formatRow` */
+export function formatHeading() {
+  return line(['bug', 'pct', 'random', 'dfs', 'switches', 'put right', 'stress']);
+}
+
+/** @returns one line of the table: executions and ms until found, switches found and shrunk */
+export function formatRow(row) {
+  const { name, pct, random, dfs, right, stress } = row;
+  const ways = [pct, random, dfs].map((hunted) => {
+    return hunted.found ? `${hunted.executions} x ${hunted.ms} ms` : 'missed';
+  });
+  const caught = firstFound(row);
+  const switches = caught ? `${caught.switchesFound} -> ${caught.switches}` : '';
+  const proof = `${right.complete ? 'all' : 'some'} ${right.executions}`;
   const free = stress === undefined ? '' : stress.found ? `${stress.ms} ms` : 'missed';
-  return `${name.padEnd(28)}${hunted(pct)}${hunted(random)}${free.padStart(11)}`;
+  return line([name, ...ways, switches, proof, free]);
+}
+
+function line(cells) {
+  const padded = cells.map((cell, at) =>
+    at === 0 ? cell.padEnd(COLUMNS[0]) : cell.padStart(COLUMNS[at]),
+  );
+  return padded.join('').trimEnd();
 }

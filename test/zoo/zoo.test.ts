@@ -8,6 +8,8 @@ import { bugs, guard, hunt, summarise } from './keeper.mjs';
 
 /** Wall time for one strategy on one bug, at most. */
 const SECONDS = 10;
+/** Exhaustive search comes to nothing within it where there are many threads and steps. */
+const DFS_SECONDS = 2;
 /** Over all fixed versions. */
 const GUARD_SECONDS = 60;
 
@@ -17,9 +19,11 @@ describe('zoo: planted bugs', () => {
   test.each(bugs as string[])('%s is found', { timeout: 60_000 }, async (name) => {
     const pct = await hunt(name, 'pct', SECONDS);
     const random = await hunt(name, 'random', SECONDS);
-    rows.push({ name, pct, random });
+    const dfs = await hunt(name, 'dfs', DFS_SECONDS);
+    rows.push({ name, pct, random, dfs });
     expect(pct.found || random.found, `neither strategy found ${name}`).toBe(true);
-    for (const { found, reproducible } of [pct, random]) {
+    expect(dfs.exhausted && !dfs.found, 'an exhaustive search found nothing').toBeFalsy();
+    for (const { found, reproducible } of [pct, random, dfs]) {
       if (found) expect(reproducible, 'the schedule found fails again').toBe(true);
     }
   });

@@ -9,7 +9,7 @@
  *   load, failed compareExchange       C(t) joins L                    it reads what a store left
  *   store                              L becomes C(t)                  later loads read this store
  *   successful read-modify-write       C(t) joins L, L becomes C(t)    both
- *   wait, its return, notify           the same with the queue's Q     a queue is a critical section
+ *   wait, its return, notify           the same with the queue's Q     it is a critical section
  *
  * where L is the clock of exactly those bytes and Q that of the waiter list at their address. A
  * store replaces L: who reads it learns of its thread, not of those that stored before. Threads
@@ -157,17 +157,13 @@ export class FastTrack {
     const clock = this.#enter(step);
     const does = effects(kind, wrote);
     if (does !== 0 && address + bytes <= this.shadow.span) {
-      if ((does & QUEUE) !== 0) this.#queue(address);
+      const queue = (does & QUEUE) === 0 ? -1 : this.memory.place(address * 8 + QUEUE_CODE);
+      // A waiter list is a critical section: entering it joins, leaving it publishes.
+      if ((does & QUEUE) !== 0) this.#join(queue);
       if ((does & (READS | WRITES)) !== 0) this.#word(kind, does, address, bytes, site, clock);
+      if ((does & QUEUE) !== 0) this.#publish(queue);
     }
     this.#leave();
-  }
-
-  /** The waiter list at an address: entering it joins, leaving it publishes. */
-  #queue(address: number): void {
-    const row = this.memory.place(address * 8 + QUEUE_CODE);
-    this.#join(row);
-    this.#publish(row);
   }
 
   /** A wait of `to` was ended by a notify of `from`: both were in the queue's critical section. */
@@ -234,7 +230,7 @@ export class FastTrack {
     }
   }
 
-  /** Words that found no place share one clock, which only grows: too much order, never too little. */
+  /** Words that found no place share one clock, which only grows: more order than there is. */
   #row(row: number): number {
     return (row < 0 ? this.memory.crowd() : row) + P_CLOCK;
   }

@@ -66,7 +66,7 @@ export class Site {
   word = 0;
 }
 
-/** The calling thread. `epoch` is what the fast path compares with; 0 while nothing is looked at. */
+/** The calling thread. `epoch` is what cells are compared with; 0 while nothing is looked at. */
 export const probe: {
   epoch: number;
   /** Site word of the call that is about to be made, 0 unknown. */

@@ -8,32 +8,7 @@ import { OP_NAMES } from '../ops.ts';
 import type { RawUse } from './poison.ts';
 import { probe } from './probe.ts';
 import { type RacyAccess, type RawRace, SITE_MASK } from './race_list.ts';
-
-/** One access, for a reader. */
-export interface AccessReport {
-  /** Path or URL, empty when nothing is known. */
-  readonly file: string;
-  readonly line: number;
-  readonly column: number;
-  readonly thread: number;
-  /** Of the execution. */
-  readonly step: number;
-  /** `read`, `write`, or the name of an operation of Atomics. */
-  readonly kind: string;
-}
-
-/** Two accesses that nothing orders. */
-export interface RaceReport {
-  /** One line. */
-  readonly message: string;
-  readonly first: AccessReport;
-  readonly second: AccessReport;
-  readonly address: number;
-  readonly bytes: number;
-  readonly times: number;
-  /** Why it is meant, null when it is not. */
-  readonly reason: string | null;
-}
+import { type AccessReport, accessPlace, type RaceReport } from './race_text.ts';
 
 /** A data race that is not meant. */
 export class DataRaceError extends Error {
@@ -76,15 +51,9 @@ function accessReport(access: RacyAccess): AccessReport {
   };
 }
 
-/** `file:line:column`, or what is known of it. */
-export function placeText({ file, line, column }: AccessReport): string {
-  if (file === '') return 'a place that is not instrumented';
-  return line === 0 ? file : `${file}:${line}:${column}`;
-}
-
 function accessText(access: AccessReport): string {
   const { kind, thread, step } = access;
-  return `${kind} by thread ${thread} at ${placeText(access)} (step ${step})`;
+  return `${kind} by thread ${thread} at ${accessPlace(access)} (step ${step})`;
 }
 
 function whereText(address: number, bytes: number): string {
@@ -122,7 +91,7 @@ export function useReport(use: RawUse): string {
   const verb = used.kind === 'write' ? 'written' : used.kind === 'read' ? 'read' : used.kind;
   return (
     `use after free on ${whereText(use.address, 1)}: ` +
-    `freed at ${placeText(freed)} by thread ${freed.thread} (step ${freed.step}), ` +
-    `${verb} at ${placeText(used)} by thread ${used.thread} (step ${used.step})`
+    `freed at ${accessPlace(freed)} by thread ${freed.thread} (step ${freed.step}), ` +
+    `${verb} at ${accessPlace(used)} by thread ${used.thread} (step ${used.step})`
   );
 }

@@ -5,16 +5,17 @@
  * of the second access.
  */
 import { OUTCOME_POISON, OUTCOME_RACE } from '../control.ts';
-import { failHere, outside, point, type RaceHooks } from '../runtime.ts';
+import { OP_PLAIN_WRITE } from '../ops.ts';
+import { failHere, outside, point, type RaceHooks, wrote } from '../runtime.ts';
 import type { RaceBuffers } from './race_memory.ts';
 import {
   DataRaceError,
-  type RaceReport,
   raceReport,
   raceReports,
   UseAfterFreeError,
   useReport,
 } from './race_report.ts';
+import type { RaceReport } from './race_text.ts';
 import {
   attachRace,
   createRaceBuffers,
@@ -41,7 +42,7 @@ export interface RaceLead {
 
 /** Binds this worker to the detector. @param plainPoints plain accesses are scheduling points */
 export function startRace(buffers: RaceBuffers, thread: number, plainPoints: boolean): RaceHooks {
-  const detector = attachRace(buffers, thread, plainPoints ? point : null);
+  const detector = attachRace(buffers, thread, plainPoints ? plainPoint : null);
   detector.races.onRace = (race) => {
     const error = outside(() => withStack(() => new DataRaceError(raceReport(race))));
     failHere(OUTCOME_RACE, error);
@@ -57,6 +58,12 @@ export function startRace(buffers: RaceBuffers, thread: number, plainPoints: boo
     step: raceStep,
     atomic: raceAtomic,
   };
+}
+
+/** A plain access as a step of the schedule. */
+function plainPoint(kind: number, address: number, bytes: number): void {
+  point(kind, address, bytes);
+  if (kind === OP_PLAIN_WRITE) wrote(address, bytes);
 }
 
 /** Makes an error whose stack begins in the code under test. */

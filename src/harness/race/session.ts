@@ -166,23 +166,3 @@ export function raceAtomic(
   detector.onAtomic(kind, address, bytes, wrote, takeCall() | probe.racy, step);
   probe.epoch = fastEpoch(detector);
 }
-
-/**
- * Runs `fn`; races of the accesses in it are meant, counted and not reported.
- * @param reason what makes them harmless
- * @returns what `fn` returns
- * @throws TypeError without a reason
- */
-export function racy<T>(reason: string, fn: () => T): T {
-  if (typeof reason !== 'string' || reason === '') {
-    throw new TypeError('racy() needs a reason: what makes the race harmless');
-  }
-  if (probe.names === null) return fn();
-  const outer = probe.racy;
-  probe.racy = probe.names.reason(reason) << SITE_BITS;
-  try {
-    return fn();
-  } finally {
-    probe.racy = outer;
-  }
-}

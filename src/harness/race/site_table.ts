@@ -72,7 +72,7 @@ export class SiteTable {
     return buffer;
   }
 
-  /** @param table SITE_ROW numbers per site @returns id of the first site, 0 when the table is full */
+  /** @param table SITE_ROW numbers per site @returns id of the first site, 0 when it is full */
   module(url: string, table: readonly number[]): number {
     return this.#add(MODULE, url, table.length / SITE_ROW, table);
   }

@@ -101,8 +101,9 @@ describe('a failure is told apart', () => {
     const thrown = await fail('thrower');
     expect(thrown).toMatchObject({ kind: 'thrown', thread: 'reader' });
     expect(thrown.title).toBe('thread reader threw RangeError: saw it half done');
+    expect(thrown.stack[0]).toMatch(/^at reader \(\S+thrower\.mjs:13:\d+\)$/);
     const endless = await fail('spin_forever');
-    expect(endless).toMatchObject({ kind: 'step bound', steps: 500 });
+    expect(endless).toMatchObject({ kind: 'step bound', found: { steps: 500 } });
   });
 
   it('depends on more than the schedule: said, and no replay is written', async () => {

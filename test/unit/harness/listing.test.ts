@@ -94,7 +94,7 @@ const many = (count: number, make: (i: number) => Partial<Step>): Step[] =>
 const notes = (entries: readonly Entry[]) =>
   entries.flatMap((entry) => ('note' in entry ? [entry.note] : []));
 const listing = (steps: readonly Step[], idleFrom = steps.length) =>
-  makeListing({ steps, names, places, idleFrom });
+  makeListing({ steps, names, places, idleFrom, edited: false });
 
 describe('a long listing', () => {
   it('shows what repeats once, and its last turn where the values are others', () => {
