@@ -197,6 +197,7 @@ async function run(explorer: Explorer, task: Task): Promise<ExploreReport> {
     hash: result.hash,
     exhausted: result.exhausted,
     races: result.races,
+    inversions: result.inversions,
     interrupted: options.signal?.aborted ?? false,
     figures: result.strategy,
     failure,
