@@ -26,9 +26,10 @@ function threadLines(failure: Parts): string[] {
   return lines;
 }
 
-function howText({ steps, switches, found, strategy, seed }: Parts): string {
+function howText({ kind, steps, switches, found, strategy, seed }: Parts): string {
   const now = `${plural(steps, 'step')}, ${plural(switches, 'context switch')}`;
   const origin = `found by ${strategy}, seed ${seed}`;
+  if (kind === 'step bound') return `the first steps; ${origin}`;
   if (found.steps === steps && found.switches === switches) return `${now}; ${origin}`;
   const then = `${plural(found.steps, 'step')}, ${plural(found.switches, 'switch')}`;
   return `${now}; ${origin}, with ${then}`;

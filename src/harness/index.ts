@@ -39,6 +39,7 @@ export {
   litmusReport,
 } from './litmus.ts';
 export { catalogued, tests as litmusCatalogue } from './litmus_catalogue.ts';
+export { modelOutcomes } from './litmus_model.ts';
 export { type ScOutcomes, scOutcomes } from './litmus_sc.ts';
 export {
   formatLitmus,
@@ -47,7 +48,14 @@ export {
   type LitmusVerdict,
 } from './litmus_table.ts';
 export { type LitmusTest, type LitmusThread, LitmusUsageError } from './litmus_test.ts';
-export { poison, racy, unpoison } from './race/annotations.ts';
+export type { LockEdge, LockInversion } from './lock_order.ts';
+export {
+  lockAcquired,
+  lockReleased,
+  poison,
+  racy,
+  unpoison,
+} from './race/annotations.ts';
 export type { AccessReport, RaceReport } from './race/race_text.ts';
 export type { ThreadContext } from './scenario.ts';
 export {

@@ -115,6 +115,11 @@ export class TortureContext {
     return Atomics.load(this.#control, J_STOP) !== 0;
   }
 
+  /** A check of some thread has failed: what is shared may be beyond repair. */
+  get failed(): boolean {
+    return Atomics.load(this.#control, J_FAILED) !== 0;
+  }
+
   /** All threads pause, or are about to: a reader says goodbye before it does. */
   get pausing(): boolean {
     return (Atomics.load(this.#control, J_STUTTER) & 1) !== 0;

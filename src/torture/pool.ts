@@ -13,6 +13,7 @@ import { threadStacks } from '../harness/thread_stacks.ts';
 import {
   J_FAILED,
   J_PROGRESS,
+  J_READY,
   J_STOP,
   J_STUTTER,
   type JobAnswer,
@@ -42,10 +43,14 @@ export interface JobResult extends Verdict {
 /** All threads run for so long, then pause for a tenth of it. */
 const STUTTER_MS = 400;
 const POLL_MS = 20;
+/** A worker may take so long to load. */
+const START_MS = 30_000;
 /** Threads that make no turn for so long hang. */
 export const HANG_MS = 5000;
 /** The same in a job whose checks have failed: its threads may wait for each other for good. */
 const HANG_FAILED_MS = 300;
+/** And so long after it was told to stop, whatever they do. */
+const STOP_FAILED_MS = 1000;
 
 /** Workers for one module of types. */
 export class TorturePool {
@@ -104,13 +109,15 @@ export class TorturePool {
     const all = Promise.all(answers).then(() => {
       state.done = true;
     });
-    const endNs = ktimeNs() + options.ms * 1e6;
+    // Time counts from when all threads are there: on a busy machine a worker takes its time.
+    let endNs = Infinity;
     const stutter = new Stutter(control);
     const progress = new ProgressWatch(control, answers.length);
     const { hangMs = HANG_MS } = options;
     let overNs = Infinity;
     while (!state.done) {
       await Promise.race([all, scheduler.wait(POLL_MS)]);
+      if (endNs === Infinity && progress.started) endNs = ktimeNs() + options.ms * 1e6;
       const failed = Atomics.load(control, J_FAILED) > 0;
       const over = failed || ktimeNs() >= endNs || options.signal?.aborted === true;
       if (over) overNs = Math.min(overNs, ktimeNs());
@@ -118,7 +125,9 @@ export class TorturePool {
       else stutter.tick();
       const still = progress.stillMs(stutter.paused && !over);
       const stopping = (ktimeNs() - overNs) / 1e6;
-      const hangs = still >= (failed ? HANG_FAILED_MS : hangMs) || stopping >= hangMs;
+      const hangs =
+        still >= (failed ? HANG_FAILED_MS : hangMs) ||
+        stopping >= (failed ? STOP_FAILED_MS : hangMs);
       if (!state.done && hangs) return this.#hang(progress, failed);
     }
     await all;
@@ -172,6 +181,7 @@ class ProgressWatch {
   readonly #control: I32;
   readonly #threads: number;
   #turns = -1;
+  readonly #startNs = ktimeNs();
   #sinceNs = ktimeNs();
   still = 0;
 
@@ -180,12 +190,18 @@ class ProgressWatch {
     this.#threads = threads;
   }
 
+  /** All threads are about to begin, or have. */
+  get started(): boolean {
+    return Atomics.load(this.#control, J_READY) >= this.#threads;
+  }
+
   stillMs(paused: boolean): number {
+    const starting = !this.started && (ktimeNs() - this.#startNs) / 1e6 < START_MS;
     let turns = 0;
     for (let id = 1; id <= this.#threads; id++) {
       turns = (turns + Atomics.load(this.#control, J_PROGRESS + id * LINE_WORDS)) | 0;
     }
-    if (turns !== this.#turns || paused) this.#sinceNs = ktimeNs();
+    if (turns !== this.#turns || paused || starting) this.#sinceNs = ktimeNs();
     this.#turns = turns;
     this.still = (ktimeNs() - this.#sinceNs) / 1e6;
     return this.still;

@@ -144,7 +144,7 @@ function consume(t: RingTables, ctx: TortureContext, from: readonly number[], c:
   for (;;) {
     const going = ctx.turn();
     const done = !going && from.every((id) => isDone(t, id));
-    if (!c.step() && done) break;
+    if ((!c.step() && done) || ctx.failed) break;
     if (going) dawdle(ctx);
   }
   return { received: c.received };

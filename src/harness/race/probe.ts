@@ -16,6 +16,7 @@
  * way, and is posted before it is made.
  */
 import { baseOf } from '../locate.ts';
+import type { LockOrder } from '../lock_order.ts';
 import { OP_PLAIN_READ, OP_PLAIN_WRITE } from '../ops.ts';
 import type { FastTrack } from './fasttrack.ts';
 import { SITE_MASK } from './race_list.ts';
@@ -79,6 +80,8 @@ export const probe: {
   clock: Int32Array;
   /** Names of sites, as all threads know them. */
   names: SiteTable | null;
+  /** What this thread's locks are told to; null: nobody asks. */
+  locks: LockOrder | null;
   /** Called before each plain access that is a scheduling point. */
   point: ((kind: number, address: number, bytes: number) => void) | null;
 } = {
@@ -89,6 +92,7 @@ export const probe: {
   detector: null,
   clock: NO_CELLS,
   names: null,
+  locks: null,
   point: null,
 };
 

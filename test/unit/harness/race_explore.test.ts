@@ -94,6 +94,26 @@ describe('views', () => {
   });
 });
 
+describe('orders of locks', () => {
+  /** One execution in which one thread is through before the other begins. */
+  const inTurn = { strategy: 'random', switchChance: 0, iterations: 1 };
+
+  test.each([
+    ['hand', /hand1 at \S*lock_orders\.mjs:17:7 < .* holding hand0 from/],
+    ['package', /the lock at 68 at \S*lock_orders\.mjs:33:\d+ < .* holding the lock at 64/],
+  ])('%s: an inversion is predicted from a run without a deadlock', async (kind, message) => {
+    const report = await explore(`lock_orders.mjs?kind=${kind}`, inTurn);
+    expect(report.failure).toBe(null);
+    expect(report.inversions.length).toBe(1);
+    expect(report.inversions[0]?.message).toMatch(message);
+    expect(new Set(report.inversions[0]?.edges.map(({ thread }) => thread))).toEqual(
+      new Set([0, 1]),
+    );
+    const gated = await explore(`lock_orders.mjs?kind=${kind}&gate`, inTurn);
+    expect(gated.inversions).toEqual([]);
+  });
+});
+
 describe('modules on their way in', () => {
   test('TypeScript, and what it imports, with races and without', async () => {
     for (const race of [false, true]) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** The torture of our own primitives: groups, the broken variants, and what a failure looks like. */
+/** The torture of our own primitives: groups, broken variants, and what a failure looks like. */
 import { describe, expect, test } from 'vitest';
 import { runReclaim } from '../../../../dist/src/torture/reclaim.js';
 import { typeLines } from '../../../../dist/src/torture/report.js';
