@@ -10,11 +10,13 @@
  *   export const exploration = { subject, asserts, plants, variants: { ... } };
  *   export const { setup, threads, check, options } = choose(exploration);
  *
- * A variant is { says, threads, setup, check, preemptions, timeouts }; `?variant=` names it, the first is
- * the default. Plain accesses are scheduling points and must not race (`racy` says which may),
- * unless the exploration says `plainData: false`. A plant is { says, module, edits, variant }: each of the edits [text, becomes] must
- * fit the built module exactly once. An edited module, and those of shared/ that import it, are
- * loaded as data: URLs (a plant with `twin` is made by the scenario itself); all others are the ones that everybody uses.
+ * A variant is { says, threads, setup, check, preemptions, timeouts }; `?variant=` names it, the
+ * first is the default. Plain accesses are scheduling points and must not race (`racy` says which
+ * may), unless the exploration says `plainData: false`.
+ *
+ * A plant is { says, module, edits, variant }: each of the edits [text, becomes] must fit the built
+ * module exactly once. An edited module, and those of shared/ that import it, are loaded as data:
+ * URLs; all others are the ones that everybody uses. A plant with `twin` is made by the scenario.
  */
 import { readFileSync } from 'node:fs';
 import { ArenaBuilder } from '../../dist/shared/arena.js';
