@@ -10,8 +10,31 @@ import { statAcquired, statContended, statHoldDrop, statReleased, statTaken } fr
 import { lockdepAcquire, lockdepMightSleep } from './lockdep.ts';
 import type { I32 } from './types.ts';
 
+/** Who wants to know of every acquisition and release of this worker's locks. */
+export interface LockListener {
+  /** After an acquisition. @param bits HELD_* of it */
+  acquired(words: I32, index: number, cls: number, bits: number): void;
+  /** Before a release, or before another thread is made responsible for it. */
+  released(words: I32, index: number): void;
+}
+
 /** Switches of this worker, set by `enterSync`. */
-export const lockTrace = { on: false, order: false };
+export const lockTrace: { on: boolean; order: boolean; listener: LockListener | null } = {
+  on: false,
+  order: false,
+  /** Set by `listenToLocks`; null nearly always. */
+  listener: null,
+};
+
+/**
+ * Sets who is told of acquisitions; they take the traced way from here on.
+ * @param listener null: nobody
+ * @context once per worker, before its first lock
+ */
+export function listenToLocks(listener: LockListener | null): void {
+  lockTrace.listener = listener;
+  if (listener !== null) lockTrace.on = true;
+}
 
 /**
  * Before a blocking acquisition: lock-order check.
@@ -29,7 +52,9 @@ export function traceAcquire(words: I32, index: number, cls: number, bits: numbe
 export function traceAcquired(words: I32, index: number, cls: number, bits: number): void {
   const at = lockAddress(words, index);
   heldPush(at, cls | bits);
-  statAcquired(cls, (bits & HELD_READ) === 0 ? 0 : 1, at);
+  if (lockTrace.listener !== null) lockTrace.listener.acquired(words, index, cls, bits);
+  // Sampled hold times read clocks, which a listener's schedule would have as steps.
+  else statAcquired(cls, (bits & HELD_READ) === 0 ? 0 : 1, at);
 }
 
 /** After an acquisition that was contended. @param sinceNs the clock at the first failed attempt */
@@ -41,6 +66,7 @@ export function traceContended(cls: number, bits: number, sinceNs: number): void
 export function traceRelease(words: I32, index: number, cls: number, bits: number): void {
   const at = lockAddress(words, index);
   heldPop(at);
+  lockTrace.listener?.released(words, index);
   statReleased(cls, (bits & HELD_READ) === 0 ? 0 : 1, at);
 }
 
@@ -48,6 +74,7 @@ export function traceRelease(words: I32, index: number, cls: number, bits: numbe
 export function traceDisown(words: I32, index: number, cls: number): void {
   const at = lockAddress(words, index);
   heldPop(at);
+  lockTrace.listener?.released(words, index);
   statHoldDrop(cls, 0, at);
 }
 

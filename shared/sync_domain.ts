@@ -64,7 +64,8 @@ export function enterSync(domain: SyncDomain, id: number): void {
   enterLockdep(domain.options.lockdep ? domain.lockdep : null);
   setLockClasses(domain.options.lockClasses);
   lockTrace.order = domain.options.lockdep;
-  lockTrace.on = domain.options.lockStat || domain.options.lockdep;
+  const listened = lockTrace.listener !== null;
+  lockTrace.on = domain.options.lockStat || domain.options.lockdep || listened;
 }
 
 /** Leaves the domain: for tests and benchmarks, while this thread holds no lock. */

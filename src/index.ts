@@ -15,11 +15,15 @@ export type { PanicReason, PanicRecord } from '../kthreads/panic.ts';
 export type { Process } from '../kthreads/process.ts';
 // configuration
 export { type FullConfig, type MachineConfig, parseConfig } from './config_schema.ts';
+// many seeds of a deterministic machine
+export type { SeedResult, SeedsInput } from './deterministic/seed_task.ts';
+export { runSeeds, type SeedsOptions, type SeedsReport } from './deterministic/seeds.ts';
 export { UsageError } from './errors.ts';
 // the machine
 export type { MachineOptions, MachineState, RunResult } from './machine.ts';
 export { MachineBootError, MachinePanicError } from './machine_errors.ts';
 export type { ModuleRef, VmaSpec } from './mm/config.ts';
+export type { FaultAttr, FaultConfig, FaultName } from './mm/faults.ts';
 export { RUN_DONE, RUN_KILLED, RUN_SIGSEGV, RUN_STOPPED } from './mm/user.ts';
 export { type BootConfig, ReclaimMachine as Machine } from './reclaim_machine.ts';
 export type * from './report/run_report.ts';

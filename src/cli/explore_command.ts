@@ -129,6 +129,10 @@ function jsonOf(report: ExploreReport): object {
   return { ...report, failure };
 }
 
+function collect(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
+}
+
 /** Adds `explore` to the program. */
 export function registerExploreCommand(program: Command): void {
   program
@@ -146,7 +150,7 @@ export function registerExploreCommand(program: Command): void {
     .option('--switch-chance <p>', 'random: chance to leave a thread, per step')
     .option('--spin-threshold <n>', 'unchanged re-reads that make a spinner (default: 4)')
     .option('--race', 'look for data races on plain accesses')
-    .option('--include <package...>', 'race: look into these packages too')
+    .option('--include <package>', 'race: look into this package too; may be repeated', collect)
     .option('--replay <file>', 'run the one schedule of a replay file')
     .option('--replay-dir <dir>', 'where the replay file of a failure goes (default: here)')
     .option('--no-shrink', 'report the schedule as it was found')

@@ -5,7 +5,7 @@
  * is the one to replay.
  */
 import process from 'node:process';
-import { Piscina } from 'piscina';
+import type { Piscina } from 'piscina';
 import { ktimeNs } from '../../shared/ktime.ts';
 import { packageVersion } from '../run_machine.ts';
 import type { SeedResult, SeedsInput } from './seed_task.ts';
@@ -90,6 +90,8 @@ function sumFaults(results: readonly SeedResult[]): Record<string, number> {
 export async function runSeeds(options: SeedsOptions): Promise<SeedsReport> {
   const { from, to, jobs, input } = options;
   const startNs = ktimeNs();
+  // Here, not above: who runs no range does without the pool.
+  const { Piscina } = await import('piscina');
   const pool = new Piscina({
     filename: new URL('./seed_task.js', import.meta.url).href,
     minThreads: jobs,

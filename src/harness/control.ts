@@ -146,6 +146,8 @@ export const R_MAIL_KIND = 26;
 export const R_MAIL_BYTES = 27;
 /** Steps of this thread. */
 export const R_STEPS = 28;
+/** What its next operation comes to, while it is in the sleep set: it was executed there before. */
+export const R_SLEEP_KIND = 29;
 
 export const STATE_ABSENT = 0;
 export const STATE_READY = 1;
@@ -212,8 +214,10 @@ export const LOG_LOC = 1;
 export const LOG_ENABLED = 2;
 /** notify: threads woken, as bits. wait: 1 when it blocked. Others: low half of the value. */
 export const LOG_AUX = 3;
-/** POLICY_STAY: sleep set at the node, as bits 0 .. 29, and LOG_IDLE, LOG_CHANGED. */
+/** POLICY_STAY: sleep set at the node, as bits 0 .. 28, and the LOG_* below. */
 export const LOG_SLEEP = 4;
+/** After this step its thread was found to spin. */
+export const LOG_SPINS = 1 << 29;
 /** Nobody was READY before this step: spinners were let look again, or time jumped. */
 export const LOG_IDLE = 1 << 30;
 /** The operation changed memory. */

@@ -11,6 +11,7 @@
  *                that turn a race round, see event_order.ts. A branch that was explored falls asleep
  *                below its siblings until a step that depends on it: an execution in which all who
  *                could go on are asleep was seen in another order and is broken off (redundant).
+ *                What a sleeper's next step comes to is known, since it was executed there.
  *   bounded      (reduction, a preemption bound)  Coons, Musuvathi, McKinley, OOPSLA 2013. A race
  *                adds the racing thread before the race and at the start of the block of steps that
  *                one thread took there, where the switch may cost nothing. No sleep sets: what put a
@@ -20,10 +21,11 @@
  * A branch that goes from a thread that could have gone on is a preemption; one from a thread that
  * waits, spins or has ended is free.
  *
- * What "complete" means. Every outcome that `check` can tell apart was seen, for the data that
- * `setup` made, given: threads that differ in nothing but the schedule; waits that time out only
- * when nothing else can happen (unless TIMEOUTS_ANY); spinners that do not count their rounds.
- * Executions longer than F_STEPS_MAX were cut there and are counted. Clocks are not branched on.
+ * What "complete" means. Every outcome that `check`, a recorded history or `invariant` can tell apart
+ * was seen, for the data that `setup` made, given: threads that differ in nothing but the schedule;
+ * waits that time out only when nothing else can happen (unless TIMEOUTS_ANY); spinners that do not
+ * count their rounds. Executions longer than F_STEPS_MAX were cut there and are counted. A thread's
+ * clock goes on by its own readings and by idle time: what other threads do does not show in it.
  */
 import {
   type Control,
@@ -31,7 +33,10 @@ import {
   H_PLAN_LENGTH,
   H_PLAN_STRICT,
   H_SLEEP,
+  LOG_AUX,
+  LOG_CHANGED,
   LOG_LOC,
+  LOG_SLEEP,
   LOG_WHAT,
   LOG_WORDS,
   OUTCOME_DIVERGED,
@@ -41,15 +46,16 @@ import {
   R_BYTES,
   R_KIND,
   R_LOC,
+  R_SLEEP_KIND,
   R_STATE,
   STATE_READY,
 } from './control.ts';
 import { EventOrder, wider } from './event_order.ts';
-import { OP_CAS, OP_LOAD, OP_NOTIFY, OP_WAIT } from './ops.ts';
+import { effect, OP_NOTIFY, OP_WAIT } from './ops.ts';
 import { clearPlan, isFailure, type Outcome, type Strategy, seedExecution } from './strategy.ts';
 
 /** Threads that the log's masks have room for. */
-export const DFS_THREADS_MAX = 30;
+export const DFS_THREADS_MAX = 29;
 
 export interface DfsOptions {
   /** Preemptions of an execution at most; Infinity, the default, for no bound. */
@@ -100,6 +106,8 @@ export class DfsStrategy implements Strategy {
   #explored = new Int32Array(256);
   /** Threads asleep when the node is entered. */
   #asleep = new Int32Array(256);
+  /** Of each node, by thread: what the next operation of one that is asleep, or was explored, is. */
+  #kinds = new Uint8Array(1024);
   /** Preemptions on the way to the node. */
   #cost = new Int32Array(256);
   /** Steps of the path whose order is kept: those above the branch that is taken next. */
@@ -135,6 +143,7 @@ export class DfsStrategy implements Strategy {
     };
   }
 
+  /** Estimated part of the tree that was explored, 0 .. 1. */
   fraction(): number {
     return this.#fraction();
   }
@@ -173,6 +182,9 @@ export class DfsStrategy implements Strategy {
     words[H_PLAN_STRICT] = 1;
     const asleep = (this.#asleep[node] as number) | (this.#explored[node] as number);
     words[H_SLEEP] = this.#sleeps ? asleep : 0;
+    for (let t = 0; t < control.threads; t++) {
+      words[control.row(t) + R_SLEEP_KIND] = this.#kinds[node * control.threads + t] as number;
+    }
     return true;
   }
 
@@ -206,8 +218,10 @@ export class DfsStrategy implements Strategy {
     if (steps < this.#kept) return false;
     for (let i = 0; i < this.#kept; i++) {
       const what = log[i * LOG_WORDS + LOG_WHAT] as number;
-      const same = (what & 0xff) === thread[i] && log[i * LOG_WORDS + LOG_LOC] === loc[i];
-      if (!same || !sameKind((what >> 8) & 0xff, kind[i] as number)) return false;
+      const changed = ((log[i * LOG_WORDS + LOG_SLEEP] as number) & LOG_CHANGED) !== 0;
+      const aux = log[i * LOG_WORDS + LOG_AUX] as number;
+      if (effect((what >> 8) & 0xff, changed, aux) !== kind[i]) return false;
+      if ((what & 0xff) !== thread[i] || log[i * LOG_WORDS + LOG_LOC] !== loc[i]) return false;
     }
     return true;
   }
@@ -221,8 +235,11 @@ export class DfsStrategy implements Strategy {
       this.#asleep = wider(this.#asleep);
       this.#cost = wider(this.#cost);
     }
+    if ((i + 1) * order.threads > this.#kinds.length) this.#kinds = wider(this.#kinds);
     this.#cost[i] = i === 0 ? 0 : this.#costAfter(i - 1, order.thread[i - 1] as number);
     if (!fresh) return;
+    const width = order.threads;
+    if (i > 0) this.#kinds.copyWithin(i * width, (i - 1) * width, i * width);
     const all = this.#mode === MODE_ALL;
     this.#branches[i] = all ? (order.enabled[i] as number) : 1 << (order.thread[i] as number);
     this.#explored[i] = 0;
@@ -310,6 +327,9 @@ export class DfsStrategy implements Strategy {
       const taken = 1 << (order.thread[node] as number);
       const explored = (this.#explored[node] as number) | taken;
       this.#explored[node] = explored;
+      this.#kinds[node * order.threads + (order.thread[node] as number)] = order.kind[
+        node
+      ] as number;
       let left = (this.#branches[node] as number) & ~explored & ~(this.#asleep[node] as number);
       for (; left !== 0; left &= left - 1) {
         const thread = 31 - Math.clz32(left & -left);
@@ -336,11 +356,6 @@ export class DfsStrategy implements Strategy {
     }
     return sum;
   }
-}
-
-/** A step that changed nothing is kept as a load. */
-function sameKind(logged: number, kept: number): boolean {
-  return logged === kept || (kept === OP_LOAD && logged === OP_CAS);
 }
 
 /** Number of bits set. */

@@ -71,13 +71,17 @@ const KINDS = new Map<number, FailureKind>([
   [OUTCOME_POISON, 'use after free'],
 ]);
 
-/** Finds out what happened. @param steps of the failure, traced */
+/**
+ * Finds out what happened.
+ * @param steps of the failure, traced @param reached steps at which it was ended when it was found
+ */
 export function diagnose(
   failure: FailureRecord,
   steps: readonly Step[],
   places: AddressNames,
+  reached: number,
 ): Diagnosis {
-  return new Examiner(failure, steps, places).diagnose();
+  return new Examiner(failure, steps, places).diagnose(reached);
 }
 
 class Examiner {
@@ -93,7 +97,7 @@ class Examiner {
     this.#names = failure.threads.map((thread) => thread.name);
   }
 
-  diagnose(): Diagnosis {
+  diagnose(reached: number): Diagnosis {
     const { outcome } = this.#failure;
     const threads = this.#failure.threads.map((thread, t) => this.#thread(thread, t));
     const lost = this.#failure.threads.flatMap((thread, t) => this.#lostWakeUp(thread, t));
@@ -102,10 +106,10 @@ class Examiner {
     const facts = idle ? [...lost, ...early, ...this.#ring()] : [];
     let kind = KINDS.get(outcome) ?? 'other';
     if (outcome === OUTCOME_DEADLOCK && lost.length + early.length > 0) kind = 'lost wake-up';
-    return { kind, title: this.#title(kind), threads, facts };
+    return { kind, title: this.#title(kind, reached), threads, facts };
   }
 
-  #title(kind: FailureKind): string {
+  #title(kind: FailureKind, reached: number): string {
     const { name, message, culprit, step } = this.#failure;
     const who = this.#names[culprit] ?? 'a thread';
     switch (kind) {
@@ -122,7 +126,7 @@ class Examiner {
       case 'livelock':
         return 'livelock: threads go on, and nothing changes any more';
       case 'step bound':
-        return `no end: ${step} steps and threads are still at it`;
+        return `no end: ${reached} steps and threads are still at it`;
       case 'race':
       case 'use after free':
         return this.#readable(message);

@@ -13,9 +13,7 @@
  *   idle                   nobody could go on, so spinners looked again or time jumped: such a step
  *                          comes after all before it, since any of them might have gone on
  *
- * A compare-and-swap that changed nothing counts as a load: at this place of this execution it is
- * one. A store never does. Two waits on a word count as dependent, since a notify with a count wakes
- * the first.
+ * A step counts as what it came to here (`effect`): a store that changed nothing as a load, say.
  *
  * Order is kept as vector clocks, one row per step; component s of row i is 1 + the last step of
  * thread s that happens before step i or is i, 0 for none. Steps are appended and cut off at the
@@ -28,15 +26,30 @@ import {
   LOG_IDLE,
   LOG_LOC,
   LOG_SLEEP,
+  LOG_SPINS,
   LOG_WHAT,
   LOG_WORDS,
+  WATCH_MAX,
 } from './control.ts';
-import { dependent, OP_CAS, OP_LOAD, OP_NOTIFY, OP_RESUME, opTouches, opWrites } from './ops.ts';
+import {
+  dependent,
+  effect,
+  OP_CLOCK,
+  OP_LOAD,
+  OP_NOTIFY,
+  OP_RELAX,
+  OP_RESUME,
+  OP_YIELD,
+  opTouches,
+  opWrites,
+} from './ops.ts';
 
 /** Steps that the first allocation holds. */
 const CAPACITY_FIRST = 256;
 /** Bytes of a cell: steps that touch a cell are chained. A wider access is in no chain. */
 const CELL_SHIFT = 3;
+/** Steps of a spinner that are looked at, at most. */
+const SPIN_WINDOW = 256;
 
 /** The steps of one execution, or of the part of it that was kept. */
 export class EventOrder {
@@ -57,6 +70,8 @@ export class EventOrder {
   raceCount = 0;
 
   #clock: Int32Array;
+  /** 1 for a spinner's further looks at a word. */
+  #again: Uint8Array;
   /** Step of the same thread before this one, -1 none. */
   #own: Int32Array;
   /** Step of the same cell before this one, -1 none. */
@@ -73,6 +88,14 @@ export class EventOrder {
   /** Steps whose access reaches over a cell: while there is one, chains do not do. */
   #wide = 0;
   readonly #watched: boolean;
+  /** Scratch of `markSpin`: steps of a spinner, latest first, and the words that it looks at. */
+  readonly #window = new Int32Array(SPIN_WINDOW);
+  readonly #looked = {
+    locs: new Int32Array(WATCH_MAX),
+    values: new Int32Array(WATCH_MAX),
+    looks: new Int32Array(WATCH_MAX),
+    since: new Int32Array(WATCH_MAX),
+  };
   /** Scratch of `initials`: first step of each thread, -1 none. */
   readonly #first: Int32Array;
 
@@ -91,6 +114,7 @@ export class EventOrder {
     this.races = new Int32Array(n);
     this.#clock = new Int32Array(n * threads);
     this.#own = new Int32Array(n);
+    this.#again = new Uint8Array(n);
     this.#chain = new Int32Array(n);
     this.#cell = new Int32Array(n);
     this.#barrier = new Int32Array(n);
@@ -126,16 +150,16 @@ export class EventOrder {
     const at = i * LOG_WORDS;
     const what = log[at + LOG_WHAT] as number;
     const flags = log[at + LOG_SLEEP] as number;
-    const kind = (what >> 8) & 0xff;
-    const silent = kind === OP_CAS && (flags & LOG_CHANGED) === 0;
+    const aux = log[at + LOG_AUX] as number;
     this.thread[i] = what & 0xff;
-    this.kind[i] = silent ? OP_LOAD : kind;
+    this.kind[i] = effect((what >> 8) & 0xff, (flags & LOG_CHANGED) !== 0, aux);
     this.loc[i] = log[at + LOG_LOC] as number;
     this.bytes[i] = what >>> 16;
     this.enabled[i] = log[at + LOG_ENABLED] as number;
-    this.sleep[i] = flags & ~(LOG_IDLE | LOG_CHANGED);
-    this.aux[i] = log[at + LOG_AUX] as number;
+    this.sleep[i] = flags & ~(LOG_IDLE | LOG_CHANGED | LOG_SPINS);
+    this.aux[i] = aux;
     this.#order(i, (flags & LOG_IDLE) !== 0);
+    if ((flags & LOG_SPINS) !== 0) this.#markSpin(i);
   }
 
   /**
@@ -165,6 +189,7 @@ export class EventOrder {
     if (own < 0) clock.fill(0, row, row + width);
     else clock.copyWithin(row, own * width, (own + 1) * width);
     this.#own[i] = own;
+    this.#again[i] = 0;
     this.length = i + 1;
     this.#barrier[i] = idle ? i : i > 0 ? (this.#barrier[i - 1] as number) : -1;
     this.#joinIdle(i);
@@ -259,9 +284,59 @@ export class EventOrder {
       this.#watched && opWrites(this.kind[j] as number) && opWrites(this.kind[i] as number);
     if (!touches && !seen) return false;
     if (this.raceCount === this.races.length) this.races = wider(this.races);
-    this.races[this.raceCount++] = j;
+    const look = this.#firstLook(j);
+    if (look >= (this.#clock[row + (this.thread[j] as number)] as number)) {
+      this.races[this.raceCount++] = look;
+    }
     this.#join(row, j);
     return true;
+  }
+
+  /**
+   * The thread of step i was found to spin: its looks at a word that it had looked at before, with
+   * the same result, are rounds of a loop. It makes no difference after which round the word is
+   * changed, so the last look before them races in their place. The first look counts, since it may
+   * stand before the loop, and the second one too, unless a pause shows that the loop had begun.
+   */
+  #markSpin(i: number): void {
+    const window = this.#window;
+    let count = 0;
+    for (let k = i; k >= 0 && isRound(this.kind[k] as number); k = this.#own[k] as number) {
+      if (count === window.length) break;
+      window[count++] = k;
+    }
+    let pauses = 0;
+    let words = 0;
+    const { locs, values, looks, since } = this.#looked;
+    for (let n = count - 1; n >= 0; n--) {
+      const k = window[n] as number;
+      if (this.kind[k] !== OP_LOAD) {
+        pauses++;
+        continue;
+      }
+      let word = 0;
+      while (word < words && locs[word] !== this.loc[k]) word++;
+      if (word === WATCH_MAX) return;
+      if (word === words || values[word] !== this.aux[k]) {
+        locs[word] = this.loc[k] as number;
+        values[word] = this.aux[k] as number;
+        looks[word] = 0;
+        since[word] = pauses;
+        words = Math.max(words, word + 1);
+      }
+      looks[word] = (looks[word] as number) + 1;
+      const before = looks[word] as number;
+      if (before > 2 || (before === 2 && pauses > (since[word] as number))) this.#again[k] = 1;
+    }
+  }
+
+  /** The look that counts for step j: of a spinner's rounds the one before them, else j. */
+  #firstLook(j: number): number {
+    let k = j;
+    while (k >= 0 && (this.#again[k] === 1 || (k !== j && this.loc[k] !== this.loc[j]))) {
+      k = this.#own[k] as number;
+    }
+    return k;
   }
 
   /** Steps below this one are all before step i, or its thread's own. */
@@ -324,10 +399,16 @@ export class EventOrder {
     this.aux = wider(this.aux);
     this.#clock = wider(this.#clock);
     this.#own = wider(this.#own);
+    this.#again = wider(this.#again);
     this.#chain = wider(this.#chain);
     this.#cell = wider(this.#cell);
     this.#barrier = wider(this.#barrier);
   }
+}
+
+/** True for a step that a spinner's round may consist of. */
+function isRound(kind: number): boolean {
+  return kind === OP_LOAD || kind === OP_RELAX || kind === OP_CLOCK || kind === OP_YIELD;
 }
 
 /** A copy of twice the length. */

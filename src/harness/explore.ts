@@ -180,7 +180,8 @@ async function run(explorer: Explorer, task: Task): Promise<ExploreReport> {
     const { race } = resolved;
     const how = { settings, shrink, race, strategy: by };
     const found = await investigate(explorer, result.failure, how);
-    failure = finish(found, explorer.names, task);
+    const origin = replay === null ? {} : { found: replay.found };
+    failure = finish({ ...found, ...origin }, explorer.names, task);
   }
   const report: ExploreReport = {
     schema: EXPLORE_SCHEMA,
@@ -196,6 +197,7 @@ async function run(explorer: Explorer, task: Task): Promise<ExploreReport> {
     hash: result.hash,
     exhausted: result.exhausted,
     races: result.races,
+    inversions: result.inversions,
     interrupted: options.signal?.aborted ?? false,
     figures: result.strategy,
     failure,
@@ -252,12 +254,21 @@ function finish(found: Investigated, names: readonly string[], task: Task): Expl
   const { file, query, options, resolved, replay } = task;
   let replayFile = replay === null ? null : (options.replay as string);
   if (replay === null && found.reproducible && options.replayDir !== false) {
-    const { maxSteps, timeouts, tickNs, spinThreshold, race, plainPoints, include } = resolved;
+    const { timeouts, tickNs, spinThreshold, race, plainPoints, include } = resolved;
     const recorded = {
       threads: names,
-      options: { maxSteps, timeouts, tickNs, spinThreshold, race, plainPoints, include },
+      options: {
+        maxSteps: found.maxSteps,
+        timeouts,
+        tickNs,
+        spinThreshold,
+        race,
+        plainPoints,
+        include,
+      },
       strategy: found.strategy,
       seed: found.seed,
+      found: found.found,
       schedule: found.schedule,
       hash: found.hash,
       outcome: found.kind,

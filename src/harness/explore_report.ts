@@ -3,6 +3,7 @@
 import type { FailureKind, ThreadReport } from './diagnosis.ts';
 import type { ResolvedOptions } from './explore_options.ts';
 import type { Entry } from './listing.ts';
+import type { LockInversion } from './lock_order.ts';
 import type { RaceReport } from './race/race_text.ts';
 import { accessPlace } from './race/race_text.ts';
 import type { Runs } from './schedule.ts';
@@ -65,6 +66,8 @@ export interface ExploreReport {
   readonly interrupted: boolean;
   /** Pairs of lines that raced, each once; those that are meant have a reason. */
   readonly races: readonly RaceReport[];
+  /** Orders in which locks were taken that could deadlock: predictions. */
+  readonly inversions: readonly LockInversion[];
   /** What the strategy says of itself. */
   readonly figures: Readonly<Record<string, unknown>>;
   readonly failure: ExploreFailure | null;
@@ -91,6 +94,7 @@ export function summaryText(report: ExploreReport): string {
     const lines = `${accessPlace(second)} and ${accessPlace(first)}`;
     notes.push(`a race that is meant: ${lines}, ${grouped(times)} times: ${reason}`);
   }
+  for (const { message } of report.inversions) notes.push(`predicted: ${message}`);
   if (report.interrupted) notes.push('interrupted');
   return [ran, ...notes.filter((note) => note !== '')].join('\n');
 }

@@ -26,16 +26,13 @@ function threadLines(failure: Parts): string[] {
   return lines;
 }
 
-function howText(failure: Parts): string {
-  const { steps, switches, found, shrink, strategy, seed } = failure;
+function howText({ kind, steps, switches, found, strategy, seed }: Parts): string {
   const now = `${plural(steps, 'step')}, ${plural(switches, 'context switch')}`;
   const origin = `found by ${strategy}, seed ${seed}`;
-  if (shrink === null) return `${now}; ${origin}`;
-  const ms = Math.round(shrink.ms);
-  return (
-    `${now}, shrunk from ${plural(found.steps, 'step')} and ` +
-    `${plural(found.switches, 'switch')} in ${ms} ms; ${origin}`
-  );
+  if (kind === 'step bound') return `the first steps; ${origin}`;
+  if (found.steps === steps && found.switches === switches) return `${now}; ${origin}`;
+  const then = `${plural(found.steps, 'step')}, ${plural(found.switches, 'switch')}`;
+  return `${now}; ${origin}, with ${then}`;
 }
 
 const DEPENDS =

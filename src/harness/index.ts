@@ -48,7 +48,14 @@ export {
   type LitmusVerdict,
 } from './litmus_table.ts';
 export { type LitmusTest, type LitmusThread, LitmusUsageError } from './litmus_test.ts';
-export { poison, racy, unpoison } from './race/annotations.ts';
+export type { LockEdge, LockInversion } from './lock_order.ts';
+export {
+  lockAcquired,
+  lockReleased,
+  poison,
+  racy,
+  unpoison,
+} from './race/annotations.ts';
 export type { AccessReport, RaceReport } from './race/race_text.ts';
 export type { ThreadContext } from './scenario.ts';
 export {

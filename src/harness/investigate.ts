@@ -9,25 +9,38 @@
  * All of it runs in the workers in which it failed, in a second or two.
  */
 import { AddressNames } from './address_names.ts';
-import { OUTCOME_RACE } from './control.ts';
+import { OUTCOME_RACE, OUTCOME_STEPS } from './control.ts';
 import { diagnose } from './diagnosis.ts';
 import type { ExploreFailure } from './explore_report.ts';
 import type { Explorer } from './explorer.ts';
 import { makeListing, readSteps } from './listing.ts';
 import type { FailureRecord, RunSettings } from './messages.ts';
 import { real } from './native.ts';
-import { type Runs, stepsOf, toRuns, toSteps } from './schedule.ts';
+import {
+  extendRounds,
+  findRounds,
+  type Rounds,
+  type Runs,
+  stepsOf,
+  toRuns,
+  toSteps,
+} from './schedule.ts';
 import { endsIdle, messageClass } from './shrink.ts';
 import { readFrames, shownStack } from './stack_frames.ts';
 
 type Settings = Omit<RunSettings, 'strategy'>;
 
 /** A failure before it has a replay file and a text. */
-export type Investigated = Omit<ExploreFailure, 'replayFile' | 'replayLine' | 'text'>;
+export type Investigated = Omit<ExploreFailure, 'replayFile' | 'replayLine' | 'text'> & {
+  /** Bound on steps with which the schedule fails. */
+  readonly maxSteps: number;
+};
 
 /** Time that shrinking may take, in ms, and executions. */
 const SHRINK_MS = 2000;
 const SHRINK_EXECUTIONS = 50_000;
+/** Of an execution without end so many steps are shrunk, shown and kept. */
+const ENDLESS_STEPS = 2000;
 
 export interface InvestigateOptions {
   readonly settings: Settings;
@@ -48,12 +61,19 @@ export async function investigate(
   const confirmed = await followed(explorer, found, toRuns(found.schedule), settings);
   if (confirmed === null) return assemble(explorer, found, found, options, false, null);
   const started = real.now();
-  const small = options.shrink ? await shrunk(explorer, confirmed, settings) : null;
+  const endless = confirmed.outcome === OUTCOME_STEPS;
+  const bound = Math.min(settings.steps, endless ? ENDLESS_STEPS : Infinity);
+  const short = { ...settings, steps: bound };
+  const small = options.shrink ? await shrunk(explorer, confirmed, short) : null;
   const took = small === null ? null : { executions: small.executions, ms: real.now() - started };
-  const shortest = small?.runs ?? countedRuns(confirmed);
   const tracing = { ...settings, trace: true };
+  if (endless && small !== null && (await goesOn(explorer, found, small.runs, settings))) {
+    const traced = await followed(explorer, found, small.runs, { ...tracing, steps: bound });
+    if (traced !== null) return assemble(explorer, found, traced, options, true, took);
+  }
+  const shortest = endless ? null : (small?.runs ?? countedRuns(confirmed));
   const traced =
-    (await followed(explorer, found, shortest, tracing)) ??
+    (shortest === null ? null : await followed(explorer, found, shortest, tracing)) ??
     (await followed(explorer, found, toRuns(confirmed.schedule), tracing));
   return assemble(explorer, found, traced ?? confirmed, options, traced !== null, took);
 }
@@ -76,6 +96,20 @@ async function followed(
   return failure !== null && alike(failure, found) ? failure : null;
 }
 
+/** A short schedule without end goes on in rounds, to the bound at which it was found. */
+async function goesOn(
+  explorer: Explorer,
+  found: FailureRecord,
+  runs: Runs,
+  settings: Settings,
+): Promise<boolean> {
+  const schedule = toSteps(runs);
+  const rounds = findRounds(schedule);
+  if (rounds === null) return false;
+  const whole = toRuns(extendRounds(schedule, rounds, settings.steps));
+  return (await followed(explorer, found, whole, settings)) !== null;
+}
+
 async function shrunk(
   explorer: Explorer,
   failure: FailureRecord,
@@ -86,7 +120,11 @@ async function shrunk(
     executions: SHRINK_EXECUTIONS,
     ms: SHRINK_MS,
     keepGoing: true,
-    strategy: { kind: 'shrink', runs: countedRuns(failure), seed: failure.seed >>> 0 },
+    strategy: {
+      kind: 'shrink',
+      runs: firstSteps(failure, settings.steps),
+      seed: failure.seed >>> 0,
+    },
   });
   const { found, runs } = result.strategy as { found: boolean; runs: Runs };
   return found ? { runs, executions: result.executions } : null;
@@ -96,6 +134,10 @@ async function shrunk(
 function idleFrom(failure: FailureRecord): number {
   const { schedule, outcome, progress } = failure;
   return endsIdle(outcome) ? Math.min(progress + 1, schedule.length) : schedule.length;
+}
+
+function firstSteps(failure: FailureRecord, steps: number): Runs {
+  return toRuns(failure.schedule, Math.min(idleFrom(failure), steps));
 }
 
 function countedRuns(failure: FailureRecord): Runs {
@@ -112,10 +154,11 @@ function assemble(
 ): Investigated {
   const steps = readSteps(last);
   const places = new AddressNames(explorer.state);
-  const { kind, title, threads, facts } = diagnose(last, steps, places);
+  const { kind, title, threads, facts } = diagnose(last, steps, places, found.step);
   const names = explorer.names;
   const schedule = countedRuns(last);
-  const foundRuns = countedRuns(found);
+  const rounds = last.outcome === OUTCOME_STEPS ? findRounds(last.schedule) : null;
+  const counts = countsOf(last, rounds);
   return {
     kind,
     title,
@@ -127,9 +170,9 @@ function assemble(
     reproducible,
     strategy: options.strategy,
     seed: found.seed >>> 0,
-    steps: stepsOf(schedule),
-    switches: switchesOf(schedule),
-    found: { steps: stepsOf(foundRuns), switches: switchesOf(foundRuns) },
+    ...counts,
+    found: countsOf(found, null),
+    maxSteps: last.outcome === OUTCOME_STEPS ? last.step : options.settings.steps,
     shrink,
     schedule,
     hash: last.hash,
@@ -145,6 +188,12 @@ function hasStack({ outcome, name }: FailureRecord): boolean {
   return outcome !== OUTCOME_RACE && name !== 'ExecutionAborted';
 }
 
-function switchesOf(runs: Runs): number {
-  return Math.max(runs.length - 1, 0);
+/** Steps and switches that a reader has to follow: of rounds without end, the first. */
+function countsOf(
+  failure: FailureRecord,
+  rounds: Rounds | null,
+): { steps: number; switches: number } {
+  const way = rounds === null ? null : toRuns(failure.schedule, rounds.from + rounds.steps);
+  const runs = way ?? countedRuns(failure);
+  return { steps: stepsOf(runs), switches: Math.max(runs.length - 1, 0) };
 }

@@ -132,6 +132,7 @@ export function leadRun(parts: LeadParts, settings: RunSettings): RunResult {
     wallMs: real.now() - startMs,
     exhausted,
     races: parts.race?.take() ?? [],
+    inversions: parts.race?.inversions() ?? [],
     strategy: strategy.describe?.() ?? {},
   };
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** What the main thread and the workers of an exploration say to each other. */
 import type { ControlBuffers } from './control.ts';
+import type { LockInversion } from './lock_order.ts';
 import type { StrategySpec } from './make_strategy.ts';
 import type { RaceBuffers } from './race/race_memory.ts';
 import type { RaceReport } from './race/race_text.ts';
@@ -106,6 +107,8 @@ export interface RunResult {
   readonly failure: FailureRecord | null;
   /** Pairs of lines that raced, each once, meant ones included; of all executions. */
   readonly races: readonly RaceReport[];
+  /** Orders in which locks were taken that could deadlock: predictions. */
+  readonly inversions: readonly LockInversion[];
   /** What the strategy has to say of itself. */
   readonly strategy: Readonly<Record<string, unknown>>;
 }

@@ -8,6 +8,7 @@
  *              imports of its own. Other bytes are another program: its steps are not these
  *   options    those that decide what a step is
  *   strategy, seed   how it was found; the seed is of the threads' own chance too
+ *   found      how long it was before it was shrunk
  *   schedule   [thread, steps] after [thread, steps]; after the last, the running thread goes on
  *   hash, outcome, message   what came of it
  *
@@ -46,6 +47,8 @@ export interface Replay {
   readonly strategy: string;
   readonly seed: number;
   readonly schedule: Runs;
+  /** Steps and context switches before it was shrunk. */
+  readonly found: { readonly steps: number; readonly switches: number };
   readonly hash: number;
   readonly outcome: string;
   readonly message: string;
@@ -204,6 +207,9 @@ const FIELDS: Readonly<Record<string, (value: unknown) => boolean>> = {
   strategy: isText,
   seed: isCount,
   schedule: Array.isArray,
+  found: isObject,
+  'found.steps': isCount,
+  'found.switches': isCount,
   hash: isCount,
   outcome: isText,
   message: isText,

@@ -49,3 +49,37 @@ export function joinRuns(runs: Runs): Run[] {
 export function stepsOf(runs: Runs): number {
   return runs.reduce((sum, run) => sum + run[1], 0);
 }
+
+/** Steps of a round, at most. */
+const ROUND_MAX = 256;
+
+/** A schedule that goes on in rounds: `from` steps, then rounds of `steps` steps to its end. */
+export interface Rounds {
+  readonly from: number;
+  readonly steps: number;
+}
+
+/** @returns the shortest rounds that the second half of a schedule goes in; null for none */
+export function findRounds(schedule: ArrayLike<number>): Rounds | null {
+  const { length } = schedule;
+  for (let steps = 1; steps <= Math.min(ROUND_MAX, length >> 2); steps++) {
+    let from = length;
+    while (from > steps && schedule[from - 1] === schedule[from - 1 - steps]) from--;
+    from -= steps;
+    if (from <= length >> 1) return { from, steps };
+  }
+  return null;
+}
+
+/** @returns the schedule, gone on with in its rounds to so many steps */
+export function extendRounds(
+  schedule: readonly number[],
+  rounds: Rounds,
+  length: number,
+): number[] {
+  const { from, steps } = rounds;
+  return Array.from({ length }, (_, i) => {
+    const at = i < from + steps ? i : from + ((i - from) % steps);
+    return schedule[at] as number;
+  });
+}

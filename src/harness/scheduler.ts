@@ -55,6 +55,7 @@ import {
   LOG_IDLE,
   LOG_LOC,
   LOG_SLEEP,
+  LOG_SPINS,
   LOG_WHAT,
   LOG_WORDS,
   OUTCOME_DEADLOCK,
@@ -75,6 +76,7 @@ import {
   R_LOC,
   R_PRIORITY,
   R_RESULT,
+  R_SLEEP_KIND,
   R_STATE,
   R_STEPS,
   R_WAIT_SEQ,
@@ -92,7 +94,7 @@ import {
   WATCH_MAX,
 } from './control.ts';
 import { memory } from './native.ts';
-import { dependent, OP_RESUME, OP_START, OP_TIMEOUT } from './ops.ts';
+import { dependent, effect, OP_RESUME, OP_START, OP_TIMEOUT } from './ops.ts';
 
 /** `pick`: every thread has ended. */
 export const PICK_END = -1;
@@ -179,6 +181,7 @@ export class Scheduler {
     if (step >= (n[F_STEPS_MAX] as number)) return this.end(OUTCOME_STEPS, w[H_CURRENT] as number);
     n[F_NOW] = (n[F_NOW] as number) + (n[F_TICK] as number);
     if ((n[F_NOW] as number) >= (n[F_EARLIEST] as number)) this.#fireTimers();
+    if (w[H_SLEEP] !== 0 && step >= (w[H_PLAN_LENGTH] as number)) this.#awaken(step);
     this.#idle = false;
     if (w[H_READY] === 0 && !this.#unblock()) return this.#stuck();
     let thread = -1;
@@ -241,6 +244,7 @@ export class Scheduler {
     }
     w[row + R_WATCHED] = watched;
     if (this.#changedSince(row, steps)) return false;
+    this.#flag(LOG_SPINS);
     w[row + R_STATE] = STATE_SPINNING;
     w[H_READY] = (w[H_READY] as number) - 1;
     w[H_SPINNING] = (w[H_SPINNING] as number) + 1;
@@ -251,11 +255,7 @@ export class Scheduler {
   changed(loc: number, bytes: number): void {
     const w = this.#w;
     this.#progress();
-    const step = (this.#n[F_STEP] as number) - 1;
-    if (step < (w[H_LOG_CAPACITY] as number)) {
-      this.#log[step * LOG_WORDS + LOG_SLEEP] =
-        (this.#log[step * LOG_WORDS + LOG_SLEEP] as number) | LOG_CHANGED;
-    }
+    this.#flag(LOG_CHANGED);
     if (w[H_SPINNING] === 0) return;
     for (let t = 0; t < this.#threads; t++) {
       const row = HEADER_WORDS + t * ROW_WORDS;
@@ -339,6 +339,14 @@ export class Scheduler {
     if (state === STATE_READY) w[H_READY] = (w[H_READY] as number) - 1;
     else if (state === STATE_SPINNING) w[H_SPINNING] = (w[H_SPINNING] as number) - 1;
     w[row + R_STATE] = STATE_DONE;
+  }
+
+  /** Marks the step that was just executed in the log. */
+  #flag(bit: number): void {
+    const step = (this.#n[F_STEP] as number) - 1;
+    if (step < 0 || step >= (this.#w[H_LOG_CAPACITY] as number)) return;
+    const at = step * LOG_WORDS + LOG_SLEEP;
+    this.#log[at] = (this.#log[at] as number) | bit;
   }
 
   /** Puts a word beside the step that was just executed in the log. */
@@ -600,9 +608,6 @@ export class Scheduler {
     }
     const kind = w[row + R_KIND] as number;
     const loc = w[row + R_LOC] as number;
-    if (w[H_SLEEP] !== 0 && step + 1 >= (w[H_PLAN_LENGTH] as number)) {
-      this.#awaken(kind, loc, w[row + R_BYTES] as number);
-    }
     if (current !== thread) {
       n[F_SWITCHES] = (n[F_SWITCHES] as number) + 1;
       if (current >= 0 && this.#ready(current)) {
@@ -626,7 +631,7 @@ export class Scheduler {
     log[at + LOG_WHAT] = thread | (kind << 8) | ((w[row + R_BYTES] as number) << 16);
     log[at + LOG_LOC] = w[row + R_LOC] as number;
     log[at + LOG_AUX] = 0;
-    log[at + LOG_SLEEP] = ((w[H_SLEEP] as number) & ~LOG_CHANGED) | (this.#idle ? LOG_IDLE : 0);
+    log[at + LOG_SLEEP] = (w[H_SLEEP] as number) | (this.#idle ? LOG_IDLE : 0);
     if (w[H_POLICY] !== POLICY_STAY) return;
     let mask = 0;
     const count = Math.min(this.#threads, 31);
@@ -634,24 +639,25 @@ export class Scheduler {
     log[at + LOG_ENABLED] = mask;
   }
 
-  /** A step was chosen: sleepers whose next operation depends on it wake. */
-  #awaken(kind: number, loc: number, bytes: number): void {
+  /** The step before this one was executed: sleepers whose next operation depends on it wake. */
+  #awaken(step: number): void {
     const w = this.#w;
+    const log = this.#log;
+    const at = (step - 1) * LOG_WORDS;
+    if (step > (w[H_LOG_CAPACITY] as number)) w[H_SLEEP] = 0;
     let asleep = w[H_SLEEP] as number;
+    const what = log[at + LOG_WHAT] as number;
+    const changed = ((log[at + LOG_SLEEP] as number) & LOG_CHANGED) !== 0;
+    const kind = effect((what >> 8) & 0xff, changed, log[at + LOG_AUX] as number);
+    const loc = log[at + LOG_LOC] as number;
     for (let t = 0; t < this.#threads && t < 31; t++) {
       if ((asleep & (1 << t)) === 0) continue;
       const row = HEADER_WORDS + t * ROW_WORDS;
-      const blocked = w[row + R_STATE] === STATE_BLOCKED;
-      const theirs = blocked ? OP_TIMEOUT : (w[row + R_KIND] as number);
-      const touches = dependent(
-        kind,
-        loc,
-        bytes,
-        theirs,
-        w[row + R_LOC] as number,
-        w[row + R_BYTES] as number,
-      );
-      if (touches) asleep &= ~(1 << t);
+      const theirs = w[row + R_SLEEP_KIND] as number;
+      const where = w[row + R_LOC] as number;
+      if (dependent(kind, loc, what >>> 16, theirs, where, w[row + R_BYTES] as number)) {
+        asleep &= ~(1 << t);
+      }
     }
     w[H_SLEEP] = asleep;
   }

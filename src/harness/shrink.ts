@@ -20,11 +20,15 @@
  * threads that are stuck on the same words. In a deadlock the steps after the last that changed
  * anything do not count: they are threads that look in vain.
  *
+ * An execution that does not end is one that goes on in rounds: what counts of it is the way there
+ * and one round. So threads in turn are tried first, for a few steps each.
+ *
  * It is a Strategy: it runs on the lead, between executions, thousands of them a second.
  */
 import {
   type Control,
   F_PROGRESS,
+  F_STEPS_MAX,
   LOG_ENABLED,
   LOG_WHAT,
   LOG_WORDS,
@@ -38,11 +42,13 @@ import {
   STATE_BLOCKED,
   STATE_SPINNING,
 } from './control.ts';
-import { joinRuns, type Run, type Runs, stepsOf, toRuns, toSteps } from './schedule.ts';
+import { findRounds, joinRuns, type Run, type Runs, stepsOf, toRuns, toSteps } from './schedule.ts';
 import { isFailure, type Outcome, type Strategy, seedExecution, writePlan } from './strategy.ts';
 
 /** Threads whose bit LOG_ENABLED has. */
 const MASK_THREADS = 31;
+/** Steps of a turn, where threads are tried in turn. */
+const TURN_STEPS_MAX = 8;
 
 /** @returns the message with its numbers blotted out, but for those of a place in a file */
 export function messageClass(message: string): string {
@@ -71,7 +77,7 @@ function stuckOn(control: Control): number[] {
 
 /** Outcomes of executions that end because nothing happens any more. */
 export function endsIdle(kind: number): boolean {
-  return kind === OUTCOME_DEADLOCK || kind === OUTCOME_LIVELOCK || kind === OUTCOME_STEPS;
+  return kind === OUTCOME_DEADLOCK || kind === OUTCOME_LIVELOCK;
 }
 
 /** An execution as it went. */
@@ -99,6 +105,9 @@ export class ShrinkStrategy implements Strategy {
   readonly #seen = new Set<string>();
   #verdict: Verdict = { same: false, better: false };
   #key: string | null = null;
+  #endless = false;
+  #threads = 0;
+  #stepsMax = 0;
   #best: Tried;
   #tried = 0;
   #accepted = 0;
@@ -118,6 +127,8 @@ export class ShrinkStrategy implements Strategy {
       this.#verdict = { same: false, better: false };
       if (this.#seen.has(key)) continue;
       this.#seen.add(key);
+      this.#threads = control.threads;
+      this.#stepsMax = control.numbers[F_STEPS_MAX] as number;
       writePlan(control, toSteps(next.value), false);
       seedExecution(control, this.#seed);
       return true;
@@ -126,6 +137,7 @@ export class ShrinkStrategy implements Strategy {
 
   learn(outcome: Outcome, control: Control): void {
     this.#tried++;
+    if (this.#tried === 1) this.#endless = outcome.kind === OUTCOME_STEPS;
     const same = isFailure(outcome.kind) && this.#isSame(failureKey(outcome, control));
     if (!same) return;
     const tried = readTried(outcome, control);
@@ -151,6 +163,10 @@ export class ShrinkStrategy implements Strategy {
 
   *#passes(runs: Runs): Search {
     if (!(yield runs).same) return;
+    if (this.#endless) {
+      yield* this.#turns();
+      if (this.#accepted > 1) return;
+    }
     yield* this.#chunks(group);
     yield* this.#cut();
     for (;;) {
@@ -160,6 +176,14 @@ export class ShrinkStrategy implements Strategy {
       yield* this.#join();
       yield* this.#shorten();
       if (compare(this.#best, before) === 0) return;
+    }
+  }
+
+  /** All threads in turn, to the end. */
+  *#turns(): Search {
+    for (let turn = 1; turn <= TURN_STEPS_MAX; turn++) {
+      const turns = Math.ceil(this.#stepsMax / turn);
+      yield Array.from({ length: turns }, (_, i): Run => [i % this.#threads, turn]);
     }
   }
 
@@ -250,6 +274,11 @@ function readTried(outcome: Outcome, control: Control): Tried {
   while (planned > 0 && stays(control, threads, planned - 1)) planned--;
   const executed = toRuns(threads);
   const plan = toRuns(threads, planned);
+  if (outcome.kind === OUTCOME_STEPS) {
+    const rounds = findRounds(threads);
+    const way = rounds === null ? executed : toRuns(threads, rounds.from + rounds.steps);
+    return { executed, plan, switches: way.length - 1, steps: stepsOf(way) };
+  }
   return { executed, plan, switches: Math.max(executed.length - 1, 0), steps: stepsOf(executed) };
 }
 

@@ -6,7 +6,8 @@
  *   -> others: serve executions at their gate until it says QUIT
  *   -> lead: run commands of the main thread
  */
-import { parentPort, workerData } from 'node:worker_threads';
+import { syncBuiltinESMExports } from 'node:module';
+import workerThreads, { parentPort, workerData } from 'node:worker_threads';
 import { passGate } from './baton.ts';
 import { Control, GATE_QUIT, H_GATE_SPINS, H_SEED } from './control.ts';
 import { ScenarioError } from './errors.ts';
@@ -24,6 +25,11 @@ import { collectBuffers, Snapshot } from './state.ts';
 
 const start = workerData as WorkerStart;
 const port = parentPort as NonNullable<typeof parentPort>;
+
+// Node counts the workers of a process; code that goes by that number would do something else in
+// every run.
+(workerThreads as { threadId: number }).threadId = start.thread + 1;
+syncBuiltinESMExports();
 
 function tell(message: FromWorker): void {
   port.postMessage(message);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Bitmap: bits are claimed and given back by several threads without a lock. */
+import { racy } from '../../dist/src/harness/race/annotations.js';
 import { expect, openSubject, sharedWords } from './subject.mjs';
 
 const plants = {
@@ -58,9 +59,12 @@ function sameWord() {
 
 /** Searches for a free bit and claims it. @returns it, BIT_NONE when there is none */
 function claim(words) {
-  for (let bit = findNextZeroBit(words, 0, BITS, 0); bit !== BIT_NONE; ) {
+  const search = (from) => {
+    return racy('a search is a hint', () => findNextZeroBit(words, 0, BITS, from));
+  };
+  for (let bit = search(0); bit !== BIT_NONE; ) {
     if (!testAndSetBitAtomic(words, 0, bit)) return bit;
-    bit = findNextZeroBit(words, 0, BITS, bit + 1);
+    bit = search(bit + 1);
   }
   return BIT_NONE;
 }

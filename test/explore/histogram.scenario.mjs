@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Histograms: a row per thread; merging loses nothing, and merging meanwhile sees a part. */
+import { racy } from '../../dist/src/harness/race/annotations.js';
 import { expect, openSubject, sharedTables } from './subject.mjs';
 
 const plants = {
@@ -24,7 +25,7 @@ const { declareHistograms, HistogramMerge, histogramAdd } = await load('histogra
 
 /** Rows are plain words: nothing may be left out as equivalent. */
 const PLAIN = { reduction: false };
-const ROWS = 3;
+const ROWS = 2;
 const SMALL = 5;
 const LARGE = 1000;
 
@@ -54,9 +55,10 @@ function merged(table) {
 function merger(table, context) {
   begin(context);
   pause(table);
-  const first = merged(table);
+  const look = () => racy('an entry may be late', () => merged(table));
+  const first = look();
   pause(table);
-  const { count, maxNs } = merged(table);
+  const { count, maxNs } = look();
   expect(count >= first.count && count <= 6, `${count} entries after ${first.count}`);
   expect(maxNs >= first.maxNs && maxNs <= LARGE, `a maximum of ${maxNs}`);
 }
@@ -77,12 +79,11 @@ export const exploration = {
   variants: {
     two: { says: 'two rows', setup: tables, ...PLAIN, threads: [adder, adder], check: complete(2) },
     merge: {
-      says: 'two rows, a merge meanwhile',
+      says: 'a merge while a row is added to',
       setup: tables,
       ...PLAIN,
-      threads: [adder, adder, merger],
-      preemptions: 3,
-      check: complete(2),
+      threads: [adder, merger],
+      check: complete(1),
     },
   },
 };

@@ -161,6 +161,7 @@ export const exploration = {
   subject: 'lock_park, lock_class',
   asserts:
     'a waiter for a dead owner is told, or goes on, in bounded time; the living are not accused',
+  plainData: false,
   plants,
   variants: {
     spinlock: {
@@ -172,7 +173,6 @@ export const exploration = {
       says: 'the holder of a spinlock dies, two wait',
       setup: tables,
       threads: [diesHolding('spinlock'), takes('spinlock'), takes('spinlock')],
-      preemptions: 2,
     },
     mutex: {
       says: 'the holder of a mutex dies',

@@ -144,6 +144,7 @@ export const exploration = {
   subject: 'refcount',
   asserts:
     'one decrement sees 0; no reference to a freed or frozen object; misuse is told and saturates',
+  plainData: false,
   plants,
   variants: {
     drop: {

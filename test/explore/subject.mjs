@@ -10,8 +10,9 @@
  *   export const exploration = { subject, asserts, plants, variants: { ... } };
  *   export const { setup, threads, check, options } = choose(exploration);
  *
- * A variant is { says, threads, setup, check, and its bound }; `?variant=` names it, the first is
- * the default. A plant is { says, module, edits, variant }: each of the edits [text, becomes] must
+ * A variant is { says, threads, setup, check, preemptions }; `?variant=` names it, the first is
+ * the default. Plain accesses are scheduling points and must not race (`racy` says which may),
+ * unless the exploration says `plainData: false`. A plant is { says, module, edits, variant }: each of the edits [text, becomes] must
  * fit the built module exactly once. An edited module, and those of shared/ that import it, are
  * loaded as data: URLs (a plant with `twin` is made by the scenario itself); all others are the ones that everybody uses.
  */
@@ -21,6 +22,9 @@ import { ArenaBuilder } from '../../dist/shared/arena.js';
 const SHARED = new URL('../../dist/shared/', import.meta.url);
 const IMPORT = /(from |import )["']\.\/(\w+)\.js["']/g;
 const SOURCE_MAP = /\/\/# sourceMappingURL=.*/;
+
+/** How every scenario of this folder is explored, unless a caller says otherwise. */
+const BASE = { strategy: 'dfs', maxSteps: 20_000, seconds: 120 };
 
 function fileOf(name) {
   return new URL(`${name}.js`, SHARED).href;
@@ -87,12 +91,14 @@ export async function openSubject(url, plants = {}) {
       resetSync(context.id + 1);
       resetRcu();
     },
-    choose: ({ variants }) => {
+    choose: ({ variants, plainData = true }) => {
       const variant = query.get('variant') ?? plant?.variant ?? Object.keys(variants)[0];
       if (variants[variant] === undefined) throw new Error(`no variant '${variant}' in ${url}`);
       const { setup, threads, check, preemptions, reduction } = variants[variant];
-      const options = { strategy: 'dfs', maxSteps: 20_000, preemptions, reduction };
-      return { setup, threads, check, options };
+      // Edited modules are not instrumented: where data is plain, nothing may be left out then.
+      const race = plant === null && plainData;
+      const bound = { preemptions, reduction: race ? true : reduction };
+      return { setup, threads, check, options: { ...BASE, race, ...bound } };
     },
   };
 }

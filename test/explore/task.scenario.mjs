@@ -154,6 +154,7 @@ function awake({ threads, tasks, words }) {
 export const exploration = {
   subject: 'task, sched',
   asserts: 'a request or a wake-up ends every sleep; who waits for a thread to park learns of it',
+  plainData: false,
   plants,
   variants: {
     stop: {
@@ -194,7 +195,6 @@ export const exploration = {
       says: 'a wake-up and a stop at once',
       setup: tables,
       threads: [sleeper, stopper, waker],
-      preemptions: 2,
       check: awake,
     },
   },

@@ -90,6 +90,7 @@ export const exploration = {
   subject: 'wait_queue',
   asserts:
     'no wake-up is lost; a wait ends with its condition true; the count of waiters ends at 0',
+  plainData: false,
   plants,
   variants: {
     two: { says: 'a waiter, a waker', setup: zeroed, threads: [waker, waiter], check: ended },

@@ -130,8 +130,7 @@ class Runner {
         return;
       }
     }
-    const again =
-      kind === OP_RELAX || ((kind === OP_LOAD || kind === OP_CAS) && spin.watches(loc));
+    const again = kind === OP_RELAX || ((kind === OP_LOAD || kind === OP_CAS) && spin.watches(loc));
     if (spin.spins(SPIN_THRESHOLD) && again) {
       if (scheduler.spin(this.#row, spin.locs, spin.bytes, spin.steps, spin.count)) spin.told();
       else spin.reset();
@@ -210,7 +209,7 @@ export class Simulation {
   }
 
   #execute(): void {
-    const { scheduler, control } = this;
+    const { scheduler } = this;
     this.memory.fill(0);
     for (const runner of this.#runners) runner.reset();
     scheduler.begin();

@@ -157,6 +157,8 @@ test(
     });
     const machine = await Machine.start(parts);
     await machine.run();
+    // One that has not begun is told to stop at the barrier, and does.
+    await until('it has begun', () => machine.threads()[0]?.state === 'running');
     const state = await machine.shutdown();
     expect(state.panic).toMatchObject({ comm: 'deaf', reason: 'hung' });
     await noThreadLeft(engine);

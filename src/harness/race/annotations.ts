@@ -4,11 +4,12 @@
  * these does nothing, so they can stay in a program:
  *
  *   racy(reason, fn)     accesses in `fn` may race: counted under the reason, not reported
- *   poison, unpoison     a range was given back, is handed out again: a touch in between is an error
+ *   poison, unpoison     a range was given back, is handed out again: not to be touched
+ *   lockAcquired, lockReleased   a hand-written lock was taken, is about to be given back
  *
- * `// kreclaim-racy: reason` on a line, or on a line of its own above it, says the same of one line.
+ * `// kreclaim-racy: reason` on a line, or on one of its own above it, says the same of one line.
  */
-import { callerPlace } from './caller.ts';
+import { callerPlace, shownCallers } from './caller.ts';
 import { probe, sharedView } from './probe.ts';
 import { SITE_BITS } from './race_list.ts';
 
@@ -47,9 +48,29 @@ export function poison(view: View, start = 0, end?: number): void {
   });
 }
 
-/** Marks elements as handed out again. @param start first element, 0 @param end one past the last */
+/** Marks elements as handed out again. @param start first, 0 @param end one past the last, all */
 export function unpoison(view: View, start = 0, end?: number): void {
   forRange(view, start, end, (address, bytes) => probe.detector?.unpoison(address, bytes));
+}
+
+/**
+ * Says that this thread has taken a hand-written lock: orders of acquisition that could deadlock are
+ * predicted from what is said.
+ * @param name of the lock, the same in all threads
+ * @param how tried: it could not have blocked; read: others may read too
+ */
+export function lockAcquired(
+  name: string,
+  how: { readonly tried?: boolean; readonly read?: boolean } = {},
+): void {
+  if (!probe.active || probe.detector === null) return;
+  const { thread } = probe.detector;
+  probe.locks?.acquired(thread, { lock: name, name, site: shownCallers(), ...how });
+}
+
+/** Says that this thread is about to give a hand-written lock back. */
+export function lockReleased(name: string): void {
+  if (probe.active && probe.detector !== null) probe.locks?.released(probe.detector.thread, name);
 }
 
 function forRange(

@@ -9,7 +9,7 @@
  *   load, failed compareExchange       C(t) joins L                    it reads what a store left
  *   store                              L becomes C(t)                  later loads read this store
  *   successful read-modify-write       C(t) joins L, L becomes C(t)    both
- *   wait, its return, notify           the same with the queue's Q     a queue is a critical section
+ *   wait, its return, notify           the same with the queue's Q     it is a critical section
  *
  * where L is the clock of exactly those bytes and Q that of the waiter list at their address. A
  * store replaces L: who reads it learns of its thread, not of those that stored before. Threads
@@ -230,7 +230,7 @@ export class FastTrack {
     }
   }
 
-  /** Words that found no place share one clock, which only grows: too much order, never too little. */
+  /** Words that found no place share one clock, which only grows: more order than there is. */
   #row(row: number): number {
     return (row < 0 ? this.memory.crowd() : row) + P_CLOCK;
   }

@@ -44,7 +44,7 @@ interface Compiler {
  */
 export async function installHooks(rules: SourceRules): Promise<void> {
   if (registerHooks === undefined) {
-    register('./hooks_thread.js', import.meta.url, { data: rules });
+    register(new URL('./hooks_thread.js', import.meta.url), { data: rules });
     if (rules.race) wrapCompile(rules, await import('./source_rules.ts'));
     return;
   }

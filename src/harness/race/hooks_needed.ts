@@ -6,7 +6,7 @@ export function stripsTypes(): boolean {
   return Boolean((process as { features?: { typescript?: unknown } }).features?.typescript);
 }
 
-/** @returns true when a scenario at this URL cannot be loaded, or not be looked at, without hooks */
+/** @returns true when a scenario at this URL cannot be loaded, or looked into, without hooks */
 export function needsHooks(url: string, { race }: { readonly race: boolean }): boolean {
   return race || (!stripsTypes() && /\.[mc]?ts(?:$|[?#])/.test(url));
 }

@@ -46,7 +46,7 @@ function access(
   plainAccess(known.base + first * known.size, (last - first) * known.size, write, site);
 }
 
-/** @returns an index as methods of arrays take it: from the end when negative, within 0 .. length */
+/** @returns an index as methods take it: from the end when negative, within 0 .. length */
 function relative(value: unknown, length: number, missing: number): number {
   if (value === undefined) return missing;
   const i = Math.trunc(Number(value)) || 0;
@@ -290,7 +290,7 @@ function dataViewAccess(view: DataView, offset: unknown, bytes: number, write: b
 
 let patched = false;
 
-/** Patches the prototypes of this thread's views. @context once, before the code under test loads */
+/** Patches the prototypes of this thread's views. @context before the code under test loads */
 export function patchViews(): void {
   if (patched) return;
   patched = true;

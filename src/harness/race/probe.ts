@@ -16,6 +16,7 @@
  * way, and is posted before it is made.
  */
 import { baseOf } from '../locate.ts';
+import type { LockOrder } from '../lock_order.ts';
 import { OP_PLAIN_READ, OP_PLAIN_WRITE } from '../ops.ts';
 import type { FastTrack } from './fasttrack.ts';
 import { SITE_MASK } from './race_list.ts';
@@ -66,7 +67,7 @@ export class Site {
   word = 0;
 }
 
-/** The calling thread. `epoch` is what the fast path compares with; 0 while nothing is looked at. */
+/** The calling thread. `epoch` is what cells are compared with; 0 while nothing is looked at. */
 export const probe: {
   epoch: number;
   /** Site word of the call that is about to be made, 0 unknown. */
@@ -79,6 +80,8 @@ export const probe: {
   clock: Int32Array;
   /** Names of sites, as all threads know them. */
   names: SiteTable | null;
+  /** What this thread's locks are told to; null: nobody asks. */
+  locks: LockOrder | null;
   /** Called before each plain access that is a scheduling point. */
   point: ((kind: number, address: number, bytes: number) => void) | null;
 } = {
@@ -89,6 +92,7 @@ export const probe: {
   detector: null,
   clock: NO_CELLS,
   names: null,
+  locks: null,
   point: null,
 };
 

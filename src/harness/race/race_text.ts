@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** A race as data for a reader: what the main thread gets and prints. */
 
+import { shownPath } from '../stack_frames.ts';
+
 /** One access, for a reader. */
 export interface AccessReport {
   /** Path or URL, empty when nothing is known. */
@@ -30,5 +32,5 @@ export interface RaceReport {
 /** `file:line:column`, or what is known of it. */
 export function accessPlace({ file, line, column }: AccessReport): string {
   if (file === '') return 'a place that is not instrumented';
-  return line === 0 ? file : `${file}:${line}:${column}`;
+  return line === 0 ? shownPath(file) : `${shownPath(file)}:${line}:${column}`;
 }

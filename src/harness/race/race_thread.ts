@@ -5,8 +5,11 @@
  * of the second access.
  */
 import { OUTCOME_POISON, OUTCOME_RACE } from '../control.ts';
+import type { LockInversion } from '../lock_order.ts';
 import { OP_PLAIN_WRITE } from '../ops.ts';
 import { failHere, outside, point, type RaceHooks, wrote } from '../runtime.ts';
+import { lockInversions, watchLocks } from './lock_watch.ts';
+import { probe } from './probe.ts';
 import type { RaceBuffers } from './race_memory.ts';
 import {
   DataRaceError,
@@ -36,6 +39,8 @@ export interface RaceLead {
   reset(): void;
   /** After it: its pairs of sites are added to those seen before. */
   collect(): void;
+  /** Orders in which locks were taken that could deadlock. */
+  inversions(): LockInversion[];
   /** Pairs of sites of all executions since the last call, each once. */
   take(): RaceReport[];
 }
@@ -43,6 +48,7 @@ export interface RaceLead {
 /** Binds this worker to the detector. @param plainPoints plain accesses are scheduling points */
 export function startRace(buffers: RaceBuffers, thread: number, plainPoints: boolean): RaceHooks {
   const detector = attachRace(buffers, thread, plainPoints ? plainPoint : null);
+  watchLocks(thread);
   detector.races.onRace = (race) => {
     const error = outside(() => withStack(() => new DataRaceError(raceReport(race))));
     failHere(OUTCOME_RACE, error);
@@ -52,7 +58,10 @@ export function startRace(buffers: RaceBuffers, thread: number, plainPoints: boo
     failHere(OUTCOME_POISON, error);
   };
   return {
-    enter: enterRace,
+    enter(step) {
+      probe.locks?.reset(thread);
+      enterRace(step);
+    },
     leave: leaveRace,
     pause: pauseRace,
     step: raceStep,
@@ -94,6 +103,7 @@ export function leadRace(): RaceLead {
         seen.set(key, known === undefined ? race : { ...known, times: known.times + race.times });
       }
     },
+    inversions: lockInversions,
     take() {
       const races = [...seen.values()];
       seen = new Map();

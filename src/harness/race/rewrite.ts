@@ -422,7 +422,8 @@ export class Rewriter {
     this.#before(node.start, '(');
     if (node.prefix) this.#replace(node.start, argument.start, ' ');
     this.#reference(target, names);
-    const read = `${object}[${this.#helper('r')}(${object},${key},${this.#site(target, SITE_READ)})]`;
+    const from = this.#site(target, SITE_READ);
+    const read = `${object}[${this.#helper('r')}(${object},${key},${from})]`;
     const change = old === '' ? `${node.operator}${x}` : `${old}=${x}${node.operator},${x}`;
     const site = this.#site(target, SITE_WRITE);
     const text = `=${this.#helper('w')}(${object},${key},(${x}=${read},${change}),${site})`;

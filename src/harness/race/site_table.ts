@@ -4,7 +4,8 @@
  * the thread that reports a race has to name a line that another one ran.
  *
  * The table only grows. An entry is a module (its URL and a row of line, column and kind for each
- * of its sites), a place that was found out at run time, or the reason of a race that is meant. The
+ * of its sites), a place that was found out at run time, the reason of a race that is meant, or a
+ * note that a thread has for the others. The
  * first thread to bring an entry gives it its ids; the others find it. Sites count from 1; 0 is a
  * place that nobody knows. A table that is full gives 0.
  *
@@ -31,6 +32,7 @@ const ENTRY_WORDS = 5;
 const MODULE = 1;
 const PLACE = 2;
 const REASON = 3;
+const NOTE = 4;
 
 /** Words of a module's row per site: line, column, SITE_*. */
 export const SITE_ROW = 3;
@@ -72,7 +74,7 @@ export class SiteTable {
     return buffer;
   }
 
-  /** @param table SITE_ROW numbers per site @returns id of the first site, 0 when the table is full */
+  /** @param table SITE_ROW numbers per site @returns id of the first site, 0 when it is full */
   module(url: string, table: readonly number[]): number {
     return this.#add(MODULE, url, table.length / SITE_ROW, table);
   }
@@ -91,7 +93,7 @@ export class SiteTable {
   placeOf(site: number): SitePlace {
     let found = NOWHERE;
     this.#each((at, kind, first, count) => {
-      if (kind === REASON || site < first || site >= first + count) return false;
+      if (kind === REASON || kind === NOTE || site < first || site >= first + count) return false;
       const text = this.#text(at);
       if (kind === PLACE) {
         const match = /^(.*):(\d+):(\d+)$/.exec(text);
@@ -119,6 +121,21 @@ export class SiteTable {
       if (kind !== REASON || first !== reason) return false;
       found = this.#text(at);
       return true;
+    });
+    return found;
+  }
+
+  /** Leaves a text for whoever reads `notes`; each text once. */
+  note(text: string): void {
+    this.#add(NOTE, text, 1, []);
+  }
+
+  /** Notes of all threads, oldest first. */
+  notes(): string[] {
+    const found: string[] = [];
+    this.#each((at, kind) => {
+      if (kind === NOTE) found.push(this.#text(at));
+      return false;
     });
     return found;
   }

@@ -3,8 +3,8 @@
  * Which modules are changed on their way in, and how:
  *
  *   .ts .mts .cts           types are blanked out, where Node cannot do it, or before the next step
- *   modules of the user     element accesses are made visible, when races are looked for: everything
- *                           but node_modules, and of that the packages asked for. Never the harness.
+ *   modules of the user     element accesses are made visible, when races are looked for: all but
+ *                           node_modules, and of that the packages asked for; never the harness
  *
  * One set of rules for the two kinds of hooks that Node has; nothing here is asynchronous.
  */

@@ -11,6 +11,14 @@ import { exploreReport } from '../../../dist/src/harness/index.js';
 
 const RINGBUF = new URL('../../fixtures/explore/ringbuf.mjs', import.meta.url);
 
+it('gives threads the same number in every run', async () => {
+  const scenario = new URL('../../fixtures/explore/thread_ids.mjs', import.meta.url);
+  for (let i = 0; i < 2; i++) {
+    const { failure } = await exploreReport(scenario, { iterations: 1, replayDir: false });
+    expect(failure).toBeNull();
+  }
+});
+
 describe('ringbuf.js, unmodified, in two workers', () => {
   it.each(['random', 'pct', 'mix'] as const)('%s: one hash in 100 runs', async (strategy) => {
     const options = resolveOptions({ strategy, seed: 7, iterations: 5 }, {});

@@ -44,7 +44,7 @@ describe('writing', () => {
   it('carries what it takes to run it again', () => {
     expect(Object.keys(good)).toEqual([
       ...['schema', 'package', 'node', 'scenario', 'query', 'sources', 'threads', 'options'],
-      ...['strategy', 'seed', 'hash', 'outcome', 'message', 'schedule'],
+      ...['strategy', 'seed', 'found', 'hash', 'outcome', 'message', 'schedule'],
     ]);
     expect(good).toMatchObject({ schema: 'kreclaim.replay/1', scenario: 'scenario.mjs' });
     expect(Object.keys(good.sources as object)).toEqual(['scenario.mjs', 'part.mjs']);

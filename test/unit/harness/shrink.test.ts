@@ -3,6 +3,8 @@
 import { describe, expect, it } from 'vitest';
 import { exploreReport } from '../../../dist/src/harness/index.js';
 import {
+  extendRounds,
+  findRounds,
   joinRuns,
   type Runs,
   stepsOf,
@@ -41,6 +43,17 @@ describe('runs', () => {
   });
 });
 
+describe('rounds', () => {
+  it('are found where a schedule goes on in them to its end', () => {
+    const schedule = [2, 2, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1];
+    const rounds = findRounds(schedule);
+    expect(rounds).toEqual({ from: 2, steps: 3 });
+    expect(findRounds([0, 1, 1, 0, 1, 0, 0, 0, 1, 1])).toBeNull();
+    const longer = extendRounds(schedule, rounds ?? { from: 0, steps: 1 }, 17);
+    expect(longer).toEqual([...schedule, 1, 0, 1, 1]);
+  });
+});
+
 describe('messages of one kind', () => {
   it('differ in numbers alone, but not in places', () => {
     expect(messageClass('lost update: 1 of 2')).toBe(messageClass('lost update: 17 of 20'));
@@ -58,6 +71,16 @@ describe('shrinking', () => {
     expect(failure?.shrink?.ms).toBeLessThan(2500);
     expect(failure?.message).toMatch(/^lost update: \d of 3$/);
     expect(failure?.reproducible).toBe(true);
+  });
+
+  it('finds the round that an execution without end goes in', async () => {
+    const polite = new URL('../../zoo/bugs/polite_livelock.mjs', import.meta.url);
+    const options = { strategy: 'random', maxSteps: 20_000, replayDir: false } as const;
+    const { failure } = await exploreReport(polite, options);
+    expect(failure).toMatchObject({ kind: 'step bound', reproducible: true });
+    expect(failure?.title).toBe('no end: 20000 steps and threads are still at it');
+    expect(failure?.found.switches).toBeGreaterThan(1000);
+    expect(failure?.switches).toBeLessThanOrEqual(6);
   });
 
   it('can be left out', async () => {
