@@ -210,6 +210,16 @@ describe('litmus: on real threads', () => {
     expect(await litmus(catalogued('SB'), options)).toMatchObject({ interrupted: true });
   });
 
+  test('a signal that was aborted before it began ends it at once', async () => {
+    const options = { seconds: 60, signal: AbortSignal.abort() };
+    expect(await litmus(catalogued('SB'), options)).toMatchObject({ interrupted: true });
+  });
+
+  test('a test that runs for longer than a hang takes to be seen is none', async () => {
+    const result = await litmus(catalogued('SB'), { seconds: 1, hangMs: 400 });
+    expect(result.seconds).toBeGreaterThanOrEqual(1);
+  });
+
   test('two copies run side by side where threads allow it', async () => {
     const one = await litmus(catalogued('SB'), { rounds: 2, threads: 4 });
     expect(one.threads).toBe(4);
