@@ -220,11 +220,29 @@ export async function litmus(
   return result;
 }
 
+const BOUNDS: readonly (readonly [keyof LitmusOptions, number, number])[] = [
+  ['seconds', 0.001, 1e7],
+  ['rounds', 1, 1e12],
+  ['threads', 1, 64],
+  ['seed', 0, 2 ** 32 - 1],
+  ['hangMs', 1, 1e9],
+];
+
+function checkOptions(options: LitmusOptions): void {
+  for (const [name, low, high] of BOUNDS) {
+    const value = options[name];
+    if (value === undefined) continue;
+    if (typeof value === 'number' && value >= low && value <= high) continue;
+    throw new LitmusUsageError(`${name}: ${String(value)}; give a number from ${low} to ${high}`);
+  }
+}
+
 /** As `litmus`, but a forbidden outcome is part of what it returns. @throws LitmusUsageError */
 export async function litmusReport(
   input: LitmusInput,
   options: LitmusOptions = {},
 ): Promise<LitmusResult> {
+  checkOptions(options);
   const loaded = await load(input);
   const { shape } = loaded;
   const { threads } = shape;

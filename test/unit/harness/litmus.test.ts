@@ -260,6 +260,7 @@ describe('litmus: bad input', () => {
       () => litmus({ ...named('SB'), allowed: ['1'] }),
       /allowed has '1'; an outcome is 2 integers/,
     ],
+    ['options', () => litmus(catalogued('SB'), { seconds: 0 }), /^seconds: 0; give a number from/],
     ['registers', () => litmus({ ...named('SB'), registers: 99 }), /registers is 99; give/],
   ])('%s', async (_, run, message) => {
     const error = await run().catch((reason: unknown) => reason);
