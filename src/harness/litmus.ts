@@ -98,6 +98,10 @@ async function load(input: LitmusInput): Promise<Loaded> {
   throw new LitmusUsageError(`${url.pathname}: is no litmus test`);
 }
 
+const POLL_MS = 20;
+/** Workers may take so long to load. */
+const START_MS = 30_000;
+
 /** One set of threads that runs the test. */
 class LitmusGroup {
   readonly control: I32;
@@ -153,6 +157,10 @@ async function watch(
 ): Promise<never> {
   const turns = () =>
     groups.reduce((sum, { control }) => sum + barrierTurns(control, L_BARRIER), 0);
+  // A worker takes its time to load: what is timed are batches.
+  for (let ms = 0; turns() === 0 && ms < START_MS; ms += POLL_MS) {
+    await scheduler.wait(POLL_MS, { signal: over });
+  }
   for (;;) {
     const before = turns();
     await scheduler.wait(hangMs, { signal: over });

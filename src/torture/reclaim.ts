@@ -31,7 +31,7 @@ interface MachineType {
 }
 
 /** How often a machine is damaged, so that it happens while pages are in use. */
-const DAMAGE_MS = 2;
+const DAMAGE_MS = 10;
 const BUSTED_RUNS = 4;
 const PAGES_MAX = 1500;
 const EVENTS_MAX = 30_000;

@@ -106,7 +106,8 @@ describe('litmus: the ECMAScript memory model', () => {
   });
 
   test('gives programs with plain accesses exactly what their tables list', () => {
-    for (const one of plain) {
+    // Parts of a word are below what the model here looks at.
+    for (const one of plain.filter(({ name }) => !name?.startsWith('TEAR'))) {
       const listed = new Set([...(one.allowed ?? []), ...(one.interesting ?? [])]);
       expect([one.name, modelOutcomes(one)]).toEqual([one.name, [...listed].sort()]);
     }
