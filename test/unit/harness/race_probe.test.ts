@@ -35,15 +35,18 @@ let other: FastTrack;
 let direct: FastTrack;
 let sites: Site[][] = [];
 
-beforeAll(() => {
-  registerBuffers([memory]);
+beforeAll(() => registerBuffers([memory]));
+
+/** A detector that has seen nothing: what is split stays split. */
+function begin(): void {
   const span = BASE + 64;
   const buffers = createRaceBuffers(span, 2);
   attachRace(buffers, 0, null);
   other = new FastTrack(buffers, 1);
   direct = new FastTrack(buffers, 0);
   sites = VIEWS.map(() => [new Site(), new Site()]);
-});
+  resetRace();
+}
 
 interface Event {
   readonly mine: boolean;
@@ -56,7 +59,7 @@ interface Event {
 
 /** Runs events in an execution of their own. @returns places at which races were seen, by event */
 function run(events: readonly Event[], helpers: boolean): number[] {
-  resetRace();
+  begin();
   other.step(0);
   direct.step(0);
   enterRace(0);
@@ -98,12 +101,12 @@ describe('the helpers', () => {
         const expected = run(events, false);
         expect(run(events, true)).toEqual(expected);
       }),
-      { numRuns: 6000, seed: 3 },
+      { numRuns: 600, seed: 3 },
     );
   });
 
   test('keys that are no element, and objects that are no views, are let through', () => {
-    resetRace();
+    begin();
     enterRace(0);
     other.step(0);
     other.plain(BASE, 32, true, 1);
@@ -116,7 +119,7 @@ describe('the helpers', () => {
       expect(write(object, 0, 5, site)).toBe(5);
     }
     expect(other.races.all()).toEqual([]);
-    for (const key of [0, '1', 2n, -0]) {
+    for (const key of [0, '1', 2n]) {
       const before = other.races.all()[0]?.times ?? 0;
       read(view, key, site);
       expect(other.races.all()[0]?.times).toBeGreaterThan(before);
