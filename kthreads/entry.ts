@@ -85,6 +85,14 @@ function joinSchedule({ schedule, spec, threadId }: WorkerData): void {
   if (hook === null) bug(`${spec.comm} was given a schedule and no preload to join it`);
   hook.join(schedule, threadId);
   joined = true;
+  // A program that ends its worker behind the runtime's back must not take the baton with it.
+  process.once('exit', leaveSchedule);
+}
+
+function leaveSchedule(): void {
+  if (!joined) return;
+  joined = false;
+  scheduleHook()?.leave();
 }
 
 async function run(engine: Engine, data: WorkerData): Promise<void> {
@@ -137,7 +145,7 @@ async function main(engine: Engine, data: WorkerData): Promise<void> {
   leaveQuietly();
   Atomics.store(threads.state, id, final);
   signalTaskChange(engine.tasks);
-  if (joined) scheduleHook()?.leave();
+  leaveSchedule();
 }
 
 const data = workerData as WorkerData;

@@ -11,6 +11,7 @@
  *                that turn a race round, see event_order.ts. A branch that was explored falls asleep
  *                below its siblings until a step that depends on it: an execution in which all who
  *                could go on are asleep was seen in another order and is broken off (redundant).
+ *                What a sleeper's next step comes to is known, since it was executed there.
  *   bounded      (reduction, a preemption bound)  Coons, Musuvathi, McKinley, OOPSLA 2013. A race
  *                adds the racing thread before the race and at the start of the block of steps that
  *                one thread took there, where the switch may cost nothing. No sleep sets: what put a
@@ -20,10 +21,11 @@
  * A branch that goes from a thread that could have gone on is a preemption; one from a thread that
  * waits, spins or has ended is free.
  *
- * What "complete" means. Every outcome that `check` can tell apart was seen, for the data that
- * `setup` made, given: threads that differ in nothing but the schedule; waits that time out only
- * when nothing else can happen (unless TIMEOUTS_ANY); spinners that do not count their rounds.
- * Executions longer than F_STEPS_MAX were cut there and are counted. Clocks are not branched on.
+ * What "complete" means. Every outcome that `check`, a recorded history or `invariant` can tell apart
+ * was seen, for the data that `setup` made, given: threads that differ in nothing but the schedule;
+ * waits that time out only when nothing else can happen (unless TIMEOUTS_ANY); spinners that do not
+ * count their rounds. Executions longer than F_STEPS_MAX were cut there and are counted. A thread's
+ * clock goes on by its own readings and by idle time: what other threads do does not show in it.
  */
 import {
   type Control,
@@ -141,6 +143,7 @@ export class DfsStrategy implements Strategy {
     };
   }
 
+  /** Estimated part of the tree that was explored, 0 .. 1. */
   fraction(): number {
     return this.#fraction();
   }

@@ -103,9 +103,12 @@ class Examiner {
     const lost = this.#failure.threads.flatMap((thread, t) => this.#lostWakeUp(thread, t));
     const idle = outcome === OUTCOME_DEADLOCK || outcome === OUTCOME_LIVELOCK;
     const early = this.#early();
-    const facts = idle ? [...lost, ...early, ...this.#ring()] : [];
+    const ring = this.#ring();
+    const facts = idle ? [...lost, ...early, ...ring] : [];
     let kind = KINDS.get(outcome) ?? 'other';
     if (outcome === OUTCOME_DEADLOCK && lost.length + early.length > 0) kind = 'lost wake-up';
+    // Waits that time out, look, and wait again.
+    if (outcome === OUTCOME_LIVELOCK && ring.length > 0) kind = 'deadlock';
     return { kind, title: this.#title(kind, reached), threads, facts };
   }
 
@@ -188,12 +191,16 @@ class Examiner {
     return `spins on ${words.join(', ')}`;
   }
 
-  /** `, left by b at step 7 (file:line)`. */
+  /** `, left by b at step 7 (file:line)`; of a word that it left so itself, who did before. */
   #lastChange(loc: number, reader: number): string {
     const step = this.#changer(loc);
     if (step === undefined) return '';
-    const who = step.thread === reader ? 'by itself' : `by ${this.#names[step.thread]}`;
-    return `, left ${who} at step ${step.step}${this.#at(step)}`;
+    const when = (s: Step): string => `at step ${s.step}${this.#at(s)}`;
+    if (step.thread !== reader) return `, left by ${this.#names[step.thread]} ${when(step)}`;
+    const before = this.#changerBut(loc, reader);
+    const after =
+      before === undefined ? '' : `, after ${this.#names[before.thread]} ${when(before)}`;
+    return `, left by itself ${when(step)}${after}`;
   }
 
   #at(step: Step): string {
@@ -203,6 +210,11 @@ class Examiner {
 
   #changer(loc: number, after = -1): Step | undefined {
     return this.#steps.findLast((step) => step.step > after && step.loc === loc && changes(step));
+  }
+
+  /** Marks of those who wait for it do not make them a lock's holder. */
+  #changerBut(loc: number, thread: number): Step | undefined {
+    return this.#steps.findLast((s) => s.loc === loc && s.thread !== thread && changes(s));
   }
 
   #lostWakeUp(thread: ThreadRecord, t: number): string[] {
@@ -258,8 +270,8 @@ class Examiner {
           : thread.state === STATE_SPINNING
             ? thread.watched
             : [];
-      const blamed = locs.map((loc) => this.#changer(loc)?.thread ?? -1);
-      return blamed.find((u) => u >= 0 && u !== t && threads[u]?.state !== STATE_DONE) ?? -1;
+      const blamed = locs.map((loc) => this.#changerBut(loc, t)?.thread ?? -1);
+      return blamed.find((u) => u >= 0 && threads[u]?.state !== STATE_DONE) ?? -1;
     });
     for (let start = 0; start < next.length; start++) {
       const ring = [start];

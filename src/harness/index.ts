@@ -39,6 +39,7 @@ export {
   litmusReport,
 } from './litmus.ts';
 export { catalogued, tests as litmusCatalogue } from './litmus_catalogue.ts';
+export { modelOutcomes } from './litmus_model.ts';
 export { type ScOutcomes, scOutcomes } from './litmus_sc.ts';
 export {
   formatLitmus,

@@ -16,7 +16,15 @@ import type { Explorer } from './explorer.ts';
 import { makeListing, readSteps } from './listing.ts';
 import type { FailureRecord, RunSettings } from './messages.ts';
 import { real } from './native.ts';
-import { extendRounds, findRounds, type Runs, stepsOf, toRuns, toSteps } from './schedule.ts';
+import {
+  extendRounds,
+  findRounds,
+  type Rounds,
+  type Runs,
+  stepsOf,
+  toRuns,
+  toSteps,
+} from './schedule.ts';
 import { endsIdle, messageClass } from './shrink.ts';
 import { readFrames, shownStack } from './stack_frames.ts';
 
@@ -149,7 +157,8 @@ function assemble(
   const { kind, title, threads, facts } = diagnose(last, steps, places, found.step);
   const names = explorer.names;
   const schedule = countedRuns(last);
-  const counts = countsOf(last);
+  const rounds = last.outcome === OUTCOME_STEPS ? findRounds(last.schedule) : null;
+  const counts = countsOf(last, rounds);
   return {
     kind,
     title,
@@ -162,7 +171,7 @@ function assemble(
     strategy: options.strategy,
     seed: found.seed >>> 0,
     ...counts,
-    found: countsOf(found),
+    found: countsOf(found, null),
     maxSteps: last.outcome === OUTCOME_STEPS ? last.step : options.settings.steps,
     shrink,
     schedule,
@@ -180,10 +189,11 @@ function hasStack({ outcome, name }: FailureRecord): boolean {
 }
 
 /** Steps and switches that a reader has to follow: of rounds without end, the first. */
-function countsOf(failure: FailureRecord): { steps: number; switches: number } {
-  const { schedule, outcome } = failure;
-  const rounds = outcome === OUTCOME_STEPS ? findRounds(schedule) : null;
-  const runs =
-    rounds === null ? countedRuns(failure) : toRuns(schedule, rounds.from + rounds.steps);
+function countsOf(
+  failure: FailureRecord,
+  rounds: Rounds | null,
+): { steps: number; switches: number } {
+  const way = rounds === null ? null : toRuns(failure.schedule, rounds.from + rounds.steps);
+  const runs = way ?? countedRuns(failure);
   return { steps: stepsOf(runs), switches: Math.max(runs.length - 1, 0) };
 }

@@ -153,9 +153,10 @@ async function watch(
 ): Promise<never> {
   const turns = () =>
     groups.reduce((sum, { control }) => sum + barrierTurns(control, L_BARRIER), 0);
-  for (let before = -1; ; before = turns()) {
-    if (turns() === before) throw new Error(`litmus: no batch ended for ${hangMs} ms: a hang`);
+  for (;;) {
+    const before = turns();
     await scheduler.wait(hangMs, { signal: over });
+    if (turns() === before) throw new Error(`litmus: no batch ended for ${hangMs} ms: a hang`);
   }
 }
 
@@ -167,6 +168,7 @@ async function runGroups(
   const stop = () => {
     for (const { control } of groups) Atomics.store(control, L_STOP, 1);
   };
+  if (options.signal?.aborted === true) stop();
   options.signal?.addEventListener('abort', stop, { once: true });
   const watched = watch(groups, options.hangMs ?? 10_000, over.signal);
   try {

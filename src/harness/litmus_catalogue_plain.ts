@@ -241,6 +241,75 @@ const W2: LitmusTest = {
   },
 };
 
+const CORW: LitmusTest = {
+  name: 'CoRW+plain',
+  question: 'a plain load and then a plain store of one cell: does the load see the store?',
+  cells: 1,
+  allowed: combinations([0, 2], [1, 2]),
+  interesting: ['2 2'],
+  forbidden: ['1 1', '1 2'],
+  threads: [
+    (m, x, _gap, out, at) => {
+      out[at] = m[x] as number;
+      m[x] = 1;
+    },
+    (m, x) => {
+      m[x] = 2;
+    },
+  ],
+  observe: (m, x, _gap, out, at) => {
+    out[at + 1] = m[x] as number;
+  },
+};
+
+const W2_OBSERVE: LitmusTest = {
+  name: '2+2W+plain-observe',
+  question: 'two pairs of atomic stores, looked at plainly at the end: is there one order of them?',
+  forbidden: ['1 1'],
+  threads: [
+    (m, x, gap) => {
+      Atomics.store(m, x, 1);
+      Atomics.store(m, x + gap, 2);
+    },
+    (m, x, gap) => {
+      Atomics.store(m, x + gap, 1);
+      Atomics.store(m, x, 2);
+    },
+  ],
+  observe: (m, x, gap, out, at) => {
+    out[at] = m[x] as number;
+    out[at + 1] = m[x + gap] as number;
+  },
+};
+
+/** Free of races, since the plain store comes before the flag; 7: the flag was not seen. */
+const SB_START: LitmusTest = {
+  name: 'SB+plain-start',
+  question: 'store buffering on a cell that starts with a plain store behind an atomic flag',
+  cells: 3,
+  registers: 2,
+  allowed: ['0 2', '1 1', '1 2', '7 1', '0 7', '7 7'],
+  forbidden: ['0 1'],
+  threads: [
+    (m, x, gap) => {
+      m[x] = 1;
+      Atomics.store(m, x + gap, 1);
+    },
+    (m, x, gap, out, at) => {
+      out[at] = 7;
+      if (Atomics.load(m, x + gap) !== 1) return;
+      Atomics.store(m, x, 2);
+      out[at] = Atomics.load(m, x + 2 * gap);
+    },
+    (m, x, gap, out, at) => {
+      out[at + 1] = 7;
+      if (Atomics.load(m, x + gap) !== 1) return;
+      Atomics.store(m, x + 2 * gap, 1);
+      out[at + 1] = Atomics.load(m, x);
+    },
+  ],
+};
+
 const WRC: LitmusTest = {
   name: 'WRC+plain-first',
   question: 'a plain store seen by a plain load and passed on atomically: may a third miss it?',
@@ -393,7 +462,10 @@ export const PLAIN_TESTS = [
   LB,
   CORR,
   COWW,
+  CORW,
   W2,
+  W2_OBSERVE,
+  SB_START,
   WRC,
   ISA2,
   IRIW,

@@ -5,7 +5,8 @@
  * something else than to define tests does it where it can be ended.
  */
 import { fileURLToPath } from 'node:url';
-import { scOutcomes } from './litmus_sc.ts';
+import { modelOutcomes } from './litmus_model.ts';
+import { ScUnsupportedError, scOutcomes } from './litmus_sc.ts';
 import {
   type AnyLitmusTest,
   checkLitmusTest,
@@ -91,21 +92,37 @@ export async function loadLitmus(place: LitmusPlace): Promise<AnyLitmusTest> {
   return litmusOfModule(module, shownPath(fileURLToPath(url)), place.which ?? undefined);
 }
 
-/** What the model allows: as listed, or every sequentially consistent outcome. */
-function allowedBy(test: AnyLitmusTest): readonly string[] {
-  if (test.allowed !== undefined) return test.allowed;
-  const { outcomes, plain } = scOutcomes(test);
-  if (!plain) return outcomes;
-  const name = test.name ?? 'the test';
-  throw new LitmusUsageError(`${name} has plain accesses: list its allowed outcomes`);
+/** What the model says, as listed or as found. */
+interface Judged {
+  readonly allowed: readonly string[];
+  readonly interesting: readonly string[];
+}
+
+/**
+ * Where all accesses are atomic, the sequentially consistent outcomes; else what the model allows
+ * (litmus_model.ts), and of that, what no interleaving gives is interesting.
+ */
+function judge(test: AnyLitmusTest): Judged {
+  const { allowed, interesting = [] } = test;
+  if (allowed !== undefined) return { allowed, interesting };
+  try {
+    const { outcomes, plain } = scOutcomes(test);
+    if (!plain) return { allowed: outcomes, interesting };
+    const found = modelOutcomes(test);
+    const unlike = found.filter((outcome) => !outcomes.includes(outcome));
+    return { allowed: found, interesting: test.interesting ?? unlike };
+  } catch (error) {
+    if (!(error instanceof ScUnsupportedError)) throw error;
+    throw new LitmusUsageError(
+      `${test.name ?? 'the test'}: list what is allowed: ${error.message}`,
+    );
+  }
 }
 
 /** @throws LitmusUsageError for a test that cannot be run */
 export function shapeOf(test: AnyLitmusTest): LitmusShape {
   checkLitmusTest(test);
-  const { name = 'litmus', question = '', cells = 2, registers = 2, batch } = test;
-  const { interesting = [], forbidden = [] } = test;
+  const { name = 'litmus', question = '', cells = 2, registers = 2, batch, forbidden = [] } = test;
   const threads = test.threads.length;
-  const allowed = allowedBy(test);
-  return { name, question, threads, cells, registers, batch, allowed, interesting, forbidden };
+  return { name, question, threads, cells, registers, batch, forbidden, ...judge(test) };
 }

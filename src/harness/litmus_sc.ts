@@ -125,14 +125,14 @@ function simulatedAtomics(simulation: Simulation): Record<string, unknown> {
   }
   for (const name of ['wait', 'notify', 'waitAsync']) {
     functions[name] = () => {
-      throw new ScUnsupportedError(`Atomics.${name} is not simulated; list the allowed outcomes`);
+      throw new ScUnsupportedError(`Atomics.${name} is not simulated`);
     };
   }
   return functions;
 }
 
-/** Runs `body` with other functions in the global `Atomics`. */
-function withAtomics<T>(functions: Record<string, unknown>, body: () => T): T {
+/** Runs `body` with other functions in the global `Atomics`. @context nothing else runs meanwhile */
+export function withAtomics<T>(functions: Record<string, unknown>, body: () => T): T {
   const target = Atomics as unknown as Record<string, unknown>;
   const before = Object.getOwnPropertyDescriptors(target);
   Object.assign(target, functions);
@@ -198,7 +198,7 @@ function explore(simulation: Simulation): ScOutcomes {
  */
 export function scOutcomes(test: AnyLitmusTest): ScOutcomes {
   if (test.view !== undefined) {
-    throw new ScUnsupportedError('a test with a view of its own lists its allowed outcomes');
+    throw new ScUnsupportedError('a view of its own is not simulated');
   }
   const simulation = new Simulation(test);
   return withAtomics(simulatedAtomics(simulation), () => explore(simulation));

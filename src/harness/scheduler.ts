@@ -3,9 +3,8 @@
  * Who goes next. Run by the thread that holds the baton, on the control block alone: the same calls
  * on the same block give the same answer in any thread, which is what makes a seed a schedule.
  *
- *   post     a thread says what it will do next
+ *   post     a thread says what it will do next (see rows.ts, as for what the operation then does)
  *   pick     a step: chooses among the enabled threads, by plan or policy, and writes the log
- *   changed, notify, block, spin, finish   what the executed operation did to the others
  *
  * Time is virtual. It moves by F_TICK a step, and when no thread is READY it jumps to the earliest
  * deadline. Spinners come first then: each gets to look again, and when H_IDLE_LIMIT rounds of that
@@ -16,7 +15,6 @@ import {
   F_EARLIEST,
   F_NOW,
   F_PCT_POINTS,
-  F_PROGRESS,
   F_STEP,
   F_STEPS_MAX,
   F_STEPS_TOTAL,
@@ -40,14 +38,11 @@ import {
   H_PRNG,
   H_QUANTUM,
   H_READY,
-  H_REMAIN,
   H_SLEEP,
   H_SPINNING,
   H_SWITCH_BELOW,
   H_TIMEOUTS,
   H_TURN_LEFT,
-  H_WAIT_SEQ,
-  HEADER_NUMBERS,
   HEADER_WORDS,
   LOG_AUX,
   LOG_CHANGED,
@@ -55,7 +50,6 @@ import {
   LOG_IDLE,
   LOG_LOC,
   LOG_SLEEP,
-  LOG_SPINS,
   LOG_WHAT,
   LOG_WORDS,
   OUTCOME_DEADLOCK,
@@ -70,31 +64,22 @@ import {
   POLICY_ROUND_ROBIN,
   POLICY_STAY,
   R_BYTES,
-  R_EXPECTED,
-  R_EXPECTED_HIGH,
   R_KIND,
   R_LOC,
   R_PRIORITY,
-  R_RESULT,
   R_SLEEP_KIND,
   R_STATE,
   R_STEPS,
-  R_WAIT_SEQ,
-  R_WATCH,
-  R_WATCH_BYTES,
-  R_WATCHED,
   ROW_WORDS,
   STATE_BLOCKED,
-  STATE_DONE,
   STATE_READY,
   STATE_SPINNING,
   TIMEOUTS_ANY,
-  WAIT_OK,
   WAIT_TIMED_OUT,
-  WATCH_MAX,
 } from './control.ts';
 import { memory } from './native.ts';
-import { dependent, effect, OP_RESUME, OP_START, OP_TIMEOUT } from './ops.ts';
+import { dependent, effect, OP_TIMEOUT } from './ops.ts';
+import { Rows } from './rows.ts';
 
 /** `pick`: every thread has ended. */
 export const PICK_END = -1;
@@ -109,64 +94,14 @@ const ROUNDS_BEFORE_JUMP = 3;
 const BEAT_MASK = 0xfff;
 
 /** The scheduler of one control block. @context whoever holds the baton */
-export class Scheduler {
-  readonly control: Control;
-  readonly #w: Int32Array<SharedArrayBuffer>;
-  readonly #n: Float64Array<SharedArrayBuffer>;
+export class Scheduler extends Rows {
   readonly #plan: Uint8Array<SharedArrayBuffer>;
-  readonly #log: Int32Array<SharedArrayBuffer>;
-  readonly #threads: number;
   /** Nobody was READY, and this is the step after it. */
   #idle = false;
 
   constructor(control: Control) {
-    this.control = control;
-    this.#w = control.words;
-    this.#n = control.numbers;
+    super(control);
     this.#plan = control.plan;
-    this.#log = control.log;
-    this.#threads = control.threads;
-  }
-
-  /** Back to the start: every thread READY to begin. Plan and policy are left as they are. */
-  begin(): void {
-    const w = this.#w;
-    const n = this.#n;
-    for (let t = 0; t < this.#threads; t++) {
-      const row = HEADER_WORDS + t * ROW_WORDS;
-      w[row + R_STATE] = STATE_READY;
-      w[row + R_KIND] = OP_START;
-      w[row + R_LOC] = -1;
-      w[row + R_BYTES] = 0;
-      w[row + R_STEPS] = 0;
-      n[HEADER_NUMBERS + t] = Infinity;
-    }
-    w[H_READY] = this.#threads;
-    w[H_SPINNING] = 0;
-    w[H_CURRENT] = -1;
-    w[H_HASH] = 0x811c9dc5 | 0;
-    w[H_WAIT_SEQ] = 0;
-    w[H_OUTCOME] = OUTCOME_NONE;
-    w[H_CULPRIT] = -1;
-    w[H_IDLE_ROUNDS] = 0;
-    w[H_IDLE_JUMPS] = 0;
-    w[H_TURN_LEFT] = 0;
-    w[H_PREEMPTIONS] = 0;
-    n[F_STEP] = 0;
-    n[F_NOW] = 0;
-    n[F_SWITCHES] = 0;
-    n[F_PROGRESS] = 0;
-    n[F_EARLIEST] = Infinity;
-    memory.store(w, H_REMAIN, this.#threads);
-  }
-
-  /** A thread says what it will do next. @context it holds the baton; `pick` follows */
-  post(thread: number, kind: number, loc: number, bytes: number): void {
-    const w = this.#w;
-    const row = HEADER_WORDS + thread * ROW_WORDS;
-    w[row + R_KIND] = kind;
-    w[row + R_LOC] = loc;
-    w[row + R_BYTES] = bytes;
   }
 
   /**
@@ -174,13 +109,13 @@ export class Scheduler {
    * @returns its row, PICK_END or PICK_ABORT
    */
   pick(): number {
-    const w = this.#w;
-    const n = this.#n;
+    const w = this.w;
+    const n = this.n;
     const step = n[F_STEP] as number;
     if (w[H_OUTCOME] !== OUTCOME_NONE) return PICK_ABORT;
     if (step >= (n[F_STEPS_MAX] as number)) return this.end(OUTCOME_STEPS, w[H_CURRENT] as number);
     n[F_NOW] = (n[F_NOW] as number) + (n[F_TICK] as number);
-    if ((n[F_NOW] as number) >= (n[F_EARLIEST] as number)) this.#fireTimers();
+    if ((n[F_NOW] as number) >= (n[F_EARLIEST] as number)) this.fireTimers();
     if (w[H_SLEEP] !== 0 && step >= (w[H_PLAN_LENGTH] as number)) this.#awaken(step);
     this.#idle = false;
     if (w[H_READY] === 0 && !this.#unblock()) return this.#stuck();
@@ -197,7 +132,7 @@ export class Scheduler {
 
   /** Ends the execution with an outcome, unless it has one. @returns PICK_ABORT */
   end(outcome: number, culprit: number): number {
-    const w = this.#w;
+    const w = this.w;
     if (w[H_OUTCOME] === OUTCOME_NONE) {
       w[H_OUTCOME] = outcome;
       w[H_CULPRIT] = culprit;
@@ -205,170 +140,8 @@ export class Scheduler {
     return PICK_ABORT;
   }
 
-  /** The thread waits, for a notify of `loc` or for its deadline in ns of virtual time. */
-  block(thread: number, loc: number, deadline: number, low: number, high: number): void {
-    const w = this.#w;
-    const n = this.#n;
-    const row = HEADER_WORDS + thread * ROW_WORDS;
-    w[row + R_STATE] = STATE_BLOCKED;
-    w[row + R_KIND] = OP_RESUME;
-    w[row + R_LOC] = loc;
-    w[row + R_EXPECTED] = low;
-    w[row + R_EXPECTED_HIGH] = high;
-    w[row + R_WAIT_SEQ] = (w[H_WAIT_SEQ] as number) + 1;
-    w[H_WAIT_SEQ] = (w[H_WAIT_SEQ] as number) + 1;
-    w[H_READY] = (w[H_READY] as number) - 1;
-    n[HEADER_NUMBERS + thread] = deadline;
-    if (deadline < (n[F_EARLIEST] as number)) n[F_EARLIEST] = deadline;
-  }
-
-  /**
-   * The thread spins on these words, or on it knows not what: it is out until one changes. If one
-   * has changed since it was read, the thread stays: it would sleep over what it waits for.
-   * @param steps at which each was read last; the first alone counts when there are no words
-   * @returns false when a word has changed
-   */
-  spin(
-    thread: number,
-    locs: ArrayLike<number>,
-    bytes: ArrayLike<number>,
-    steps: ArrayLike<number>,
-    count: number,
-  ): boolean {
-    const w = this.#w;
-    const row = HEADER_WORDS + thread * ROW_WORDS;
-    const watched = Math.min(count, WATCH_MAX);
-    for (let i = 0; i < watched; i++) {
-      w[row + R_WATCH + i] = locs[i] as number;
-      w[row + R_WATCH_BYTES + i] = bytes[i] as number;
-    }
-    w[row + R_WATCHED] = watched;
-    if (this.#changedSince(row, steps)) return false;
-    this.#flag(LOG_SPINS);
-    w[row + R_STATE] = STATE_SPINNING;
-    w[H_READY] = (w[H_READY] as number) - 1;
-    w[H_SPINNING] = (w[H_SPINNING] as number) + 1;
-    return true;
-  }
-
-  /** An operation changed memory: those who spin on it may go on. */
-  changed(loc: number, bytes: number): void {
-    const w = this.#w;
-    this.#progress();
-    this.#flag(LOG_CHANGED);
-    if (w[H_SPINNING] === 0) return;
-    for (let t = 0; t < this.#threads; t++) {
-      const row = HEADER_WORDS + t * ROW_WORDS;
-      if (w[row + R_STATE] !== STATE_SPINNING) continue;
-      const count = w[row + R_WATCHED] as number;
-      if (count === 0 || this.#watches(row, loc, bytes)) this.#release(t);
-    }
-  }
-
-  /** True when the row's thread watches a word that the access touches. */
-  #watches(row: number, loc: number, bytes: number): boolean {
-    const w = this.#w;
-    const count = w[row + R_WATCHED] as number;
-    for (let i = 0; i < count; i++) {
-      const watched = w[row + R_WATCH + i] as number;
-      const width = w[row + R_WATCH_BYTES + i] as number;
-      if (watched < loc + bytes && loc < watched + width) return true;
-    }
-    return false;
-  }
-
-  /** True when a watched word, or any when none is named, changed after it was read. */
-  #changedSince(row: number, steps: ArrayLike<number>): boolean {
-    const w = this.#w;
-    const log = this.#log;
-    const end = Math.min(this.#n[F_STEP] as number, w[H_LOG_CAPACITY] as number);
-    const count = w[row + R_WATCHED] as number;
-    for (let i = 0; i < Math.max(count, 1); i++) {
-      const loc = w[row + R_WATCH + i] as number;
-      const above = loc + (w[row + R_WATCH_BYTES + i] as number);
-      for (let step = (steps[i] as number) + 1; step < end; step++) {
-        const at = step * LOG_WORDS;
-        if (((log[at + LOG_SLEEP] as number) & LOG_CHANGED) === 0) continue;
-        const theirs = log[at + LOG_LOC] as number;
-        const bytes = (log[at + LOG_WHAT] as number) >>> 16;
-        if (count === 0 || (loc < theirs + bytes && theirs < above)) return true;
-      }
-    }
-    return false;
-  }
-
-  /** Something outside the schedule changed memory: every spinner may go on. */
-  changedAll(): void {
-    this.#progress();
-    this.#releaseAll();
-  }
-
-  /** Wakes waiters of a location, first come first served. @returns how many were woken */
-  notify(loc: number, count: number): number {
-    const w = this.#w;
-    let woken = 0;
-    let mask = 0;
-    while (woken < count) {
-      let first = -1;
-      let best = Infinity;
-      for (let t = 0; t < this.#threads; t++) {
-        const row = HEADER_WORDS + t * ROW_WORDS;
-        if (w[row + R_STATE] !== STATE_BLOCKED || w[row + R_LOC] !== loc) continue;
-        if ((w[row + R_WAIT_SEQ] as number) < best) {
-          best = w[row + R_WAIT_SEQ] as number;
-          first = t;
-        }
-      }
-      if (first < 0) break;
-      this.#wake(first, WAIT_OK);
-      mask |= 1 << first;
-      woken++;
-    }
-    if (woken > 0) {
-      this.aux(mask);
-      this.#progress();
-    }
-    return woken;
-  }
-
-  /** The thread's function has ended. */
-  finish(thread: number): void {
-    const w = this.#w;
-    const row = HEADER_WORDS + thread * ROW_WORDS;
-    const state = w[row + R_STATE];
-    if (state === STATE_READY) w[H_READY] = (w[H_READY] as number) - 1;
-    else if (state === STATE_SPINNING) w[H_SPINNING] = (w[H_SPINNING] as number) - 1;
-    w[row + R_STATE] = STATE_DONE;
-  }
-
-  /** Marks the step that was just executed in the log. */
-  #flag(bit: number): void {
-    const step = (this.#n[F_STEP] as number) - 1;
-    if (step < 0 || step >= (this.#w[H_LOG_CAPACITY] as number)) return;
-    const at = step * LOG_WORDS + LOG_SLEEP;
-    this.#log[at] = (this.#log[at] as number) | bit;
-  }
-
-  /** Puts a word beside the step that was just executed in the log. */
-  aux(value: number): void {
-    const step = (this.#n[F_STEP] as number) - 1;
-    if (step < (this.#w[H_LOG_CAPACITY] as number)) this.#log[step * LOG_WORDS + LOG_AUX] = value;
-  }
-
-  /** How the thread's wait ended: WAIT_*. */
-  waitResult(thread: number): number {
-    return this.#w[HEADER_WORDS + thread * ROW_WORDS + R_RESULT] as number;
-  }
-
-  /** The step that was just executed did something that others can see. */
-  #progress(): void {
-    this.#w[H_IDLE_ROUNDS] = 0;
-    this.#w[H_IDLE_JUMPS] = 0;
-    this.#n[F_PROGRESS] = (this.#n[F_STEP] as number) - 1;
-  }
-
   #next(): number {
-    const w = this.#w;
+    const w = this.w;
     const a = w[H_PRNG] as number;
     const b = w[H_PRNG + 1] as number;
     const c = w[H_PRNG + 2] as number;
@@ -385,50 +158,13 @@ export class Scheduler {
     return Math.floor((this.#next() / 4294967296) * bound);
   }
 
-  #wake(thread: number, result: number): void {
-    const w = this.#w;
-    const row = HEADER_WORDS + thread * ROW_WORDS;
-    w[row + R_STATE] = STATE_READY;
-    w[row + R_RESULT] = result;
-    w[row + R_BYTES] = 4;
-    w[H_READY] = (w[H_READY] as number) + 1;
-    this.#n[HEADER_NUMBERS + thread] = Infinity;
-  }
-
-  #release(thread: number): void {
-    const w = this.#w;
-    w[HEADER_WORDS + thread * ROW_WORDS + R_STATE] = STATE_READY;
-    w[H_SPINNING] = (w[H_SPINNING] as number) - 1;
-    w[H_READY] = (w[H_READY] as number) + 1;
-  }
-
-  #releaseAll(): void {
-    for (let t = 0; t < this.#threads; t++) {
-      if (this.#w[HEADER_WORDS + t * ROW_WORDS + R_STATE] === STATE_SPINNING) this.#release(t);
-    }
-  }
-
-  /** Ends the waits whose time has come. */
-  #fireTimers(): void {
-    const n = this.#n;
-    const now = n[F_NOW] as number;
-    let earliest = Infinity;
-    for (let t = 0; t < this.#threads; t++) {
-      if (this.#w[HEADER_WORDS + t * ROW_WORDS + R_STATE] !== STATE_BLOCKED) continue;
-      const deadline = n[HEADER_NUMBERS + t] as number;
-      if (deadline <= now) this.#wake(t, WAIT_TIMED_OUT);
-      else if (deadline < earliest) earliest = deadline;
-    }
-    n[F_EARLIEST] = earliest;
-  }
-
   /** Nobody is READY: spinners look again, or time jumps. @returns false when neither can help */
   #unblock(): boolean {
-    const w = this.#w;
-    const n = this.#n;
+    const w = this.w;
+    const n = this.n;
     const limit = w[H_IDLE_LIMIT] as number;
     // A deadline may have been met by notify meanwhile.
-    if ((n[F_EARLIEST] as number) !== Infinity) this.#fireTimers();
+    if ((n[F_EARLIEST] as number) !== Infinity) this.fireTimers();
     if ((w[H_READY] as number) > 0) return true;
     if (w[H_TIMEOUTS] === TIMEOUTS_ANY && this.#timeOutLeft()) return true;
     this.#idle = true;
@@ -436,21 +172,21 @@ export class Scheduler {
     const rounds = timers ? ROUNDS_BEFORE_JUMP : limit;
     if ((w[H_SPINNING] as number) > 0 && (w[H_IDLE_ROUNDS] as number) < rounds) {
       w[H_IDLE_ROUNDS] = (w[H_IDLE_ROUNDS] as number) + 1;
-      this.#releaseAll();
+      this.releaseAll();
       return true;
     }
     if (!timers || (w[H_IDLE_JUMPS] as number) >= limit) return false;
     w[H_IDLE_JUMPS] = (w[H_IDLE_JUMPS] as number) + 1;
     w[H_IDLE_ROUNDS] = 0;
     n[F_NOW] = n[F_EARLIEST] as number;
-    this.#fireTimers();
+    this.fireTimers();
     return true;
   }
 
   #stuck(): number {
-    const w = this.#w;
+    const w = this.w;
     let left = 0;
-    for (let t = 0; t < this.#threads; t++) {
+    for (let t = 0; t < this.threads; t++) {
       const state = w[HEADER_WORDS + t * ROW_WORDS + R_STATE];
       if (state === STATE_BLOCKED || state === STATE_SPINNING) left++;
     }
@@ -462,17 +198,11 @@ export class Scheduler {
     return this.end(jumps > 0 ? OUTCOME_LIVELOCK : OUTCOME_DEADLOCK, -1);
   }
 
-  /** May time out by choice. */
-  #mayTimeOut(thread: number): boolean {
-    const state = this.#w[HEADER_WORDS + thread * ROW_WORDS + R_STATE];
-    return state === STATE_BLOCKED && (this.#n[HEADER_NUMBERS + thread] as number) !== Infinity;
-  }
-
   /** Some wait may time out by choice; only so often while nothing changes. */
   #timeOutLeft(): boolean {
-    const w = this.#w;
+    const w = this.w;
     let left = false;
-    for (let t = 0; t < this.#threads; t++) left ||= this.#mayTimeOut(t);
+    for (let t = 0; t < this.threads; t++) left ||= this.mayTimeOut(t);
     if (!left || (w[H_IDLE_JUMPS] as number) >= (w[H_IDLE_LIMIT] as number)) return false;
     w[H_IDLE_JUMPS] = (w[H_IDLE_JUMPS] as number) + 1;
     return true;
@@ -480,28 +210,22 @@ export class Scheduler {
 
   /** The thread that the plan wants. @returns -1 to let the policy decide, or PICK_ABORT */
   #planned(step: number): number {
-    const w = this.#w;
+    const w = this.w;
     const thread = this.#plan[step] as number;
-    if (thread < this.#threads) {
+    if (thread < this.threads) {
       const state = w[HEADER_WORDS + thread * ROW_WORDS + R_STATE];
       if (state === STATE_READY) return thread;
       if (state === STATE_SPINNING) {
-        this.#release(thread);
+        this.release(thread);
         return thread;
       }
-      if (w[H_TIMEOUTS] === TIMEOUTS_ANY && this.#mayTimeOut(thread)) return thread;
+      if (w[H_TIMEOUTS] === TIMEOUTS_ANY && this.mayTimeOut(thread)) return thread;
     }
     return w[H_PLAN_STRICT] === 1 ? this.end(OUTCOME_DIVERGED, thread) : -1;
   }
 
-  #ready(thread: number): boolean {
-    const state = this.#w[HEADER_WORDS + thread * ROW_WORDS + R_STATE];
-    if (state === STATE_READY) return true;
-    return this.#w[H_TIMEOUTS] === TIMEOUTS_ANY && this.#mayTimeOut(thread);
-  }
-
   #choose(step: number): number {
-    switch (this.#w[H_POLICY]) {
+    switch (this.w[H_POLICY]) {
       case POLICY_RANDOM:
         return this.#random();
       case POLICY_PCT:
@@ -515,52 +239,52 @@ export class Scheduler {
 
   /** Lets one spinner look again by chance: it may not be one, but a bounded retry. */
   #sometimesRelease(): void {
-    const w = this.#w;
+    const w = this.w;
     if (w[H_SPINNING] === 0 || (this.#next() & SPINNER_CHANCE_MASK) !== 0) return;
     let skip = this.#below(w[H_SPINNING] as number);
-    for (let t = 0; t < this.#threads; t++) {
+    for (let t = 0; t < this.threads; t++) {
       if (w[HEADER_WORDS + t * ROW_WORDS + R_STATE] !== STATE_SPINNING) continue;
       if (skip-- > 0) continue;
-      this.#release(t);
+      this.release(t);
       return;
     }
   }
 
   #random(): number {
-    const w = this.#w;
+    const w = this.w;
     this.#sometimesRelease();
     const current = w[H_CURRENT] as number;
     const below = w[H_SWITCH_BELOW] as number;
-    if (below !== -1 && current >= 0 && this.#ready(current) && this.#next() >= below >>> 0) {
+    if (below !== -1 && current >= 0 && this.ready(current) && this.#next() >= below >>> 0) {
       return current;
     }
     let count = w[H_READY] as number;
     if (w[H_TIMEOUTS] === TIMEOUTS_ANY) {
       count = 0;
-      for (let t = 0; t < this.#threads; t++) if (this.#ready(t)) count++;
+      for (let t = 0; t < this.threads; t++) if (this.ready(t)) count++;
     }
     let skip = count === 1 ? 0 : this.#below(count);
-    for (let t = 0; t < this.#threads; t++) {
-      if (this.#ready(t) && skip-- === 0) return t;
+    for (let t = 0; t < this.threads; t++) {
+      if (this.ready(t) && skip-- === 0) return t;
     }
     return -1;
   }
 
   #highest(step: number): number {
-    const w = this.#w;
+    const w = this.w;
     this.#sometimesRelease();
     const next = w[H_PCT_NEXT] as number;
     const count = w[H_PCT_COUNT] as number;
     const current = w[H_CURRENT] as number;
-    if (next < count && step >= (this.#n[F_PCT_POINTS + next] as number)) {
+    if (next < count && step >= (this.n[F_PCT_POINTS + next] as number)) {
       w[H_PCT_NEXT] = next + 1;
       if (current >= 0) w[HEADER_WORDS + current * ROW_WORDS + R_PRIORITY] = count - 1 - next;
     }
     let best = -1;
     let priority = -1;
-    for (let t = 0; t < this.#threads; t++) {
+    for (let t = 0; t < this.threads; t++) {
       const mine = w[HEADER_WORDS + t * ROW_WORDS + R_PRIORITY] as number;
-      if (mine > priority && this.#ready(t)) {
+      if (mine > priority && this.ready(t)) {
         best = t;
         priority = mine;
       }
@@ -569,48 +293,48 @@ export class Scheduler {
   }
 
   #roundRobin(): number {
-    const w = this.#w;
+    const w = this.w;
     const current = w[H_CURRENT] as number;
     const left = w[H_TURN_LEFT] as number;
-    if (left > 0 && current >= 0 && this.#ready(current)) {
+    if (left > 0 && current >= 0 && this.ready(current)) {
       w[H_TURN_LEFT] = left - 1;
       return current;
     }
     w[H_TURN_LEFT] = (w[H_QUANTUM] as number) - 1;
-    for (let i = 1; i <= this.#threads; i++) {
-      const thread = (current + i) % this.#threads;
-      if (this.#ready(thread)) return thread;
+    for (let i = 1; i <= this.threads; i++) {
+      const thread = (current + i) % this.threads;
+      if (this.ready(thread)) return thread;
     }
     return -1;
   }
 
   /** The running thread, else the lowest, but for the sleep set. */
   #stay(): number {
-    const w = this.#w;
+    const w = this.w;
     const asleep = w[H_SLEEP] as number;
     const current = w[H_CURRENT] as number;
-    if (current >= 0 && (asleep & (1 << current)) === 0 && this.#ready(current)) return current;
-    for (let t = 0; t < this.#threads; t++) {
-      if (this.#ready(t) && (asleep === 0 || (asleep & (1 << t)) === 0)) return t;
+    if (current >= 0 && (asleep & (1 << current)) === 0 && this.ready(current)) return current;
+    for (let t = 0; t < this.threads; t++) {
+      if (this.ready(t) && (asleep === 0 || (asleep & (1 << t)) === 0)) return t;
     }
     return PICK_ABORT;
   }
 
   #commit(thread: number, step: number): void {
-    const w = this.#w;
-    const n = this.#n;
+    const w = this.w;
+    const n = this.n;
     const row = HEADER_WORDS + thread * ROW_WORDS;
     const current = w[H_CURRENT] as number;
     if (step < (w[H_LOG_CAPACITY] as number)) this.#record(thread, row, step);
     if (w[row + R_STATE] === STATE_BLOCKED) {
       w[row + R_KIND] = OP_TIMEOUT;
-      this.#wake(thread, WAIT_TIMED_OUT);
+      this.wake(thread, WAIT_TIMED_OUT);
     }
     const kind = w[row + R_KIND] as number;
     const loc = w[row + R_LOC] as number;
     if (current !== thread) {
       n[F_SWITCHES] = (n[F_SWITCHES] as number) + 1;
-      if (current >= 0 && this.#ready(current)) {
+      if (current >= 0 && this.ready(current)) {
         w[H_PREEMPTIONS] = (w[H_PREEMPTIONS] as number) + 1;
       }
       w[H_CURRENT] = thread;
@@ -624,8 +348,8 @@ export class Scheduler {
   }
 
   #record(thread: number, row: number, step: number): void {
-    const w = this.#w;
-    const log = this.#log;
+    const w = this.w;
+    const log = this.log;
     const at = step * LOG_WORDS;
     const kind = w[row + R_STATE] === STATE_BLOCKED ? OP_TIMEOUT : (w[row + R_KIND] as number);
     log[at + LOG_WHAT] = thread | (kind << 8) | ((w[row + R_BYTES] as number) << 16);
@@ -634,15 +358,15 @@ export class Scheduler {
     log[at + LOG_SLEEP] = (w[H_SLEEP] as number) | (this.#idle ? LOG_IDLE : 0);
     if (w[H_POLICY] !== POLICY_STAY) return;
     let mask = 0;
-    const count = Math.min(this.#threads, 31);
-    for (let t = 0; t < count; t++) if (this.#ready(t)) mask |= 1 << t;
+    const count = Math.min(this.threads, 31);
+    for (let t = 0; t < count; t++) if (this.ready(t)) mask |= 1 << t;
     log[at + LOG_ENABLED] = mask;
   }
 
   /** The step before this one was executed: sleepers whose next operation depends on it wake. */
   #awaken(step: number): void {
-    const w = this.#w;
-    const log = this.#log;
+    const w = this.w;
+    const log = this.log;
     const at = (step - 1) * LOG_WORDS;
     if (step > (w[H_LOG_CAPACITY] as number)) w[H_SLEEP] = 0;
     let asleep = w[H_SLEEP] as number;
@@ -650,7 +374,7 @@ export class Scheduler {
     const changed = ((log[at + LOG_SLEEP] as number) & LOG_CHANGED) !== 0;
     const kind = effect((what >> 8) & 0xff, changed, log[at + LOG_AUX] as number);
     const loc = log[at + LOG_LOC] as number;
-    for (let t = 0; t < this.#threads && t < 31; t++) {
+    for (let t = 0; t < this.threads && t < 31; t++) {
       if ((asleep & (1 << t)) === 0) continue;
       const row = HEADER_WORDS + t * ROW_WORDS;
       const theirs = w[row + R_SLEEP_KIND] as number;

@@ -77,10 +77,15 @@ export class TorturePool {
       const role = roles[at] as string;
       return ask(worker, { ...common, id: at + 1, threads, role, seed });
     });
+    const said: string[] = [];
+    for (const answer of answers) {
+      answer.then(({ messages }) => said.push(...messages)).catch(() => {});
+    }
     const startNs = ktimeNs();
     const hang = await this.#watch(control, answers, options);
     const ms = (ktimeNs() - startNs) / 1e6;
-    if (hang !== null) return { lines: [], failures: hang, counts: {}, ms };
+    // What a check said comes first: threads that hang after it are its consequence.
+    if (hang !== null) return { lines: [], failures: [...said, ...hang], counts: {}, ms };
     const given = await Promise.all(answers);
     // What a body that threw has left in its worker's modules is not known.
     if (given.some(({ thrown }) => thrown !== null)) await this.close();

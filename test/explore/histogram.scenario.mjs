@@ -83,7 +83,6 @@ export const exploration = {
       setup: tables,
       ...PLAIN,
       threads: [adder, merger],
-      preemptions: 2,
       check: complete(1),
     },
   },

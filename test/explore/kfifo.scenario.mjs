@@ -45,6 +45,7 @@ const { KfifoSpsc } = await load('kfifo');
 
 /** One before the index x 2 passes the largest i32. */
 const LAST = 0x3fffffff;
+const BOUND_MS = 5;
 
 function ring(capacity, start = 0) {
   return () => {
@@ -136,6 +137,33 @@ function recordProducer(state, context) {
   }
 }
 
+/** Pushes 1 .. count, each with a bound. @returns how many went in */
+function boundedProducer(count) {
+  return function produceInTime(state, context) {
+    begin(context);
+    const fifo = open(state);
+    let pushed = 0;
+    for (let i = 0; i < count; i++) if (fifo.pushWait(pushed + 1, BOUND_MS)) pushed++;
+    return pushed;
+  };
+}
+
+/** @returns how many came out of `count` pops with a bound */
+function boundedConsumer(count) {
+  return function consumeInTime(state, context) {
+    begin(context);
+    const fifo = open(state);
+    let popped = 0;
+    for (let i = 0; i < count; i++) {
+      const value = fifo.popWait(BOUND_MS);
+      if (value === undefined) continue;
+      popped++;
+      expect(value === popped, `${value} came out, not ${popped}`);
+    }
+    return popped;
+  };
+}
+
 function empty(state) {
   expect(open(state).length() === 0, 'elements are left');
 }
@@ -170,6 +198,13 @@ export const exploration = {
       says: 'capacity 2, 3 pushes and 3 pops that do not sleep',
       setup: ring(2, LAST),
       threads: [offers, polls],
+      check: rest,
+    },
+    timed: {
+      says: 'capacity 2, 3 elements, sleeps that may time out at any moment',
+      setup: ring(2, LAST),
+      threads: [boundedProducer(3), boundedConsumer(2)],
+      timeouts: 'any',
       check: rest,
     },
     batch: {

@@ -84,6 +84,16 @@ function boundedProducer(words, context) {
   return open(words).pushWait(context.id * 10 + 1, 5);
 }
 
+/** @returns what came out in time of `count` pops */
+function boundedConsumer(count) {
+  return function consumeInTime(words, context) {
+    begin(context);
+    const fifo = open(words);
+    const out = Array.from({ length: count }, () => fifo.popWait(5));
+    return out.filter((element) => element !== undefined);
+  };
+}
+
 /** @returns what came out */
 function consumer(count) {
   return function consume(words, context) {
@@ -147,6 +157,14 @@ export const exploration = {
       setup: ring(LAST, 2),
       threads: [boundedProducer, boundedProducer],
       check: (_, results) => expect(!results[0] && !results[1], 'room in a full ring'),
+    },
+    timed: {
+      says: 'two producers at a full ring, a consumer, sleeps that may time out at any moment',
+      setup: ring(LAST, 2),
+      threads: [boundedProducer, boundedProducer, boundedConsumer(1)],
+      timeouts: 'any',
+      preemptions: 2,
+      check: (words, results) => drained(2 + results[0] + results[1])(words, results),
     },
     full: {
       says: 'two producers sleep on a full ring',

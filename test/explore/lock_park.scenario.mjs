@@ -173,7 +173,6 @@ export const exploration = {
       says: 'the holder of a spinlock dies, two wait',
       setup: tables,
       threads: [diesHolding('spinlock'), takes('spinlock'), takes('spinlock')],
-      preemptions: 2,
     },
     mutex: {
       says: 'the holder of a mutex dies',

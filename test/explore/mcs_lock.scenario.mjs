@@ -30,6 +30,7 @@ export const exploration = {
   asserts: 'one thread inside; no wake-up lost; free at the end',
   plants,
   variants: lockVariants(begin, {
+    bounds: { again: { preemptions: 3 }, three: { preemptions: 2 } },
     words: MCS_LOCK_WORDS,
     state: () => ({ nodes: sharedWords(mcsNodeWords(4)) }),
     lock: ({ words, nodes }) => mcsLock(words, 0, nodes, 0),

@@ -165,6 +165,12 @@ export const exploration = {
       threads: [reader, barrier],
       check: ran(1),
     },
+    one: {
+      says: 'a caller, a thread that runs callbacks',
+      setup: tables(2),
+      threads: [caller(1), gpThread(1)],
+      check: ran(1),
+    },
     queue: {
       says: 'a caller of two, a thread that runs them',
       setup: tables(2),
@@ -183,7 +189,6 @@ export const exploration = {
       says: 'a caller that waits, a thread that makes one pass',
       setup: tables(2),
       threads: [barrier, onePass],
-      preemptions: 3,
       check: ran(1),
     },
     late: {

@@ -10,11 +10,13 @@
  *   export const exploration = { subject, asserts, plants, variants: { ... } };
  *   export const { setup, threads, check, options } = choose(exploration);
  *
- * A variant is { says, threads, setup, check, preemptions }; `?variant=` names it, the first is
- * the default. Plain accesses are scheduling points and must not race (`racy` says which may),
- * unless the exploration says `plainData: false`. A plant is { says, module, edits, variant }: each of the edits [text, becomes] must
- * fit the built module exactly once. An edited module, and those of shared/ that import it, are
- * loaded as data: URLs (a plant with `twin` is made by the scenario itself); all others are the ones that everybody uses.
+ * A variant is { says, threads, setup, check, preemptions, timeouts }; `?variant=` names it, the
+ * first is the default. Plain accesses are scheduling points and must not race (`racy` says which
+ * may), unless the exploration says `plainData: false`.
+ *
+ * A plant is { says, module, edits, variant }: each of the edits [text, becomes] must fit the built
+ * module exactly once. An edited module, and those of shared/ that import it, are loaded as data:
+ * URLs; all others are the ones that everybody uses. A plant with `twin` is made by the scenario.
  */
 import { readFileSync } from 'node:fs';
 import { ArenaBuilder } from '../../dist/shared/arena.js';
@@ -94,10 +96,10 @@ export async function openSubject(url, plants = {}) {
     choose: ({ variants, plainData = true }) => {
       const variant = query.get('variant') ?? plant?.variant ?? Object.keys(variants)[0];
       if (variants[variant] === undefined) throw new Error(`no variant '${variant}' in ${url}`);
-      const { setup, threads, check, preemptions, reduction } = variants[variant];
+      const { setup, threads, check, preemptions, reduction, timeouts } = variants[variant];
       // Edited modules are not instrumented: where data is plain, nothing may be left out then.
       const race = plant === null && plainData;
-      const bound = { preemptions, reduction: race ? true : reduction };
+      const bound = { preemptions, timeouts, reduction: race ? true : reduction };
       return { setup, threads, check, options: { ...BASE, race, ...bound } };
     },
   };

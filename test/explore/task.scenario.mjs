@@ -195,7 +195,6 @@ export const exploration = {
       says: 'a wake-up and a stop at once',
       setup: tables,
       threads: [sleeper, stopper, waker],
-      preemptions: 2,
       check: awake,
     },
   },

@@ -27,6 +27,7 @@ export const exploration = {
   asserts: 'one thread inside; no wake-up lost; free at the end',
   plants,
   variants: lockVariants(begin, {
+    bounds: { again: { preemptions: 3 }, three: { preemptions: 2 } },
     words: TICKET_LOCK_WORDS,
     lock: ({ words }) => ticketLock(words, 0, 0),
     tryLock: ({ words }) => ticketTryLock(words, 0, 0),

@@ -121,7 +121,6 @@ export const exploration = {
       says: '2 records kept, 5 written, drained once meanwhile',
       setup: tables(2),
       ...PLAIN,
-      preemptions: 3,
       threads: [writer(5), drainer(1)],
       check: complete,
     },

@@ -57,6 +57,13 @@ function waiter(words, context) {
   return words[DATA];
 }
 
+/** @returns 7 when the condition held in time, 0 when time ran out */
+function boundedWaiter(words, context) {
+  begin(context);
+  const holds = waitUntil(words, QUEUE, () => Atomics.load(words, FLAG) === 1, 5);
+  return holds ? words[DATA] : 0;
+}
+
 /** Takes one of what producers make. */
 function taker(words, context) {
   begin(context);
@@ -105,6 +112,16 @@ export const exploration = {
       setup: zeroed,
       threads: [waker, waiter, waiter],
       check: ended,
+    },
+    timed: {
+      says: 'two waiters whose time may run out at any moment',
+      setup: zeroed,
+      threads: [waker, boundedWaiter, boundedWaiter],
+      timeouts: 'any',
+      check: (words, results) => {
+        for (const result of results.slice(1)) expect(result === 7 || result === 0, 'too early');
+        expect(words[QUEUE + 1] === 0, 'somebody is still counted as waiting');
+      },
     },
     takers: {
       says: 'two takers, a maker that wakes one at a time',

@@ -209,7 +209,7 @@ export class Simulation {
   }
 
   #execute(): void {
-    const { scheduler, control } = this;
+    const { scheduler } = this;
     this.memory.fill(0);
     for (const runner of this.#runners) runner.reset();
     scheduler.begin();

@@ -118,6 +118,19 @@ describe('a deterministic machine that breaks', () => {
     expect(repeatable(second)).toEqual(repeatable(first));
   });
 
+  it('sees at once that a worker has gone, the same each time', async () => {
+    const config: MachineConfig = { mode: 'deterministic', seed: 6 };
+    const reports = [
+      await runWorkload(program('quits'), config),
+      await runWorkload(program('quits'), config),
+    ];
+    const [first, second] = reports as [RunReport, RunReport];
+    expect(first.panic).toMatchObject({ comm: 'cpu0', reason: 'terminated' });
+    expect(first.panic?.message).toBe('its worker ended with exit code 7');
+    expect(first.schedule?.virtualMs).toBeLessThan(1000);
+    expect(repeatable(second)).toEqual(repeatable(first));
+  });
+
   it('finds a deadlock in virtual time, the same each time', async () => {
     const config: MachineConfig = { mode: 'deterministic', hungTask: 600, seed: 2 };
     const reports = [

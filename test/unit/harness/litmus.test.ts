@@ -10,6 +10,7 @@ import {
   litmus,
   litmusCatalogue,
   litmusReport,
+  modelOutcomes,
   scOutcomes,
 } from '../../../dist/src/harness/index.js';
 
@@ -96,6 +97,36 @@ describe('litmus: the catalogue', () => {
   });
 });
 
+describe('litmus: the ECMAScript memory model', () => {
+  test('gives atomic programs the sequentially consistent outcomes, and no others', () => {
+    // Two additions that may each see any sum make too many candidates for a unit test.
+    for (const one of atomic.filter(({ name }) => name !== 'ADD+SUB')) {
+      expect([one.name, modelOutcomes(one)]).toEqual([one.name, scOutcomes(one).outcomes]);
+    }
+  });
+
+  test('gives programs with plain accesses exactly what their tables list', () => {
+    for (const one of plain) {
+      const listed = new Set([...(one.allowed ?? []), ...(one.interesting ?? [])]);
+      expect([one.name, modelOutcomes(one)]).toEqual([one.name, [...listed].sort()]);
+    }
+  });
+
+  test('is what a test without a table is judged by', async () => {
+    const { allowed: _, interesting: __, ...bare } = named('MP+atomic-flag');
+    const { rows } = await litmus(bare, { rounds: 2 });
+    expect(rows.map(({ outcome, verdict }) => `${outcome} ${verdict}`)).toEqual([
+      '1 0 forbidden',
+      '0 0 allowed',
+      '0 1 allowed',
+      '1 1 allowed',
+    ]);
+    const { allowed: ___, interesting: ____, ...racy } = named('CoRR+plain');
+    const { rows: more } = await litmus(racy, { rounds: 2 });
+    expect(more[0]).toMatchObject({ outcome: '1 0', verdict: 'interesting' });
+  });
+});
+
 describe('litmus: on real threads', () => {
   test.each([
     'SB',
@@ -179,6 +210,16 @@ describe('litmus: on real threads', () => {
     expect(await litmus(catalogued('SB'), options)).toMatchObject({ interrupted: true });
   });
 
+  test('a signal that was aborted before it began ends it at once', async () => {
+    const options = { seconds: 60, signal: AbortSignal.abort() };
+    expect(await litmus(catalogued('SB'), options)).toMatchObject({ interrupted: true });
+  });
+
+  test('a test that runs for longer than a hang takes to be seen is none', async () => {
+    const result = await litmus(catalogued('SB'), { seconds: 1, hangMs: 400 });
+    expect(result.seconds).toBeGreaterThanOrEqual(1);
+  });
+
   test('two copies run side by side where threads allow it', async () => {
     const one = await litmus(catalogued('SB'), { rounds: 2, threads: 4 });
     expect(one.threads).toBe(4);
@@ -207,9 +248,12 @@ describe('litmus: bad input', () => {
     ['no threads', () => litmus(fixture('empty')), /empty\.mjs: exports no thread function/],
     ['no such test', () => litmus(catalogued('NONE')), /no test 'NONE'; it has SB, /],
     [
-      'plain accesses without a table',
-      () => litmus({ name: 'p', threads: [(m) => void m[0], () => {}] } as LitmusTest),
-      /p has plain accesses: list its allowed outcomes/,
+      'a view of its own, and no table',
+      () => {
+        const { allowed: _, ...bare } = named('TEAR+u16');
+        return litmus(bare);
+      },
+      /TEAR\+u16: list what is allowed: a view of its own is not simulated/,
     ],
     [
       'an outcome of the wrong length',
