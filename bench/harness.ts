@@ -7,10 +7,13 @@
  * `even` does either with the same chance, as the random strategy does. `executions`: a test of
  * eight operations in two threads, whole: memory put back, run, checked.
  *
+ * `race detection`: loops of plain accesses by one thread, with detection and without; plain
+ * accesses are no scheduling points. Goal: at most 5 x.
+ *
  * Goals: 1 M decisions a second in all, 20,000 executions a second with reused workers.
  */
 import { pathToFileURL } from 'node:url';
-import { Explorer } from '../src/harness/explorer.ts';
+import { Explorer, type ExplorerOptions } from '../src/harness/explorer.ts';
 import type { StrategySpec } from '../src/harness/make_strategy.ts';
 import type { RunResult, RunSettings } from '../src/harness/messages.ts';
 import {
@@ -21,6 +24,7 @@ import {
   formatRows,
   runBench,
 } from './bench_runner.ts';
+import { ELEMENTS, PASSES } from './harness_plain.ts';
 
 const SETTINGS: Omit<RunSettings, 'strategy'> = {
   executions: Infinity,
@@ -38,6 +42,8 @@ const SETTINGS: Omit<RunSettings, 'strategy'> = {
 type Figure = (result: RunResult) => number;
 
 const decisions: Figure = ({ steps, wallMs }) => (steps / wallMs) * 1e3;
+const accesses: Figure = (result) => executions(result) * ELEMENTS * PASSES;
+
 const executions: Figure = (result) => (result.executions / result.wallMs) * 1e3;
 
 /** One case: its explorer is opened on first use and kept for all rounds. */
@@ -46,16 +52,25 @@ class HarnessCase {
   readonly #file: string;
   readonly #settings: RunSettings;
   readonly #figure: Figure;
+  readonly #options: ExplorerOptions;
 
-  constructor(file: string, strategy: StrategySpec, figure: Figure, ms: number) {
+  constructor(
+    file: string,
+    strategy: StrategySpec,
+    figure: Figure,
+    ms: number,
+    options: ExplorerOptions = {},
+  ) {
     this.#file = file;
     this.#settings = { ...SETTINGS, ms, strategy };
     this.#figure = figure;
+    this.#options = options;
   }
 
   async run(): Promise<number> {
-    this.#explorer ??= Explorer.open(new URL(`./${this.#file}.js`, import.meta.url), {
+    this.#explorer ??= Explorer.open(new URL(`./${this.#file}`, import.meta.url), {
       capacity: 1 << 10,
+      ...this.#options,
     });
     const result = await (await this.#explorer).run(this.#settings);
     if (result.failure !== null) throw new Error(`the test failed: ${result.failure.message}`);
@@ -78,11 +93,22 @@ export async function harnessBench(options: BenchOptions = {}): Promise<BenchRow
   const ms = quick ? 20 : 300;
   const opened: HarnessCase[] = [];
   const one = (name: string, file: string, spec: StrategySpec, figure: Figure): BenchCase => {
-    const harness = new HarnessCase(file, spec, figure, ms);
+    const harness = new HarnessCase(`${file}.js`, spec, figure, ms);
     opened.push(harness);
     return { name, threads: 2, run: () => harness.run() };
   };
   const random: StrategySpec = { kind: 'random', seed: 1 };
+  /** A loop without detection, and with it. */
+  const loop = (name: string, kind: string): BenchCase[] =>
+    [false, true].map((race) => {
+      const file = `harness_plain.js?kind=${kind}`;
+      const harness = new HarnessCase(file, random, accesses, ms, { race, plainPoints: false });
+      opened.push(harness);
+      const run = (): Promise<number> => harness.run();
+      return race
+        ? { name: `${name}, races`, threads: 1, peer: name, run }
+        : { name, threads: 1, run };
+    });
   const groups: BenchGroup[] = [
     {
       name: 'harness: decisions',
@@ -97,6 +123,16 @@ export async function harnessBench(options: BenchOptions = {}): Promise<BenchRow
       cases: [
         one('8 steps, random', 'harness_short', random, executions),
         one('8 steps, pct', 'harness_short', { kind: 'pct', seed: 1, depth: 3 }, executions),
+      ],
+    },
+    {
+      name: 'harness: race detection',
+      cases: [
+        ...loop('sum', 'sum'),
+        ...loop('fill', 'fill'),
+        ...loop('sum of floats', 'floats'),
+        ...loop('sum, first touch', 'sum&touch'),
+        ...loop('fill, first touch', 'fill&touch'),
       ],
     },
   ];

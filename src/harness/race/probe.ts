@@ -9,8 +9,8 @@
  *
  * An element outside of the view has no cell, so it never takes the fast path; a key that is no
  * number takes the slow one, where nothing of it is evaluated. The cells of a view are a view of
- * the shadow from the same place on: no base to add. Only one- and four-byte elements have one cell
- * each; others take the slow path, which is a call.
+ * the shadow from the same place on: no base to add. Only elements of one and four bytes have one
+ * cell each; others take the slow path, which is a call.
  *
  * Where plain accesses are scheduling points, no site remembers its view: each access goes the slow
  * way, and is posted before it is made.
@@ -34,8 +34,9 @@ export interface SharedView {
   readonly size: number;
   /** Elements; 0 of a DataView. */
   readonly length: number;
-  /** Its elements have one cell each, those of `read` and `write` at their index. */
+  /** Its elements have cells of their own: 1 << shift each, from index << shift on. */
   readonly celled: boolean;
+  readonly shift: number;
   /** Cells of this thread's reads, and where those were. */
   readonly r: Cells;
   readonly rSite: Cells;
@@ -128,16 +129,46 @@ function wordNow(word: number): number {
   return word > SITE_MASK ? word : word | probe.racy;
 }
 
-/** @returns true when the cells at index i are those to look at */
-function cellHolds(known: SharedView, i: number): boolean {
-  const g = known.size === 4 ? i : (i + known.lead) >> 2;
-  return known.atomics[g] === 0 && (known.size === 4 || known.granules[g] === SPLIT);
+/** @returns true when the cells of element i are those to look at, and no Atomics were there */
+function cellsHold(known: SharedView, i: number): boolean {
+  const { size, shift, atomics } = known;
+  if (size < 4) {
+    const g = ((i << shift) + known.lead) >> 2;
+    return atomics[g] === 0 && known.granules[g] === SPLIT;
+  }
+  const g = i << shift;
+  return atomics[g] === 0 && (shift === 0 || atomics[g + 1] === 0);
+}
+
+/** @returns true when an epoch is before what this thread does; poison and SPLIT are not */
+function isBefore(epoch: number): boolean {
+  return epoch >= 0 && epoch >> CLOCK_SHIFT <= (probe.clock[epoch & THREAD_MASK] as number);
+}
+
+/** Enters a read into a cell. @returns false where the detector has to look at it */
+function enterRead(known: SharedView, cell: number, site: Site): boolean {
+  if (known.r[cell] === probe.epoch) return true;
+  if (!isBefore(known.w[cell] as number)) return false;
+  known.r[cell] = probe.epoch;
+  known.rSite[cell] = wordNow(site.word);
+  return true;
+}
+
+/** As `enterRead`, for a write: the cell is compared with all readers too. */
+function enterWrite(known: SharedView, cell: number, site: Site): boolean {
+  if (known.w[cell] === probe.epoch) return true;
+  if (!isBefore(known.w[cell] as number)) return false;
+  for (let t = 0; t < known.others.length; t++) {
+    if (!isBefore((known.others[t] as Cells)[cell] as number)) return false;
+  }
+  known.w[cell] = probe.epoch;
+  known.wSite[cell] = wordNow(site.word);
+  return true;
 }
 
 /**
  * What `read` could not do. A cell that was not touched in this step needs only to be compared with
- * its last writer and entered; that is done here, the rest by the detector. Poison is negative, and
- * SPLIT is later than any clock: neither passes for an epoch.
+ * its last writer and entered; that is done here, the rest by the detector.
  */
 function readSlow(o: unknown, k: unknown, site: Site): void {
   if (o === site.seen && typeof k === 'number') {
@@ -145,13 +176,10 @@ function readSlow(o: unknown, k: unknown, site: Site): void {
     const i = k | 0;
     if (!probe.active) return;
     if (i === k && i >= 0 && i < known.length && probe.point === null) {
-      if (known.celled && cellHolds(known, i)) {
-        const last = known.w[i] as number;
-        if (last >= 0 && last >> CLOCK_SHIFT <= (probe.clock[last & THREAD_MASK] as number)) {
-          known.r[i] = probe.epoch;
-          known.rSite[i] = wordNow(site.word);
-          return;
-        }
+      if (known.celled && cellsHold(known, i)) {
+        const cell = i << known.shift;
+        const first = enterRead(known, cell, site);
+        if (first && (known.shift === 0 || enterRead(known, cell + 1, site))) return;
       }
       plainAccess(known.base + i * known.size, known.size, false, site.word);
       return;
@@ -164,25 +192,17 @@ function readSlow(o: unknown, k: unknown, site: Site): void {
   elementAccess(o as View, k, false, site);
 }
 
-/** What `write` could not do; as `readSlow`, but the cell is compared with all readers too. */
+/** What `write` could not do. */
 function writeSlow(o: unknown, k: unknown, site: Site): void {
   if (o === site.seen && typeof k === 'number') {
     const known = site.known as SharedView;
     const i = k | 0;
     if (!probe.active) return;
     if (i === k && i >= 0 && i < known.length && probe.point === null) {
-      if (known.celled && cellHolds(known, i)) {
-        const last = known.w[i] as number;
-        let fine = last >= 0 && last >> CLOCK_SHIFT <= (probe.clock[last & THREAD_MASK] as number);
-        for (let t = 0; fine && t < known.others.length; t++) {
-          const by = (known.others[t] as Cells)[i] as number;
-          fine = by >> CLOCK_SHIFT <= (probe.clock[by & THREAD_MASK] as number);
-        }
-        if (fine) {
-          known.w[i] = probe.epoch;
-          known.wSite[i] = wordNow(site.word);
-          return;
-        }
+      if (known.celled && cellsHold(known, i)) {
+        const cell = i << known.shift;
+        const first = enterWrite(known, cell, site);
+        if (first && (known.shift === 0 || enterWrite(known, cell + 1, site))) return;
       }
       plainAccess(known.base + i * known.size, known.size, true, site.word);
       return;
@@ -223,10 +243,12 @@ function describe(view: View): SharedView | null {
   const length = view.length ?? 0;
   const { shadow, thread } = detector;
   if (base + view.byteLength > shadow.span) return null;
-  const celled = length > 0 && (size === 1 || (size === 4 && base % 4 === 0));
-  const cells = size === 1 ? shadow.bytes : shadow.granules;
+  const grain = size < 4 ? 1 : 4;
+  const celled = length > 0 && base % grain === 0;
+  const shift = size > grain ? 1 : 0;
+  const cells = grain === 1 ? shadow.bytes : shadow.granules;
   const cut = (row: Cells): Cells =>
-    celled ? row.subarray(base / size, base / size + length) : NO_CELLS;
+    celled ? row.subarray(base / grain, base / grain + (length << shift)) : NO_CELLS;
   const first = base >> 2;
   const last = (base + view.byteLength + 3) >> 2;
   return {
@@ -234,6 +256,7 @@ function describe(view: View): SharedView | null {
     size,
     length,
     celled,
+    shift,
     r: cut(cells.read[thread] as Cells),
     rSite: cut(cells.readSite[thread] as Cells),
     w: cut(cells.write),
@@ -288,7 +311,7 @@ function elementAccess(view: View, key: unknown, isWrite: boolean, site: Site): 
   if (probe.point !== null || view === site.seen) return;
   site.seen = view;
   site.known = known;
-  site.view = known.celled ? view : null;
+  site.view = known.celled && known.shift === 0 ? view : null;
   site.r = known.r;
   site.w = known.w;
 }

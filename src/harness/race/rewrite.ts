@@ -24,6 +24,7 @@
  * forms whose key runs other code in between are left as they are, and listed.
  */
 import type { AnyNode, MemberExpression, Node } from 'acorn';
+import { full } from 'acorn-walk';
 import type MagicString from 'magic-string';
 import { CALL_METHODS } from './method_names.ts';
 
@@ -87,8 +88,13 @@ function isNode(value: unknown): value is AnyNode {
   return typeof value === 'object' && value !== null && typeof (value as Node).type === 'string';
 }
 
-function some(node: AnyNode, test: (node: AnyNode) => boolean): boolean {
-  return test(node) || childrenOf(node).some((child) => some(child, test));
+/** Evaluating it may run other code. */
+function runsCode(node: AnyNode): boolean {
+  let runs = false;
+  full(node, ({ type }) => {
+    runs ||= RUNS.has(type);
+  });
+  return runs;
 }
 
 function bare(node: AnyNode): AnyNode {
@@ -336,7 +342,7 @@ export class Rewriter {
   #operands(node: MemberExpression, store: boolean): Operands | null {
     const object = node.object as AnyNode;
     const key = node.property as AnyNode;
-    if (!this.#scope.own && some(key, (inner) => RUNS.has(inner.type))) {
+    if (!this.#scope.own && runsCode(key)) {
       this.#skip(node, 'its key runs code, outside of a function body');
       return null;
     }
