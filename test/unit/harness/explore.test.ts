@@ -86,7 +86,7 @@ describe('a failure is told apart', () => {
     expect(failure).toMatchObject({ switches: 1, steps: 4 });
   });
 
-  it('deadlock of locks that sleep with a time-out: a waiter holds not what it marked', async () => {
+  it('deadlock of locks that sleep: who marked a lock does not hold it', async () => {
     const mutexes = new URL('../../zoo/bugs/abba_mutex.mjs', import.meta.url);
     const { failure } = await exploreReport(mutexes, { replayDir: false });
     expect(failure?.kind).toBe('deadlock');
