@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * One thread that reads or writes a view of 64 Ki elements without Atomics, over and over: what race
- * detection makes of such a loop. `?kind=` says which; `first touch` synchronises before each pass,
+ * One thread that reads or writes a view of 64 Ki elements without Atomics, over and over: what
+ * race detection makes of such a loop. `?kind=` says which; `first touch` synchronises before each pass,
  * so that every access is compared with what was there before, and no pass profits from the last.
  */
 
