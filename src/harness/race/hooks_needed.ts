@@ -13,8 +13,8 @@ const TYPED_IMPORT = /['"]\.{1,2}\/[^'"]*\.[mc]?ts['"]/;
 
 /**
  * @returns true when a scenario at this URL cannot be loaded, or looked into, without hooks. Of
- * what it imports, only the names that it says itself are seen: a module of TypeScript behind one of
- * JavaScript needs `race`, or a Node that strips types
+ * what it imports, only the names that it says itself are seen: a module of TypeScript behind one
+ * of JavaScript needs `race`, or a Node that strips types
  */
 export function needsHooks(url: string, { race }: { readonly race: boolean }): boolean {
   if (race) return true;
