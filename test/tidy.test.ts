@@ -37,6 +37,7 @@ const ALLOWED = {
   dependencies: [
     '@swc/wasm-typescript',
     'acorn',
+    'acorn-walk',
     'commander',
     'lz4-napi',
     'magic-string',

@@ -148,7 +148,7 @@ export function registerExploreCommand(program: Command): void {
     .option('--max-steps <n>', 'steps of one execution, more are a failure (default: 100000)')
     .option('--timeouts <when>', 'waits time out when idle, or at any step: idle, any')
     .option('--switch-chance <p>', 'random: chance to leave a thread, per step')
-    .option('--spin-threshold <n>', 'unchanged re-reads that make a spinner (default: 4)')
+    .option('--spin-threshold <n>', 'unchanged re-reads that make a spinner (default: 4; dfs: 16)')
     .option('--race', 'look for data races on plain accesses')
     .option('--include <package>', 'race: look into this package too; may be repeated', collect)
     .option('--replay <file>', 'run the one schedule of a replay file')

@@ -4,28 +4,29 @@
  *
  * The executions form a tree: a node is a state, a branch the thread that goes next. The search
  * keeps one path of it, the execution that ran last, and no state: to come back to a node it runs
- * the path again (that is the plan), takes another branch there, and lets the running thread run on
+ * the path again (that is the plan), takes another branch there, and lets the running thread go on
  * (POLICY_STAY) as deep as it goes. Three ways of choosing the branches of a node:
  *
  *   source-DPOR  (reduction, no bound)  Abdulla, Aronis, Jonsson, Sagonas, JACM 2017. Only branches
- *                that turn a race round, see event_order.ts. A branch that was explored falls asleep
- *                below its siblings until a step that depends on it: an execution in which all who
- *                could go on are asleep was seen in another order and is broken off (redundant).
- *                What a sleeper's next step comes to is known, since it was executed there.
+ *                that turn a race round, see event_order.ts. A branch that was explored falls
+ *                asleep below its siblings until a step that depends on it: an execution in which
+ *                all who could go on are asleep was seen in another order and is broken off
+ *                (redundant). What a sleeper's next step comes to is known: it was executed there.
  *   bounded      (reduction, a preemption bound)  Coons, Musuvathi, McKinley, OOPSLA 2013. A race
  *                adds the racing thread before the race and at the start of the block of steps that
- *                one thread took there, where the switch may cost nothing. No sleep sets: what put a
- *                thread to sleep may have been cut off by the bound.
+ *                one thread took there, where the switch may cost nothing. No sleep sets: what put
+ *                a thread to sleep may have been cut off by the bound.
  *   all          (no reduction)  Every enabled thread at every node, within the bound if any.
  *
  * A branch that goes from a thread that could have gone on is a preemption; one from a thread that
  * waits, spins or has ended is free.
  *
- * What "complete" means. Every outcome that `check`, a recorded history or `invariant` can tell apart
- * was seen, for the data that `setup` made, given: threads that differ in nothing but the schedule;
- * waits that time out only when nothing else can happen (unless TIMEOUTS_ANY); spinners that do not
- * count their rounds. Executions longer than F_STEPS_MAX were cut there and are counted. A thread's
- * clock goes on by its own readings and by idle time: what other threads do does not show in it.
+ * What "complete" means. Every outcome that `check`, a recorded history or `invariant` can tell
+ * apart was seen, for the data that `setup` made, given: threads that differ in nothing but the
+ * schedule; waits that time out only when nothing else can happen (unless TIMEOUTS_ANY); spinners
+ * that do not count their rounds. Executions longer than F_STEPS_MAX were cut there and are
+ * counted. A thread's clock goes on by its own readings and by idle time: what other threads do
+ * does not show in it.
  */
 import {
   type Control,
@@ -93,6 +94,10 @@ const MODE_SOURCE = 0;
 const MODE_BOUNDED = 1;
 const MODE_ALL = 2;
 
+/**
+ * The search as a strategy. `prepare` returns false when it is complete, has used its executions,
+ * or has found that the threads do not repeat themselves: see `stats`.
+ */
 export class DfsStrategy implements Strategy {
   readonly name = 'dfs';
   readonly preemptions: number;
@@ -106,7 +111,7 @@ export class DfsStrategy implements Strategy {
   #explored = new Int32Array(256);
   /** Threads asleep when the node is entered. */
   #asleep = new Int32Array(256);
-  /** Of each node, by thread: what the next operation of one that is asleep, or was explored, is. */
+  /** Of each node, by thread: what the next step of one asleep, or explored, comes to. */
   #kinds = new Uint8Array(1024);
   /** Preemptions on the way to the node. */
   #cost = new Int32Array(256);

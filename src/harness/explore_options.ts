@@ -34,7 +34,7 @@ export interface ScenarioOptions {
   readonly timeouts?: 'idle' | 'any';
   /** ns of virtual time that a step takes; 100, for dfs always 0. */
   readonly tickNs?: number;
-  /** Unchanged re-reads of every word that make a spinner; 4. */
+  /** Unchanged re-reads of every word that make a spinner; 4, for dfs 16. */
   readonly spinThreshold?: number;
   /** random: chance to leave a thread that could go on, per step; 1 picks evenly. */
   readonly switchChance?: number;
@@ -183,6 +183,9 @@ function given<T extends object>(options: T): T {
   ) as T;
 }
 
+/** Further looks that cost dfs no execution, see event_order.ts. */
+const DFS_SPIN_THRESHOLD = 16;
+
 /** Explicit options over the scenario's own over the defaults. @context both were checked */
 export function resolveOptions(
   options: ExploreOptions,
@@ -202,7 +205,8 @@ export function resolveOptions(
     timeouts: merged.timeouts ?? 'idle',
     // Equivalent executions differ in length: none may see it in the time.
     tickNs: dfs ? 0 : (merged.tickNs ?? 100),
-    spinThreshold: merged.spinThreshold ?? 4,
+    // A bounded retry that is taken for a spin is not seen to give up: better wait longer.
+    spinThreshold: merged.spinThreshold ?? (dfs ? DFS_SPIN_THRESHOLD : 4),
     switchChance: merged.switchChance ?? 1,
     race: merged.race ?? false,
     plainPoints: merged.plainPoints ?? merged.race ?? false,

@@ -58,24 +58,28 @@ export async function investigate(
   options: InvestigateOptions,
 ): Promise<Investigated> {
   const { settings } = options;
-  const confirmed = await followed(explorer, found, toRuns(found.schedule), settings);
-  if (confirmed === null) return assemble(explorer, found, found, options, false, null);
+  const whole = toRuns(found.schedule);
+  const confirmed = await followed(explorer, found, whole, settings);
+  const parts = { explorer, found, options };
+  if (confirmed === null) return assemble(parts, { last: found, runs: whole }, false, null);
   const started = real.now();
   const endless = confirmed.outcome === OUTCOME_STEPS;
   const bound = Math.min(settings.steps, endless ? ENDLESS_STEPS : Infinity);
   const short = { ...settings, steps: bound };
   const small = options.shrink ? await shrunk(explorer, confirmed, short) : null;
   const took = small === null ? null : { executions: small.executions, ms: real.now() - started };
-  const tracing = { ...settings, trace: true };
-  if (endless && small !== null && (await goesOn(explorer, found, small.runs, settings))) {
-    const traced = await followed(explorer, found, small.runs, { ...tracing, steps: bound });
-    if (traced !== null) return assemble(explorer, found, traced, options, true, took);
+  const good =
+    small !== null && (!endless || (await goesOn(explorer, found, small.runs, settings)));
+  // What was shrunk last, and what was found first, should that not fail after all.
+  const tries = [
+    ...(good ? [{ runs: small.runs, settings: short }] : []),
+    { runs: toRuns(confirmed.schedule), settings },
+  ];
+  for (const { runs, settings: how } of tries) {
+    const last = await followed(explorer, found, runs, { ...how, trace: true });
+    if (last !== null) return assemble(parts, { last, runs }, true, took);
   }
-  const shortest = endless ? null : (small?.runs ?? countedRuns(confirmed));
-  const traced =
-    (shortest === null ? null : await followed(explorer, found, shortest, tracing)) ??
-    (await followed(explorer, found, toRuns(confirmed.schedule), tracing));
-  return assemble(explorer, found, traced ?? confirmed, options, traced !== null, took);
+  return assemble(parts, { last: confirmed, runs: whole }, false, took);
 }
 
 /** @returns true for two failures of one kind */
@@ -144,19 +148,24 @@ function countedRuns(failure: FailureRecord): Runs {
   return toRuns(failure.schedule, idleFrom(failure));
 }
 
+interface Parts {
+  readonly explorer: Explorer;
+  readonly found: FailureRecord;
+  readonly options: InvestigateOptions;
+}
+
+/** @param told the execution to report, and the schedule that leads to it */
 function assemble(
-  explorer: Explorer,
-  found: FailureRecord,
-  last: FailureRecord,
-  options: InvestigateOptions,
+  { explorer, found, options }: Parts,
+  told: { readonly last: FailureRecord; readonly runs: Runs },
   reproducible: boolean,
   shrink: ExploreFailure['shrink'],
 ): Investigated {
+  const { last } = told;
   const steps = readSteps(last);
   const places = new AddressNames(explorer.state);
   const { kind, title, threads, facts } = diagnose(last, steps, places, found.step);
   const names = explorer.names;
-  const schedule = countedRuns(last);
   const rounds = last.outcome === OUTCOME_STEPS ? findRounds(last.schedule) : null;
   const counts = countsOf(last, rounds);
   return {
@@ -174,7 +183,7 @@ function assemble(
     found: countsOf(found, null),
     maxSteps: last.outcome === OUTCOME_STEPS ? last.step : options.settings.steps,
     shrink,
-    schedule,
+    schedule: told.runs,
     hash: last.hash,
     listing: makeListing({
       ...{ steps, names, places, edited: options.race },

@@ -232,7 +232,10 @@ function readMail(control: Control, thread: number): ThreadMail {
 function thrown(control: Control): unknown {
   if (checkFailure !== null) return checkFailure;
   const culprit = control.words[H_CULPRIT] as number;
-  return culprit >= 0 && culprit < control.threads ? readMail(control, culprit).error : undefined;
+  if (culprit < 0 || culprit >= control.threads) return undefined;
+  const { error } = readMail(control, culprit);
+  // A thread that was stopped threw nothing of its own.
+  return error?.name === 'ExecutionAborted' ? undefined : error;
 }
 
 function thrownText(control: Control): string {

@@ -98,6 +98,10 @@ async function load(input: LitmusInput): Promise<Loaded> {
   throw new LitmusUsageError(`${url.pathname}: is no litmus test`);
 }
 
+const POLL_MS = 20;
+/** Workers may take so long to load. */
+const START_MS = 30_000;
+
 /** One set of threads that runs the test. */
 class LitmusGroup {
   readonly control: I32;
@@ -153,6 +157,10 @@ async function watch(
 ): Promise<never> {
   const turns = () =>
     groups.reduce((sum, { control }) => sum + barrierTurns(control, L_BARRIER), 0);
+  // A worker takes its time to load: what is timed are batches.
+  for (let ms = 0; turns() === 0 && ms < START_MS; ms += POLL_MS) {
+    await scheduler.wait(POLL_MS, { signal: over });
+  }
   for (;;) {
     const before = turns();
     await scheduler.wait(hangMs, { signal: over });
@@ -220,11 +228,29 @@ export async function litmus(
   return result;
 }
 
+const BOUNDS: readonly (readonly [keyof LitmusOptions, number, number])[] = [
+  ['seconds', 0.001, 1e7],
+  ['rounds', 1, 1e12],
+  ['threads', 1, 64],
+  ['seed', 0, 2 ** 32 - 1],
+  ['hangMs', 1, 1e9],
+];
+
+function checkOptions(options: LitmusOptions): void {
+  for (const [name, low, high] of BOUNDS) {
+    const value = options[name];
+    if (value === undefined) continue;
+    if (typeof value === 'number' && value >= low && value <= high) continue;
+    throw new LitmusUsageError(`${name}: ${String(value)}; give a number from ${low} to ${high}`);
+  }
+}
+
 /** As `litmus`, but a forbidden outcome is part of what it returns. @throws LitmusUsageError */
 export async function litmusReport(
   input: LitmusInput,
   options: LitmusOptions = {},
 ): Promise<LitmusResult> {
+  checkOptions(options);
   const loaded = await load(input);
   const { shape } = loaded;
   const { threads } = shape;

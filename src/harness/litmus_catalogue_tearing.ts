@@ -14,7 +14,11 @@
  */
 import type { LitmusTest, LitmusThread } from './litmus_test.ts';
 
-const NEVER = { allowed: ['0', '1', '2'], forbidden: ['3', '4'] } as const;
+const NEVER = {
+  allowed: ['0', '1', '2'],
+  interesting: ['4'],
+  forbidden: ['3'],
+} as const;
 const MAY = { allowed: ['0', '1', '2', '3', '4'], interesting: ['3', '4'] } as const;
 
 type IntegerView = Int32Array | Uint16Array | Uint8Array;

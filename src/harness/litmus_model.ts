@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /**
- * The ECMAScript memory model, for litmus tests: every outcome of every candidate execution that the
- * specification calls valid. An axiomatic model knows no steps: an execution is a set of accesses
- * and a relation that says which store each load reads from, and axioms say whether it may be.
+ * The ECMAScript memory model, for litmus tests: every outcome of every candidate execution that
+ * the specification calls valid. An axiomatic model knows no steps: an execution is a set of
+ * accesses and a relation that says which store each load reads from, and axioms say whether it may
+ * be.
  *
  *   happens-before    program order; from an atomic store to the atomic load that reads from it;
  *                     from the start to everything, from everything to `observe`; and what follows

@@ -131,7 +131,7 @@ function simulatedAtomics(simulation: Simulation): Record<string, unknown> {
   return functions;
 }
 
-/** Runs `body` with other functions in the global `Atomics`. @context nothing else runs meanwhile */
+/** Runs `body` with other functions in the global `Atomics`. @context nothing else may run */
 export function withAtomics<T>(functions: Record<string, unknown>, body: () => T): T {
   const target = Atomics as unknown as Record<string, unknown>;
   const before = Object.getOwnPropertyDescriptors(target);

@@ -22,10 +22,11 @@
  * function must not keep anything between calls. `observe(m, x, gap, out, at)`, if there is one,
  * runs when all threads of the instance are through, and fills registers with final values.
  *
- * An outcome is the registers as text: '0 1'. Which ones the ECMAScript memory model allows is found
- * out (litmus_model.ts), and what of that no interleaving of the accesses gives is `interesting`.
- * Where the model does not reach, with a `view` of one's own, or wait and notify, the test lists
- * `allowed` and `interesting` ones. Every other one is forbidden, and seen once is a failure.
+ * An outcome is the registers as text: '0 1'. Which ones the ECMAScript memory model allows is
+ * found out (litmus_model.ts), and what of that no interleaving of the accesses gives is
+ * `interesting`. Where the model does not reach, with a `view` of one's own, or wait and notify,
+ * the test lists `allowed` and `interesting` ones. Every other one is forbidden, and seen once is a
+ * failure.
  */
 import type { I32 } from '../../shared/types.ts';
 

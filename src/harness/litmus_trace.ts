@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /**
- * The accesses of a litmus thread, as a memory model sees them: for given answers to its loads, what
- * it does. The function itself is run, on a proxy for memory and with a global `Atomics` that hands
- * out the answers.
+ * The accesses of a litmus thread, as a memory model sees them: for given answers to its loads,
+ * what it does. The function itself is run, on a proxy for memory and with a global `Atomics` that
+ * hands out the answers.
  */
 import type { I32 } from '../../shared/types.ts';
 import { ScUnsupportedError } from './litmus_sc.ts';

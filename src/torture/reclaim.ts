@@ -31,7 +31,7 @@ interface MachineType {
 }
 
 /** How often a machine is damaged, so that it happens while pages are in use. */
-const DAMAGE_MS = 2;
+const DAMAGE_MS = 10;
 const BUSTED_RUNS = 4;
 const PAGES_MAX = 1500;
 const EVENTS_MAX = 30_000;
@@ -55,6 +55,7 @@ function anyConfig(prng: Prng): MachineConfig {
     lockStat: prng.below(2) === 0,
     seed: prng.nextU32(),
     hungTask: 20,
+    faults: prng.below(4) === 0 ? 'all' : null,
   };
 }
 
@@ -136,7 +137,16 @@ const NODES: MachineType = {
   config: (prng) => ({ ...anyConfig(prng), nodes: 2 + prng.below(3), memory: '90%' }),
 };
 
-const TYPES = [GLOBAL, MEMCG, INTERRUPTED, NO_SWAP, SWAP_FULL, NODES];
+const FAULTS: MachineType = {
+  name: 'faults',
+  busted: 'what zram has stored is overwritten',
+  damage: (m) => {
+    for (let at = 0; at < (m.zram32?.length ?? 0); at += 64) (m.zram32 as Uint32Array)[at] = at;
+  },
+  config: (prng) => ({ ...anyConfig(prng), memory: percent(prng, 20, 60), faults: 'all' }),
+};
+
+const TYPES = [GLOBAL, MEMCG, INTERRUPTED, NO_SWAP, SWAP_FULL, NODES, FAULTS];
 
 /** Names of the types of the group. */
 export const RECLAIM_TYPES: readonly string[] = TYPES.map(({ name }) => name);

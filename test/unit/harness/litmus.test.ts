@@ -106,7 +106,8 @@ describe('litmus: the ECMAScript memory model', () => {
   });
 
   test('gives programs with plain accesses exactly what their tables list', () => {
-    for (const one of plain) {
+    // Parts of a word are below what the model here looks at.
+    for (const one of plain.filter(({ name }) => !name?.startsWith('TEAR'))) {
       const listed = new Set([...(one.allowed ?? []), ...(one.interesting ?? [])]);
       expect([one.name, modelOutcomes(one)]).toEqual([one.name, [...listed].sort()]);
     }
@@ -260,6 +261,7 @@ describe('litmus: bad input', () => {
       () => litmus({ ...named('SB'), allowed: ['1'] }),
       /allowed has '1'; an outcome is 2 integers/,
     ],
+    ['options', () => litmus(catalogued('SB'), { seconds: 0 }), /^seconds: 0; give a number from/],
     ['registers', () => litmus({ ...named('SB'), registers: 99 }), /registers is 99; give/],
   ])('%s', async (_, run, message) => {
     const error = await run().catch((reason: unknown) => reason);
