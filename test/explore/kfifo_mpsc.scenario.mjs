@@ -160,7 +160,7 @@ export const exploration = {
       setup: ring(LAST, 2),
       threads: [boundedProducer, boundedProducer, boundedConsumer(1)],
       timeouts: 'any',
-      preemptions: 2,
+      preemptions: 1,
       check: (words, results) => drained(2 + results[0] + results[1])(words, results),
     },
     full: {

@@ -120,7 +120,6 @@ export const exploration = {
   subject: 'rwsem',
   asserts: 'a writer is alone; no write half seen; no wake-up lost; free at the end',
   plants,
-  plainData: false, // the state is read plainly for a first guess, which the swap then checks
   variants: {
     mixed: variant('a writer and a reader', [writer, reader]),
     writers: variant('two writers', [writer, writer]),
