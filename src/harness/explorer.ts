@@ -79,12 +79,8 @@ export class Explorer {
     this.state = scenario.state;
     this.#file = file;
     this.#hangMs = hangMs;
-    this.#gone = Promise.race(workers.map((worker, t) => untilGone(worker, this.#comm(t))));
+    this.#gone = untilGone(workers, (t) => `${file}: thread ${scenario.names[t]}`);
     this.#gone.catch(() => {});
-  }
-
-  #comm(thread: number): string {
-    return `${this.#file}: thread ${this.names[thread] ?? thread}`;
   }
 
   /**
@@ -240,15 +236,17 @@ function untilType<T extends FromWorker['type']>(
   });
 }
 
-/** @throws ScenarioError when the worker ends @param who as the message names it */
-function untilGone(worker: Worker, who: string): Promise<never> {
+/** @throws ScenarioError when one of the workers ends @param who names a thread in the message */
+function untilGone(workers: readonly Worker[], who: (thread: number) => string): Promise<never> {
   return new Promise((_, reject) => {
-    let why = '';
-    worker.once('error', (error: Error) => {
-      why = `: ${error.name}: ${error.message}`;
-    });
-    worker.once('exit', (code) => {
-      reject(new ScenarioError(`${who} ended its worker, with exit code ${code}${why}`));
+    workers.forEach((worker, t) => {
+      let why = '';
+      worker.once('error', (error: Error) => {
+        why = `: ${error.name}: ${error.message}`;
+      });
+      worker.once('exit', (code) => {
+        reject(new ScenarioError(`${who(t)} ended its worker, with exit code ${code}${why}`));
+      });
     });
   });
 }
