@@ -90,6 +90,8 @@ export const PICK_ABORT = -2;
 const SPINNER_CHANCE_MASK = 63;
 /** Rounds of spinning that change nothing before time may jump. */
 const ROUNDS_BEFORE_JUMP = 3;
+/** Of a wider access the log has the beginning. */
+const LOG_BYTES_MAX = 0xffff;
 /** Steps between two signs of life. */
 const BEAT_MASK = 0xfff;
 
@@ -359,7 +361,8 @@ export class Scheduler extends Rows {
     const log = this.log;
     const at = step * LOG_WORDS;
     const kind = w[row + R_STATE] === STATE_BLOCKED ? OP_TIMEOUT : (w[row + R_KIND] as number);
-    log[at + LOG_WHAT] = thread | (kind << 8) | ((w[row + R_BYTES] as number) << 16);
+    const bytes = Math.min(w[row + R_BYTES] as number, LOG_BYTES_MAX);
+    log[at + LOG_WHAT] = thread | (kind << 8) | (bytes << 16);
     log[at + LOG_LOC] = w[row + R_LOC] as number;
     log[at + LOG_AUX] = 0;
     log[at + LOG_SLEEP] = (w[H_SLEEP] as number) | (this.#idle ? LOG_IDLE : 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Schedules that end, repeat, and are told apart: what used to hang, diverge or pass in silence. */
+/** Schedules that end, that repeat, and that are told apart. */
 import { afterEach, describe, expect, test } from 'vitest';
 import {
   F_STEP,
