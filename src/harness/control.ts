@@ -87,7 +87,7 @@ export const H_STOP = 49;
 export const H_BEAT = 50;
 /** @atomic executions so far. */
 export const H_EXECUTIONS = 51;
-/** @atomic 1 between the start and the end of an execution. */
+/** @atomic RUNNING_*: what the workers do that the watchdog looks at. */
 export const H_RUNNING = 52;
 /** @atomic threads of a machine that stand at their gate. */
 export const H_JOINED = 53;
@@ -233,6 +233,13 @@ export const MAIL_BYTES = 2;
 export const ROWS_MAX = 64;
 /** Bytes of each thread's mail box. */
 export const MAIL_SIZE = 1 << 20;
+
+/** H_RUNNING: the lead plans, or there is nothing to do. */
+export const RUNNING_NO = 0;
+/** Threads run. */
+export const RUNNING_THREADS = 1;
+/** `check` runs. */
+export const RUNNING_CHECK = 2;
 
 type I32Shared = Int32Array<SharedArrayBuffer>;
 

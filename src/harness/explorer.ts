@@ -19,6 +19,8 @@ import {
   H_EXECUTIONS,
   H_RUNNING,
   H_STOP,
+  RUNNING_CHECK,
+  RUNNING_NO,
 } from './control.ts';
 import { ScenarioError } from './errors.ts';
 import type { FromWorker, RunResult, RunSettings, ToWorker, WorkerStart } from './messages.ts';
@@ -57,6 +59,8 @@ export class Explorer {
   readonly state: unknown;
   readonly control: Control;
   readonly #workers: readonly Worker[];
+  /** Rejects when a worker ends: the others would wait for it at their gates. */
+  readonly #gone: Promise<never>;
   readonly #hangMs: number;
   readonly #file: string;
   #closed = false;
@@ -75,6 +79,8 @@ export class Explorer {
     this.state = scenario.state;
     this.#file = file;
     this.#hangMs = hangMs;
+    this.#gone = untilGone(workers, (t) => `${file}: thread ${scenario.names[t]}`);
+    this.#gone.catch(() => {});
   }
 
   /**
@@ -141,7 +147,7 @@ export class Explorer {
         const fraction = numbers[F_FRACTION] as number;
         onProgress?.({ executions: memory.load(words, H_EXECUTIONS), steps, fraction });
         const sign = steps + memory.load(words, H_EXECUTIONS);
-        if (sign !== seen || memory.load(words, H_RUNNING) === 0) {
+        if (sign !== seen || memory.load(words, H_RUNNING) === RUNNING_NO) {
           seen = sign;
           seenMs = real.now();
         } else if (real.now() - seenMs > this.#hangMs) reject(this.#hang());
@@ -151,7 +157,7 @@ export class Explorer {
       const lead = this.#workers[0] as Worker;
       const result = untilType(lead, 'result');
       post(lead, { type: 'run', settings });
-      return (await Promise.race([result, hung])).result;
+      return (await Promise.race([result, hung, this.#gone])).result;
     } catch (error) {
       await this.close();
       throw error;
@@ -175,6 +181,9 @@ export class Explorer {
   }
 
   #hang(): ScenarioError {
+    if (memory.load(this.control.words, H_RUNNING) === RUNNING_CHECK) {
+      return new ScenarioError(`${this.#file}: check did not return for ${this.#hangMs / 1000} s`);
+    }
     const name = this.names[this.control.words[H_CURRENT] as number] ?? 'a thread';
     const seconds = this.#hangMs / 1000;
     return new ScenarioError(
@@ -224,6 +233,21 @@ function untilType<T extends FromWorker['type']>(
       settle();
     };
     worker.on('message', onMessage).on('error', onError).on('exit', onExit);
+  });
+}
+
+/** @throws ScenarioError when one of the workers ends @param who names a thread in the message */
+function untilGone(workers: readonly Worker[], who: (thread: number) => string): Promise<never> {
+  return new Promise((_, reject) => {
+    workers.forEach((worker, t) => {
+      let why = '';
+      worker.once('error', (error: Error) => {
+        why = `: ${error.name}: ${error.message}`;
+      });
+      worker.once('exit', (code) => {
+        reject(new ScenarioError(`${who(t)} ended its worker, with exit code ${code}${why}`));
+      });
+    });
   });
 }
 

@@ -51,6 +51,9 @@ import {
   R_STEPS,
   R_WATCH,
   R_WATCHED,
+  RUNNING_CHECK,
+  RUNNING_NO,
+  RUNNING_THREADS,
   STATE_BLOCKED,
 } from './control.ts';
 import { describeAddress } from './locate.ts';
@@ -176,7 +179,7 @@ function runThreads(parts: LeadParts): void {
   checkFailure = null;
   parts.restore();
   scheduler.begin();
-  memory.store(words, H_RUNNING, 1);
+  memory.store(words, H_RUNNING, RUNNING_THREADS);
   const first = scheduler.pick();
   let gate = GATE_RUN;
   if (first > 0) {
@@ -191,7 +194,7 @@ function runThreads(parts: LeadParts): void {
     const woken = passGate(words, 0, words[H_GATE_SPINS] as number);
     if (woken !== GATE_LEAD) throw new Error(`the lead was woken by gate ${woken}`);
   }
-  memory.store(words, H_RUNNING, 0);
+  memory.store(words, H_RUNNING, RUNNING_NO);
 }
 
 let checkFailure: unknown = null;
@@ -199,6 +202,7 @@ let checkFailure: unknown = null;
 function runCheck(parts: LeadParts): void {
   const { control } = parts;
   const mails = readMails(control);
+  memory.store(control.words, H_RUNNING, RUNNING_CHECK);
   try {
     const results = mails.map((mail) => mail.result);
     parts.check?.(
@@ -209,6 +213,7 @@ function runCheck(parts: LeadParts): void {
     checkFailure = error;
     control.words[H_OUTCOME] = OUTCOME_CHECK;
   }
+  memory.store(control.words, H_RUNNING, RUNNING_NO);
 }
 
 function readMails(control: Control): ThreadMail[] {

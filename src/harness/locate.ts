@@ -4,16 +4,18 @@
  * addresses: each shared buffer that the threads were given has a base, and a word's address is
  * base + byte offset. Bases are given in the order in which the buffers are registered, which is
  * the same in all threads. A buffer that a thread makes itself is seen by nobody else; its base is
- * apart from the others.
+ * in a range of the thread's own, by the order in which an execution first uses such buffers.
  */
 
 /** Bases are multiples of this, so that no access reaches into the next buffer. */
 const ALIGN = 64;
-/** Addresses of buffers that one thread alone knows start here. */
+/** Addresses of buffers that one thread alone knows start here, in a range for each thread. */
 const PRIVATE_BASE = 0x6000_0000;
+const PRIVATE_SPAN = 0x40_0000;
 
 let bases = new WeakMap<SharedArrayBuffer, number>();
 let nextBase = 0;
+let firstPrivate = PRIVATE_BASE;
 let nextPrivate = PRIVATE_BASE;
 let lastBuffer: ArrayBufferLike | null = null;
 let lastBase = 0;
@@ -35,6 +37,7 @@ export function registerBuffers(buffers: readonly SharedArrayBuffer[]): void {
   bases = new WeakMap();
   registered = [];
   nextBase = ALIGN;
+  firstPrivate = PRIVATE_BASE;
   nextPrivate = PRIVATE_BASE;
   lastBuffer = null;
   for (const buffer of buffers) {
@@ -43,6 +46,21 @@ export function registerBuffers(buffers: readonly SharedArrayBuffer[]): void {
     nextBase += Math.ceil((buffer.byteLength + 1) / ALIGN) * ALIGN;
   }
   if (nextBase >= PRIVATE_BASE) throw new RangeError('more than 1.5 GiB of shared memory');
+}
+
+/**
+ * An execution begins: buffers of the thread's own are numbered afresh, so that the same schedule
+ * has the same addresses.
+ * @param thread 0 .. 127
+ */
+export function forgetPrivate(thread: number): void {
+  const used = nextPrivate !== firstPrivate;
+  firstPrivate = PRIVATE_BASE + thread * PRIVATE_SPAN;
+  nextPrivate = firstPrivate;
+  if (!used) return;
+  bases = new WeakMap();
+  for (const { base, buffer } of registered) bases.set(buffer, base);
+  lastBuffer = null;
 }
 
 /** Bytes of addresses that the registered buffers span. */
@@ -56,8 +74,10 @@ export function baseOf(buffer: ArrayBufferLike): number {
   let base = bases.get(buffer as SharedArrayBuffer);
   if (base === undefined) {
     if (!(buffer instanceof SharedArrayBuffer)) return -1;
+    const size = Math.ceil((buffer.byteLength + 1) / ALIGN) * ALIGN;
+    if (nextPrivate + size > firstPrivate + PRIVATE_SPAN) nextPrivate = firstPrivate;
     base = nextPrivate;
-    nextPrivate += Math.ceil((buffer.byteLength + 1) / ALIGN) * ALIGN;
+    nextPrivate += size;
     bases.set(buffer, base);
   }
   lastBuffer = buffer;

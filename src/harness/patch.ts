@@ -22,8 +22,10 @@ import {
   OP_WAIT,
 } from './ops.ts';
 import {
+  aboutToSpin,
   block,
   boundScheduler,
+  leavesLoop,
   logValue,
   point,
   raced,
@@ -89,6 +91,18 @@ function patchedStore(view: View, index: number, value: Value): Value {
   return result;
 }
 
+/**
+ * A thread that has looked at the same words again and again, and now changes one, does not spin.
+ * @param operate the operation, on an element of the same kind
+ */
+function mayLeaveLoop(view: View, index: number, operate: (box: View) => void): void {
+  const box = new (view.constructor as Int32ArrayConstructor)(1);
+  const now = load(view, index);
+  (box as unknown as Value[])[0] = now;
+  operate(box);
+  if (box[0] !== now) leavesLoop();
+}
+
 /** Makes the patched form of a read-modify-write function. */
 function patchedRmw(native: Loose): Loose {
   return (view, index, value) => {
@@ -96,6 +110,7 @@ function patchedRmw(native: Loose): Loose {
     const loc = locate(view, index);
     if (loc < 0) return native(view, index, value);
     const bytes = view.BYTES_PER_ELEMENT;
+    if (aboutToSpin()) mayLeaveLoop(view, index, (box) => native(box, 0, value));
     point(OP_RMW, loc, bytes);
     const before = native(view, index, value);
     const after = load(view, index);
@@ -120,6 +135,7 @@ function patchedCas(view: View, index: number, expected: Value, value: Value): V
   const loc = locate(view, index);
   if (loc < 0) return cas(view, index, expected, value);
   const bytes = view.BYTES_PER_ELEMENT;
+  if (aboutToSpin()) mayLeaveLoop(view, index, (box) => cas(box, 0, expected, value));
   point(OP_CAS, loc, bytes);
   const before = cas(view, index, expected, value);
   const after = load(view, index);

@@ -24,6 +24,8 @@ import {
   GATE_LEAD,
   GATE_RUN,
   H_GATE_SPINS,
+  H_IDLE_JUMPS,
+  H_IDLE_ROUNDS,
   H_REMAIN,
   H_SPIN_THRESHOLD,
   H_TRACE,
@@ -37,8 +39,10 @@ import {
   R_MAIL_KIND,
   R_STATE,
   STATE_DONE,
+  WAIT_TIMED_OUT,
 } from './control.ts';
 import { ScenarioError } from './errors.ts';
+import { forgetPrivate } from './locate.ts';
 import { memory } from './native.ts';
 import { OP_CLOCK, OP_NOTIFY, OP_RELAX, OP_STORE, OP_WAIT } from './ops.ts';
 import { PICK_ABORT, Scheduler } from './scheduler.ts';
@@ -65,6 +69,11 @@ export interface ThreadMail {
 /** Time that a read of the clock takes at first, in ns; it doubles while nothing else happens. */
 const CLOCK_NS = 1000;
 const CLOCK_DOUBLINGS = 10;
+/** So often more where nobody can go on: whoever spins until a deadline gets there. */
+const CLOCK_DOUBLINGS_IDLE = 20;
+
+/** Characters of an error's name, message and stack that are kept, each. */
+const ERROR_TEXT_MAX = 1 << 16;
 
 /** Who looks for races: told of whatever orders accesses. See race/race_thread.ts. */
 export interface RaceHooks {
@@ -171,6 +180,16 @@ export function point(kind: number, loc: number, bytes: number): void {
   step();
 }
 
+/** @returns true for a thread that is taken out before its next look, if it is one */
+export function aboutToSpin(): boolean {
+  return spin.spins(spinThreshold);
+}
+
+/** The operation that comes would change memory: the thread leaves its loop. */
+export function leavesLoop(): void {
+  spin.reset();
+}
+
 /** A spinner's next round, and not the step that leaves the loop. */
 function looksAgain(kind: number, loc: number): boolean {
   if (kind === OP_RELAX || kind === OP_CLOCK) return true;
@@ -258,19 +277,36 @@ export function block(loc: number, timeoutMs: number, low: number, high: number)
   spin.reset();
   relaxStreak = 0;
   scheduler.aux(1);
-  scheduler.block(me, loc, (numbers[F_NOW] as number) + timeoutMs * 1e6, low, high);
+  const deadline = (numbers[F_NOW] as number) + timeoutMs * 1e6;
+  const shown = deadline + skew;
+  scheduler.block(me, loc, deadline, low, high);
   step();
   const result = scheduler.waitResult(me);
   scheduler.aux(result);
+  if (result === WAIT_TIMED_OUT) reach(deadline, shown);
   return result;
+}
+
+/** A wait that was chosen to time out has lasted as long as it was told to. */
+function reach(deadline: number, shown: number): void {
+  const now = numbers[F_NOW] as number;
+  if (numbers[F_TICK] === 0) skew = Math.max(skew, shown - now);
+  else if (now < deadline) numbers[F_NOW] = deadline;
+}
+
+/** Time that a read of the clock takes, in ns. */
+function clockNs(): number {
+  const idle = (words[H_IDLE_ROUNDS] as number) + (words[H_IDLE_JUMPS] as number);
+  const ns = CLOCK_NS * 2 ** (clockStreak + Math.min(idle, CLOCK_DOUBLINGS_IDLE));
+  if (clockStreak < CLOCK_DOUBLINGS) clockStreak++;
+  return ns;
 }
 
 /** A read of the clock: a scheduling point that takes time. @returns virtual ns */
 export function clock(): number {
   point(OP_CLOCK, -1, 0);
   if (numbers[F_TICK] === 0) return skewedClock();
-  numbers[F_NOW] = (numbers[F_NOW] as number) + CLOCK_NS * 2 ** clockStreak;
-  if (clockStreak < CLOCK_DOUBLINGS) clockStreak++;
+  numbers[F_NOW] = (numbers[F_NOW] as number) + clockNs();
   return numbers[F_NOW] as number;
 }
 
@@ -279,8 +315,7 @@ export function clock(): number {
  * other thread's can be told from it. Waits do not time out by it, only when nobody can go on.
  */
 function skewedClock(): number {
-  skew += CLOCK_NS * 2 ** clockStreak;
-  if (clockStreak < CLOCK_DOUBLINGS) clockStreak++;
+  skew += clockNs();
   return (numbers[F_NOW] as number) + skew;
 }
 
@@ -329,40 +364,45 @@ function abortOthers(): void {
   }
 }
 
-/** @context the thread's own mail box */
-function post(mail: ThreadMail): void {
+/** @returns the mail as it was sent: with an error in it, when it could not be @context own box */
+function post(mail: ThreadMail): ThreadMail {
   const row = control.row(me);
   const { result } = mail;
   const plain = mail.error === undefined && mail.history === undefined && mail.trace === undefined;
   if (plain && result === undefined) {
     words[row + R_MAIL_KIND] = MAIL_NONE;
-    return;
+    return mail;
   }
   if (plain && typeof result === 'number') {
     words[row + R_MAIL_KIND] = MAIL_NUMBER;
     numbers[control.result(me)] = result;
-    return;
+    return mail;
   }
-  const bytes = pack(mail);
+  const { bytes, sent } = pack(mail);
   control.mail.set(bytes, me * MAIL_SIZE);
   words[row + R_MAIL_KIND] = MAIL_BYTES;
   words[row + R_MAIL_BYTES] = bytes.length;
+  return sent;
 }
 
-/** A mail as bytes that fit the box: without what is too large, or cannot be sent. */
-function pack(mail: ThreadMail): Buffer {
+/**
+ * A mail as bytes that fit the box. A trace that is too large is left out; a result or a history
+ * that is, or cannot be sent, is an error: `check` would judge by half of what happened.
+ */
+function pack(mail: ThreadMail): { bytes: Buffer; sent: ThreadMail } {
   let why = `its result and history take more than ${MAIL_SIZE} bytes`;
   try {
     const bytes = serialize(mail);
-    if (bytes.length <= MAIL_SIZE) return bytes;
+    if (bytes.length <= MAIL_SIZE) return { bytes, sent: mail };
     const { trace: _, ...rest } = mail;
     const untraced = serialize(rest);
-    if (untraced.length <= MAIL_SIZE) return untraced;
+    if (untraced.length <= MAIL_SIZE) return { bytes: untraced, sent: rest };
   } catch (error) {
     why = `its result cannot be sent: ${(error as Error).message}`;
   }
   const error = mail.error ?? { name: 'ScenarioError', message: why, stack: '' };
-  return serialize({ error });
+  const sent = { error };
+  return { bytes: serialize(sent), sent };
 }
 
 /** @throws ScenarioError for a promise: its thread would go on after its end */
@@ -372,11 +412,17 @@ function synchronous(result: unknown): unknown {
   throw new ScenarioError('it returned a promise; thread functions are synchronous');
 }
 
+/** Of an error's text so much that it fits the box. */
+function shortened(text: unknown): string {
+  return String(text).slice(0, ERROR_TEXT_MAX);
+}
+
 function errorMail(error: unknown): NonNullable<ThreadMail['error']> {
   if (error instanceof Error) {
-    return { name: error.name, message: error.message, stack: error.stack ?? '' };
+    const { name, message, stack = '' } = error;
+    return { name: shortened(name), message: shortened(message), stack: shortened(stack) };
   }
-  return { name: 'Error', message: String(error), stack: '' };
+  return { name: 'Error', message: shortened(String(error)), stack: '' };
 }
 
 /**
@@ -410,8 +456,8 @@ export function runThread(
     if (tracing) mail = { ...mail, trace: trace.result() };
     tracing = false;
   }
-  post(mail);
-  if (!aborting && mail.error !== undefined) {
+  const sent = post(mail);
+  if (!aborting && sent.error !== undefined) {
     scheduler.end(OUTCOME_THREW, me);
     abortOthers();
     return ended();
@@ -420,6 +466,7 @@ export function runThread(
 }
 
 function begin(gate: number): void {
+  forgetPrivate(me);
   aborting = gate !== GATE_RUN;
   gateSpins = words[H_GATE_SPINS] as number;
   spinThreshold = words[H_SPIN_THRESHOLD] as number;

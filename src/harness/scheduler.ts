@@ -90,6 +90,8 @@ export const PICK_ABORT = -2;
 const SPINNER_CHANCE_MASK = 63;
 /** Rounds of spinning that change nothing before time may jump. */
 const ROUNDS_BEFORE_JUMP = 3;
+/** Of a wider access the log has the beginning. */
+const LOG_BYTES_MAX = 0xffff;
 /** Steps between two signs of life. */
 const BEAT_MASK = 0xfff;
 
@@ -237,22 +239,28 @@ export class Scheduler extends Rows {
     }
   }
 
-  /** Lets one spinner look again by chance: it may not be one, but a bounded retry. */
-  #sometimesRelease(): void {
+  /**
+   * Lets one spinner look again by chance: it may not be one, but a bounded retry. It goes next,
+   * so that the schedule alone tells a replay of it.
+   * @returns its row, -1 for none
+   */
+  #sometimesRelease(): number {
     const w = this.w;
-    if (w[H_SPINNING] === 0 || (this.#next() & SPINNER_CHANCE_MASK) !== 0) return;
+    if (w[H_SPINNING] === 0 || (this.#next() & SPINNER_CHANCE_MASK) !== 0) return -1;
     let skip = this.#below(w[H_SPINNING] as number);
     for (let t = 0; t < this.threads; t++) {
       if (w[HEADER_WORDS + t * ROW_WORDS + R_STATE] !== STATE_SPINNING) continue;
       if (skip-- > 0) continue;
       this.release(t);
-      return;
+      return t;
     }
+    return -1;
   }
 
   #random(): number {
     const w = this.w;
-    this.#sometimesRelease();
+    const again = this.#sometimesRelease();
+    if (again >= 0) return again;
     const current = w[H_CURRENT] as number;
     const below = w[H_SWITCH_BELOW] as number;
     if (below !== -1 && current >= 0 && this.ready(current) && this.#next() >= below >>> 0) {
@@ -272,7 +280,8 @@ export class Scheduler extends Rows {
 
   #highest(step: number): number {
     const w = this.w;
-    this.#sometimesRelease();
+    const again = this.#sometimesRelease();
+    if (again >= 0) return again;
     const next = w[H_PCT_NEXT] as number;
     const count = w[H_PCT_COUNT] as number;
     const current = w[H_CURRENT] as number;
@@ -352,7 +361,8 @@ export class Scheduler extends Rows {
     const log = this.log;
     const at = step * LOG_WORDS;
     const kind = w[row + R_STATE] === STATE_BLOCKED ? OP_TIMEOUT : (w[row + R_KIND] as number);
-    log[at + LOG_WHAT] = thread | (kind << 8) | ((w[row + R_BYTES] as number) << 16);
+    const bytes = Math.min(w[row + R_BYTES] as number, LOG_BYTES_MAX);
+    log[at + LOG_WHAT] = thread | (kind << 8) | (bytes << 16);
     log[at + LOG_LOC] = w[row + R_LOC] as number;
     log[at + LOG_AUX] = 0;
     log[at + LOG_SLEEP] = (w[H_SLEEP] as number) | (this.#idle ? LOG_IDLE : 0);
