@@ -95,7 +95,7 @@ export class Explorer {
     try {
       const scenario = await inTime(untilScenario(workers[0] as Worker), hangMs, () => {
         const seconds = hangMs / 1000;
-        return `${file}: does not finish loading within ${seconds} s`;
+        return `${file}: does not finish loading within ${seconds} s, setup included`;
       });
       for (let t = 2; t < scenario.names.length; t++) {
         workers.push(spawn(t));
@@ -119,8 +119,7 @@ export class Explorer {
       return new Explorer(workers, control, scenario, file, hangMs);
     } catch (error) {
       await Promise.all(workers.map((worker) => worker.terminate()));
-      if (!(error instanceof ScenarioError) || error.message.includes(file)) throw error;
-      throw new ScenarioError(`${file}: ${error.message}`);
+      throw named(error, file);
     }
   }
 
@@ -154,7 +153,7 @@ export class Explorer {
       return (await Promise.race([result, hung])).result;
     } catch (error) {
       await this.close();
-      throw error;
+      throw named(error, this.#file);
     } finally {
       real.clearInterval(timer);
       hung.catch(() => {});
@@ -182,6 +181,12 @@ export class Explorer {
         'an endless loop without one cannot be scheduled',
     );
   }
+}
+
+/** An error of the scenario, with its file. */
+function named(error: unknown, file: string): unknown {
+  if (!(error instanceof ScenarioError) || error.message.includes(file)) return error;
+  return new ScenarioError(`${file}: ${error.message}`);
 }
 
 function spawnWorker(start: WorkerStart): Worker {
@@ -216,7 +221,7 @@ function untilType<T extends FromWorker['type']>(
       const why =
         code === EXIT_UNSETTLED
           ? 'does not finish loading: it awaits at top level what nothing will ever settle'
-          : `a worker of it ended with exit code ${code}`;
+          : `a thread ended its worker, as process.exit(${code}) does`;
       done(() => reject(new ScenarioError(why)));
     };
     const done = (settle: () => void): void => {
