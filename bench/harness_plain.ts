@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * One thread that reads or writes a view of 64 Ki elements without Atomics, over and over: what race
- * detection makes of such a loop. `?kind=` says which; `first touch` synchronises before each pass,
- * so that every access is compared with what was there before, and no pass profits from the last.
+ * One thread that reads or writes a view of 64 Ki elements without Atomics, over and over: what
+ * race detection makes of such a loop. `?kind=` says which; `&touch` synchronises before each pass:
+ * then every access is compared with what was there before, and no pass profits from the last.
  */
 
 /** Elements of the view. */

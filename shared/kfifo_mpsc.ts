@@ -101,7 +101,7 @@ export class KfifoMpsc {
     if (reload(words, slot, free) !== ((free + 2) | 0)) return undefined;
     const value = words[slot + 1] as number;
     this.#tail = (tail + 2) | 0;
-    words[this.#tailAt] = this.#tail; // @racy length(): a stale tail overstates it
+    words[this.#tailAt] = this.#tail; // kreclaim-racy: a stale tail overstates length()
     this.#publish(slot, (free + this.#round) | 0);
     return value;
   }

@@ -57,6 +57,7 @@ export function recordRcuStall(
   const { stalls } = table;
   const count = Atomics.load(stalls.count, 0);
   const at = count % RCU_STALL_RECORDS;
+  // kreclaim-racy: a stale depth is a wrong word in a report
   const nesting = table.nesting[thread * LINE_WORDS] as number;
   stalls.kind[at] = kind;
   stalls.gp[at] = gp;

@@ -85,7 +85,8 @@ const OCCUPIED = WRITER | OWNER_MASK;
  */
 export function rwsemDownRead(words: I32, base: number, cls: number): void {
   if (lockTrace.order) traceAcquire(words, base, cls, HELD_READ);
-  const seen = words[base + STATE] as number; // @racy a guess; the compare-and-swap decides
+  // kreclaim-racy: a guess; the compare-and-swap decides
+  const seen = words[base + STATE] as number;
   if (
     (seen & CLOSED_TO_READERS) !== 0 ||
     Atomics.compareExchange(words, base + STATE, seen, seen + 1) !== seen
@@ -142,7 +143,8 @@ function awaitGrant(words: I32, base: number, cls: number, phase: number): void 
 
 /** @returns false when a writer holds or waits @context never parks */
 export function rwsemTryRead(words: I32, base: number, cls: number): boolean {
-  let seen = words[base + STATE] as number; // @racy a guess; the compare-and-swap decides
+  // kreclaim-racy: a guess; the compare-and-swap decides
+  let seen = words[base + STATE] as number;
   for (;;) {
     if ((seen & CLOSED_TO_READERS) !== 0) {
       seen = Atomics.load(words, base + STATE);
@@ -179,7 +181,8 @@ export function rwsemUpRead(words: I32, base: number, cls: number): void {
  */
 export function rwsemDownWrite(words: I32, base: number, cls: number): void {
   if (lockTrace.order) traceAcquire(words, base, cls, 0);
-  const seen = words[base + STATE] as number; // @racy a guess; the compare-and-swap decides
+  // kreclaim-racy: a guess; the compare-and-swap decides
+  const seen = words[base + STATE] as number;
   if (
     (seen & ~PHASE) !== 0 ||
     Atomics.compareExchange(words, base + STATE, seen, seen | WRITER | self.id) !== seen
@@ -241,7 +244,7 @@ export function rwsemTryWrite(words: I32, base: number, cls: number): boolean {
  */
 export function rwsemUpWrite(words: I32, base: number, cls: number): void {
   if (lockTrace.on) traceRelease(words, base, cls, 0);
-  // @racy as in downWrite
+  // kreclaim-racy: a guess, as in downWrite
   const guess = ((words[base + STATE] as number) & PHASE) | WRITER | self.id;
   if (Atomics.compareExchange(words, base + STATE, guess, guess & PHASE) !== guess) {
     upWriteSlow(words, base, cls);

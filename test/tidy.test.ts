@@ -37,7 +37,6 @@ const ALLOWED = {
   dependencies: [
     '@swc/wasm-typescript',
     'acorn',
-    'acorn-walk',
     'commander',
     'lz4-napi',
     'magic-string',

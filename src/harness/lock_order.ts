@@ -2,19 +2,19 @@
 /**
  * Lock-order prediction: from runs that did not deadlock, orders of acquisition that could.
  *
- * An *edge* A -> B of thread t says that t took B, by an operation that may block, while it held A;
- * its *guards* are all locks that t held then. A cycle of edges is an inversion when its threads are
- * all different and no two edges share a guard: a lock that both hold (a gate) keeps the two from
- * being in it at the same time.
+ * An *edge* A -> B of thread t says that t took B, by an operation that may block, while it held
+ * A; its *guards* are all locks that t held then. A cycle of edges is an inversion when its threads
+ * are all different and no two edges share a guard: a lock that both hold (a gate) keeps the two
+ * from being in it at the same time.
  *
  *   t1: A B      t2: B A        A -> B -> A                    inversion
  *   t1: G A B    t2: G B A      the same, but both hold G      none
  *   t1: A B      t1: B A        one thread                     none
  *   t1: A try B  t2: B A        a try does not wait            none
  *
- * A lock that is held for reading guards nothing, and does not stop another reader. What is found is
- * a prediction: that the two threads can be there at the same time is not known (their parts may be
- * ordered by something that is no lock), so it is shown and fails nothing.
+ * A lock that is held for reading guards nothing, and does not stop another reader. What is found
+ * is a prediction: that the two threads can be there at the same time is not known (their parts may
+ * be ordered by something that is no lock), so it is shown and fails nothing.
  */
 
 /** How a lock is taken. */
@@ -42,7 +42,7 @@ export interface LockEdge {
   readonly guards: readonly string[];
 }
 
-/** Edges that close a cycle, each of another thread: the first one's `from` is the last one's `to`. */
+/** Edges that close a cycle, each of another thread: the first `from` is the last `to`. */
 export interface LockInversion {
   readonly edges: readonly LockEdge[];
   /** One line. */

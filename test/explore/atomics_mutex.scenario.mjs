@@ -15,9 +15,9 @@ const plants = {
     module: 'atomics_mutex',
     edits: [
       [
-        'if (Atomics.compareExchange(words, index, 0, self.id) !== 0)\n        mutexWait(words, index, cls, Infinity);',
+        'if (Atomics.compareExchange(words, index, 0, self.id) !== 0) {\n        mutexWait(',
         `if (Atomics.load(words, index) === 0) Atomics.store(words, index, self.id);
-         else mutexWait(words, index, cls, Infinity);`,
+         else { mutexWait(`,
       ],
     ],
   },

@@ -19,7 +19,8 @@ const plants = {
     module: 'lock_class',
     edits: [
       [
-        'if (owner === 0 || threadAlive(owner))\n        return;\n    if ((Atomics.load(words, index) & OWNER_MASK) === owner)',
+        'if (owner === 0 || threadAlive(owner))\n        return;\n' +
+          '    if ((Atomics.load(words, index) & OWNER_MASK) === owner)',
         'if (owner === 0 || threadAlive(owner))\n        return;\n    if (owner !== 0)',
       ],
     ],

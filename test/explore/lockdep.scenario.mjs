@@ -9,7 +9,8 @@ const plants = {
     edits: [
       ['if (Atomics.compareExchange(table.record, 0, 0, self.id) !== 0)', 'if (false)'],
       [
-        'const seen = Atomics.compareExchange(table.record, 0, self.id, 0);\n    if (seen !== self.id)',
+        'const seen = Atomics.compareExchange(table.record, 0, self.id, 0);\n' +
+          '    if (seen !== self.id)',
         'const seen = 0;\n    if (false)',
       ],
     ],

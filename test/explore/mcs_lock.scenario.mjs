@@ -13,12 +13,7 @@ const plants = {
   no_wake: {
     says: 'a thread that is made head is not woken',
     module: 'mcs_lock',
-    edits: [
-      [
-        'if (asleep || Atomics.load(nodes, its + NODE_PARKED) !== 0)\n        wakeNode(nodes, next);',
-        '',
-      ],
-    ],
+    edits: [['if (asleep || Atomics.load(nodes, its + NODE_PARKED) !== 0)', 'if (next < 0)']],
     variant: 'three',
   },
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** RCU: nobody uses what was taken away before a grace period, and no grace period is slept over. */
+/** RCU: nobody uses what a grace period has taken away, and no grace period is slept over. */
 import { elapsedMs, expect, openSubject, PROMPT_MS, sharedTables } from './subject.mjs';
 
 const plants = {

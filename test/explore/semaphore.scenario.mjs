@@ -114,7 +114,9 @@ export const exploration = {
     two: variant('two threads, one permit', 1, [user, user]),
     timeout: variant('a down with a time-out', 1, [user, patient]),
     handover: variant('one gives, two take one each of two', 1, [giver, taker, taker]),
-    try: variant('two threads and a trylock, two permits', 2, [user, trier, user]),
+    try: variant('two threads and a trylock, two permits', 2, [user, trier, user], {
+      preemptions: 2,
+    }),
     three: variant('three threads, one permit', 1, [user, user, user], { preemptions: 2 }),
     permits: variant('three threads, two permits', 2, [user, user, user], { preemptions: 2 }),
   },

@@ -15,9 +15,9 @@ const plants = {
     module: 'spinlock',
     edits: [
       [
-        'if (Atomics.compareExchange(words, index, 0, self.id) !== 0)\n        spinWait(words, index, cls);',
+        'if (Atomics.compareExchange(words, index, 0, self.id) !== 0)\n        spinWait',
         `if (Atomics.load(words, index) === 0) Atomics.store(words, index, self.id);
-         else spinWait(words, index, cls);`,
+         else spinWait`,
       ],
     ],
   },

@@ -8,6 +8,7 @@ const plants = {
     says: 'the queue is left without looking whether somebody has drawn a ticket meanwhile',
     module: 'ticket_lock',
     edits: [['if (Atomics.load(words, base + NEXT) === next)\n            return;', 'return;']],
+    variant: 'three',
   },
   sleeps_over: {
     says: 'a waiter parks without saying so before it looks for the last time',

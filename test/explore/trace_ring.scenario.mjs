@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Trace ring: a drain beside the writer hands over whole records, in order, and counts the rest. */
+/** Trace ring: a drain beside the writer hands over whole records in order, and counts the rest. */
 import { racy } from '../../dist/src/harness/race/annotations.js';
 import { expect, openSubject, sharedTables } from './subject.mjs';
 

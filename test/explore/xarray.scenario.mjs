@@ -21,7 +21,8 @@ const plants = {
     edits: [
       ['slots[node * XA_SLOTS] = old;', ''],
       [
-        'head = ((height + 1) << HEIGHT_SHIFT) | node;\n            Atomics.store(this.#heads, this.#at, head);',
+        'head = ((height + 1) << HEIGHT_SHIFT) | node;\n' +
+          '            Atomics.store(this.#heads, this.#at, head);',
         `head = ((height + 1) << HEIGHT_SHIFT) | node;
          Atomics.store(this.#heads, this.#at, head);
          Atomics.store(slots, node * XA_SLOTS, old);`,

@@ -46,7 +46,7 @@ const LAYERS: readonly Layer[] = [
   {
     folder: /^src\/harness\//,
     folders: /^(shared|src\/harness)\//,
-    packages: ['@swc/wasm-typescript', 'acorn', 'acorn-walk', 'magic-string'],
+    packages: ['@swc/wasm-typescript', 'acorn', 'magic-string'],
   },
   {
     folder: /^bench\//,

@@ -54,8 +54,8 @@ export function unpoison(view: View, start = 0, end?: number): void {
 }
 
 /**
- * Says that this thread has taken a hand-written lock: orders of acquisition that could deadlock are
- * predicted from what is said.
+ * Says that this thread has taken a hand-written lock: orders of acquisition that could deadlock
+ * are predicted from what is said.
  * @param name of the lock, the same in all threads
  * @param how tried: it could not have blocked; read: others may read too
  */

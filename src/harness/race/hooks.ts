@@ -45,10 +45,14 @@ interface Compiler {
 export async function installHooks(rules: SourceRules): Promise<void> {
   if (registerHooks === undefined) {
     register(new URL('./hooks_thread.js', import.meta.url), { data: rules });
-    if (rules.race) wrapCompile(rules, await import('./source_rules.ts'));
+    if (!rules.race) return;
+    const source = await import('./source_rules.ts');
+    await source.prepareRules(rules);
+    wrapCompile(rules, source);
     return;
   }
   const source = await import('./source_rules.ts');
+  await source.prepareRules(rules);
   registerHooks({ load: loadBy(source, rules) });
 }
 

@@ -8,6 +8,7 @@ import {
   instrumentedSource,
   isInstrumented,
   isTyped,
+  prepareRules,
   type SourceRules,
   typedSource,
 } from './source_rules.ts';
@@ -15,8 +16,9 @@ import {
 let rules: SourceRules = { race: false, include: [] };
 
 /** Called once, with the data of `register`. */
-export function initialize(data: SourceRules): void {
+export async function initialize(data: SourceRules): Promise<void> {
   rules = data;
+  await prepareRules(rules);
 }
 
 /** Changes a module's source by the rules. */

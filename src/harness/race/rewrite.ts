@@ -24,7 +24,6 @@
  * forms whose key runs other code in between are left as they are, and listed.
  */
 import type { AnyNode, MemberExpression, Node } from 'acorn';
-import { full } from 'acorn-walk';
 import type MagicString from 'magic-string';
 import { CALL_METHODS } from './method_names.ts';
 
@@ -90,11 +89,7 @@ function isNode(value: unknown): value is AnyNode {
 
 /** Evaluating it may run other code. */
 function runsCode(node: AnyNode): boolean {
-  let runs = false;
-  full(node, ({ type }) => {
-    runs ||= RUNS.has(type);
-  });
-  return runs;
+  return RUNS.has(node.type) || childrenOf(node).some(runsCode);
 }
 
 function bare(node: AnyNode): AnyNode {

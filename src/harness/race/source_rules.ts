@@ -11,7 +11,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { instrument } from './instrument.ts';
 import { SourceError } from './source_error.ts';
 import { stripTypes } from './strip_types.ts';
 
@@ -52,6 +51,13 @@ export function isTyped(url: string): boolean {
   return url.startsWith('file:') && TYPED.test(url.replace(/[?#].*$/, ''));
 }
 
+let instrumenter: typeof import('./instrument.ts') | null = null;
+
+/** Loads the parser. @context before `instrumentedSource`; who only strips types does without */
+export async function prepareRules({ race }: SourceRules): Promise<void> {
+  if (race) instrumenter = await import('./instrument.ts');
+}
+
 /** What package.json says of the files of a folder. */
 function packageType(folder: string): string | null {
   for (let at = folder; ; at = dirname(at)) {
@@ -81,10 +87,11 @@ export function typedSource(url: string): ChangedSource {
 
 /** @returns the source with its accesses made visible @throws SourceError */
 export function instrumentedSource(url: string, source: string, format: string): string {
+  if (instrumenter === null) return source;
   const sourceType = format === 'commonjs' ? 'commonjs' : 'module';
   const cyclic = sourceType === 'module' && importsItself(url);
   try {
-    return instrument(source, url, { sourceType, cyclic }).code;
+    return instrumenter.instrument(source, url, { sourceType, cyclic }).code;
   } catch (error) {
     if (!(error instanceof SourceError)) throw error;
     throw new SourceError(error.message.replace(url, pathOf(url)));

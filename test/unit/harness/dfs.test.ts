@@ -148,7 +148,7 @@ describe('locks', () => {
     expect(reduced.executions * 10).toBeLessThanOrEqual(plain.executions);
   });
 
-  it('exhausts a mutex that waits, and finds the lost wake-up of one that forgets to notify', () => {
+  it('exhausts a mutex that waits, and finds that one forgets to notify', () => {
     expect(explore([futexMutex, futexMutex])).toMatchObject({ complete: true });
     const forgets: SimThread = function* () {
       let seen = yield cas(0, 0, 1);

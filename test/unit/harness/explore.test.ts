@@ -86,6 +86,16 @@ describe('a failure is told apart', () => {
     expect(failure).toMatchObject({ switches: 1, steps: 4 });
   });
 
+  it('deadlock of locks that sleep: who marked a lock does not hold it', async () => {
+    const mutexes = new URL('../../zoo/bugs/abba_mutex.mjs', import.meta.url);
+    const { failure } = await exploreReport(mutexes, { replayDir: false });
+    expect(failure?.kind).toBe('deadlock');
+    expect(failure?.facts).toEqual(['each waits for the next: back -> forth -> back']);
+    expect(failure?.threads[0]?.doing).toMatch(
+      /^waits for state\.w\[0\] .*, left by itself at step \d+ .*, after forth at step \d+ \(/,
+    );
+  });
+
   it('lost wake-up: who left the word so and told nobody', async () => {
     const failure = await fail('dropped_notify');
     expect(failure.kind).toBe('lost wake-up');

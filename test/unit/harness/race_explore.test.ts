@@ -122,6 +122,21 @@ describe('modules on their way in', () => {
     }
   });
 
+  test('JavaScript that imports TypeScript', async () => {
+    const file = join(folder, 'mixed.mjs');
+    writeFileSync(join(folder, 'part.ts'), 'export const one: number = 1;\n');
+    writeFileSync(
+      file,
+      `import { one } from './part.ts';
+      export const setup = () => { if (one !== 1) throw new Error('it was ' + one) };
+      export const threads = [() => one, () => one];\n`,
+    );
+    for (const race of [false, true]) {
+      const report = await exploreReport(pathToFileURL(file), { ...OPTIONS, race });
+      expect(report.failure).toBe(null);
+    }
+  });
+
   test('a module whose function runs before it has loaded', async () => {
     const file = join(folder, 'cyclic.mjs');
     writeFileSync(

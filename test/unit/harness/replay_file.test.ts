@@ -81,6 +81,20 @@ describe('writing', () => {
   });
 });
 
+describe('replaying', () => {
+  it.each(['idle', 'any'] as const)(
+    'in new workers, time-outs %s: the same report',
+    async (when) => {
+      const mutexes = new URL('../../zoo/bugs/abba_mutex.mjs', import.meta.url);
+      const options = { strategy: 'random', seed: 7, timeouts: when, maxSteps: 10_000 } as const;
+      const { failure } = await exploreReport(mutexes, { ...options, replayDir: dir });
+      const again = await exploreReport(mutexes, { replay: failure?.replayFile as string });
+      expect(again.failure?.hash).toBe(failure?.hash);
+      expect(again.failure?.text).toBe(failure?.text);
+    },
+  );
+});
+
 describe('refusing', () => {
   const refuse = async (path: string, expected: RegExp, of = scenario) => {
     const failed = replayed(path, of);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** What each injected fault does on one thread: a fallback is taken, nothing lost, nothing leaked. */
+/** Each injected fault on one thread: a fallback is taken, nothing is lost, nothing leaks. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { enterFaults, faultsInjected, leaveFaults } from '../../../dist/shared/fault.js';
 import { checkEmpty, checkQuiescent } from '../../../dist/src/mm/check.js';
