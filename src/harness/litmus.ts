@@ -77,7 +77,11 @@ async function describe(names: boolean, place: LitmusPlace): Promise<LitmusDescr
         reject(new LitmusUsageError(`${placeText(place)}: ended its thread as it loaded`)),
       );
     });
-    if ('wrong' in answer) throw new LitmusUsageError(answer.wrong);
+    if ('wrong' in answer) {
+      const where = placeText(place);
+      const named = answer.wrong.includes(where);
+      throw new LitmusUsageError(named ? answer.wrong : `${where}: ${answer.wrong}`);
+    }
     return answer;
   } finally {
     over.abort();
