@@ -19,6 +19,9 @@ import { progressTarget } from './progress.ts';
 
 const MODES = ['controlled', 'torture', 'litmus'];
 
+/** Options of every mode. */
+const MODE_FLAGS = ['mode', 'seconds', 'seed', 'hangMs', 'json', 'quiet'];
+
 /** Options that are numbers, as the command line has them, and as `explore` does. */
 const NUMBERS = {
   iterations: 'iterations',
@@ -83,6 +86,11 @@ function exploreOptions(flags: ExploreFlags): ExploreOptions {
 
 /** Torture and litmus take what they share with a controlled run. */
 async function otherMode(file: string, flags: ExploreFlags): Promise<void> {
+  for (const [name, value] of Object.entries(flags)) {
+    if (MODE_FLAGS.includes(name) || (name === 'shrink' && value === true)) continue;
+    const flag = name === 'shrink' ? '--no-shrink' : flagOf(name);
+    throw new UsageError(`${flag}: not in --mode ${flags.mode}; leave it out`);
+  }
   const { seconds, seed, hangMs } = numberFlags(flags);
   const options = {
     ...(seconds === undefined ? {} : { seconds }),
@@ -101,7 +109,6 @@ async function exploreAction(file: string, flags: ExploreFlags): Promise<void> {
   if (flags.mode !== 'controlled') return otherMode(file, flags);
   const options = exploreOptions(flags);
   await checkWritable(flags.json);
-  await checkWritable(flags.html);
   const meter = flags.quiet ? null : new ExploreMeter(progressTarget());
   let report: ExploreReport;
   try {

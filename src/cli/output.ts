@@ -3,7 +3,7 @@
  * Where results go: text to standard output, JSON to a file or, for `-`, alone to standard output.
  */
 import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import process from 'node:process';
 import { fileError, writeFileAtomic } from '../workload/trace_bytes.ts';
@@ -19,6 +19,8 @@ export async function checkWritable(json: string | undefined): Promise<void> {
   if (json === undefined || json === '-') return;
   try {
     await access(dirname(json), constants.W_OK);
+    const there = await stat(json).catch(() => null);
+    if (there?.isDirectory()) throw Object.assign(new Error(json), { code: 'EISDIR' });
   } catch (error) {
     throw fileError(json, error);
   }

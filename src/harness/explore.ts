@@ -11,6 +11,7 @@ import { existsSync, statSync } from 'node:fs';
 import { basename, relative, resolve } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { AddressNames } from './address_names.ts';
 import { OUTCOME_DIVERGED, OUTCOME_THREW } from './control.ts';
 import { ScenarioError } from './errors.ts';
 import {
@@ -28,12 +29,22 @@ import { failureText } from './failure_text.ts';
 import { failurePage } from './html.ts';
 import { type Investigated, investigate } from './investigate.ts';
 import { findSyntaxError } from './local_modules.ts';
+import type { LockInversion } from './lock_order.ts';
 import type { StrategySpec } from './make_strategy.ts';
 import type { FailureRecord, RunResult } from './messages.ts';
-import { checkSources, type Replay, readReplay, writeAtomic, writeReplay } from './replay_file.ts';
+import {
+  checkFile,
+  checkFolder,
+  checkSources,
+  type Replay,
+  readReplay,
+  writeAtomic,
+  writeReplay,
+} from './replay_file.ts';
 import { toSteps } from './schedule.ts';
 import { messageClass } from './shrink.ts';
 import { shownPath } from './stack_frames.ts';
+import { collectBuffers } from './state.ts';
 
 /** The scenario failed: the message is the whole report, with the line that replays it. */
 export class ScenarioFailure extends Error {
@@ -69,6 +80,8 @@ export async function exploreReport(
 ): Promise<ExploreReport> {
   checkOptions(options);
   const place = placeOf(scenario);
+  if (typeof options.replayDir === 'string') checkFolder('replayDir', options.replayDir);
+  if (options.html !== undefined) checkFile('html', options.html);
   const { file, query } = place;
   const replay = options.replay === undefined ? null : readReplay(options.replay);
   if (replay !== null) checkSources(replay, options.replay as string, file, query);
@@ -197,14 +210,30 @@ async function run(explorer: Explorer, task: Task): Promise<ExploreReport> {
     hash: result.hash,
     exhausted: result.exhausted,
     races: result.races,
-    inversions: result.inversions,
+    inversions: readable(result.inversions, explorer),
     interrupted: options.signal?.aborted ?? false,
+    sharedBytes: sharedBytes(explorer.state),
     figures: result.strategy,
     failure,
   };
   if (options.html !== undefined && failure !== null)
     writeAtomic(options.html, failurePage(report));
   return report;
+}
+
+/** Predictions know threads and words by number. */
+function readable(inversions: readonly LockInversion[], explorer: Explorer): LockInversion[] {
+  const places = new AddressNames(explorer.state);
+  return inversions.map((inversion) => ({
+    ...inversion,
+    message: inversion.message
+      .replace(/\bthread (\d+) takes/g, (_, t) => `${explorer.names[Number(t)]} takes`)
+      .replace(/the lock at (\d+)/g, (_, address) => places.name(Number(address), 4)),
+  }));
+}
+
+function sharedBytes(state: unknown): number {
+  return collectBuffers(state).shared.reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
 /** @throws ScenarioError when the harness stopped a thread for what it may not do */
@@ -253,6 +282,7 @@ function checkReplayed(result: RunResult, path: string, replay: Replay): void {
 function finish(found: Investigated, names: readonly string[], task: Task): ExploreFailure {
   const { file, query, options, resolved, replay } = task;
   let replayFile = replay === null ? null : (options.replay as string);
+  let { facts } = found;
   if (replay === null && found.reproducible && options.replayDir !== false) {
     const { timeouts, tickNs, spinThreshold, race, plainPoints, include } = resolved;
     const recorded = {
@@ -275,10 +305,16 @@ function finish(found: Investigated, names: readonly string[], task: Task): Expl
       message: found.message,
     };
     const name = options.replayName ?? `${basename(file).replace(/\.\w+$/, '')}.replay.json`;
-    replayFile = writeReplay(recorded, { file, query }, resolve(options.replayDir ?? '.'), name);
+    try {
+      replayFile = writeReplay(recorded, { file, query }, resolve(options.replayDir ?? '.'), name);
+    } catch (error) {
+      // What was found is worth more than its file.
+      if (!(error instanceof ScenarioError)) throw error;
+      facts = [...facts, `no replay file: ${error.message}`];
+    }
   }
   const replayLine = replayFile === null ? null : lineOf(`${file}${query}`, replayFile);
-  const failure = { ...found, replayFile, replayLine };
+  const failure = { ...found, facts, replayFile, replayLine };
   return { ...failure, text: failureText(failure, file, names) };
 }
 

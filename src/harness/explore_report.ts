@@ -7,6 +7,7 @@ import type { LockInversion } from './lock_order.ts';
 import type { RaceReport } from './race/race_text.ts';
 import { accessPlace } from './race/race_text.ts';
 import type { Runs } from './schedule.ts';
+import { shownPath } from './stack_frames.ts';
 
 export const EXPLORE_SCHEMA = 'kreclaim.explore/1';
 
@@ -64,6 +65,8 @@ export interface ExploreReport {
   /** The strategy had nothing left to run: all schedules within its bound were. */
   readonly exhausted: boolean;
   readonly interrupted: boolean;
+  /** Shared memory of the state. */
+  readonly sharedBytes: number;
   /** Pairs of lines that raced, each once; those that are meant have a reason. */
   readonly races: readonly RaceReport[];
   /** Orders in which locks were taken that could deadlock: predictions. */
@@ -80,15 +83,21 @@ export function grouped(value: number): string {
 
 /** What was run, and what came of it when nothing failed: one line or two. */
 export function summaryText(report: ExploreReport): string {
-  const { executions, steps, wallMs, options, redundant } = report;
+  const { executions, steps, wallMs, options, redundant, replayed } = report;
   const seconds = Math.max(wallMs / 1000, 0.001);
   const rate = `${grouped(executions / seconds)} executions/s, ${grouped(steps / seconds)} steps/s`;
   const cut = redundant > 0 ? ` (${grouped(redundant)} cut short as equivalent to others)` : '';
   const ran =
     `${grouped(executions)} execution${executions === 1 ? '' : 's'}${cut}, ` +
     `${grouped(steps)} steps in ${seconds.toFixed(1)} s (${rate}); ` +
-    `strategy ${options.strategy}, seed ${options.seed}`;
-  const notes = [report.failure === null ? 'held' : '', ...strategyNotes(report)];
+    (replayed === null
+      ? `strategy ${options.strategy}, seed ${options.seed}`
+      : `replay of ${shownPath(replayed)}`);
+  const notes = [report.failure === null ? 'held' : ''];
+  if (replayed === null) notes.push(...strategyNotes(report));
+  if (report.sharedBytes === 0) {
+    notes.push('the state has no SharedArrayBuffer: these threads have nothing in common');
+  }
   for (const { reason, times, first, second } of report.races) {
     if (reason === null) continue;
     const lines = `${accessPlace(second)} and ${accessPlace(first)}`;

@@ -101,7 +101,7 @@ export class Explorer {
     try {
       const scenario = await inTime(untilScenario(workers[0] as Worker), hangMs, () => {
         const seconds = hangMs / 1000;
-        return `${file}: does not finish loading within ${seconds} s`;
+        return `${file}: does not finish loading within ${seconds} s, setup included`;
       });
       for (let t = 2; t < scenario.names.length; t++) {
         workers.push(spawn(t));
@@ -125,8 +125,7 @@ export class Explorer {
       return new Explorer(workers, control, scenario, file, hangMs);
     } catch (error) {
       await Promise.all(workers.map((worker) => worker.terminate()));
-      if (!(error instanceof ScenarioError) || error.message.includes(file)) throw error;
-      throw new ScenarioError(`${file}: ${error.message}`);
+      throw named(error, file);
     }
   }
 
@@ -160,7 +159,7 @@ export class Explorer {
       return (await Promise.race([result, hung, this.#gone])).result;
     } catch (error) {
       await this.close();
-      throw error;
+      throw named(error, this.#file);
     } finally {
       real.clearInterval(timer);
       hung.catch(() => {});
@@ -191,6 +190,12 @@ export class Explorer {
         'an endless loop without one cannot be scheduled',
     );
   }
+}
+
+/** An error of the scenario, with its file. */
+function named(error: unknown, file: string): unknown {
+  if (!(error instanceof ScenarioError) || error.message.includes(file)) return error;
+  return new ScenarioError(`${file}: ${error.message}`);
 }
 
 function spawnWorker(start: WorkerStart): Worker {
@@ -225,7 +230,7 @@ function untilType<T extends FromWorker['type']>(
       const why =
         code === EXIT_UNSETTLED
           ? 'does not finish loading: it awaits at top level what nothing will ever settle'
-          : `a worker of it ended with exit code ${code}`;
+          : `a thread ended its worker, as process.exit(${code}) does`;
       done(() => reject(new ScenarioError(why)));
     };
     const done = (settle: () => void): void => {

@@ -53,20 +53,38 @@ interface Loaded {
   readonly place: LitmusPlace;
 }
 
+function placeText({ url, source }: LitmusPlace): string {
+  return url === null ? String(source?.settings.name) : shownPath(fileURLToPath(url));
+}
+
+/** Workers may take so long to load. */
+const START_MS = 30_000;
+
 /** Asks a worker what a module has. @throws LitmusUsageError */
 async function describe(names: boolean, place: LitmusPlace): Promise<LitmusDescription> {
+  const over = new AbortController();
   const request: DescribeRequest = { names, place };
   const url = new URL('./litmus_describe.js', import.meta.url);
   const worker = new Worker(url, { workerData: request });
   try {
     const answer = await new Promise<LitmusDescription>((resolve, reject) => {
+      const late = () =>
+        reject(new LitmusUsageError(`${placeText(place)}: does not load in ${START_MS / 1000} s`));
+      scheduler.wait(START_MS, { signal: over.signal }).then(late, () => {});
       worker.once('message', resolve);
       worker.once('error', reject);
-      worker.once('exit', () => reject(new LitmusUsageError('the module ended its thread')));
+      worker.once('exit', () =>
+        reject(new LitmusUsageError(`${placeText(place)}: ended its thread as it loaded`)),
+      );
     });
-    if ('wrong' in answer) throw new LitmusUsageError(answer.wrong);
+    if ('wrong' in answer) {
+      const where = placeText(place);
+      const named = answer.wrong.includes(where);
+      throw new LitmusUsageError(named ? answer.wrong : `${where}: ${answer.wrong}`);
+    }
     return answer;
   } finally {
+    over.abort();
     await worker.terminate();
   }
 }
@@ -99,8 +117,6 @@ async function load(input: LitmusInput): Promise<Loaded> {
 }
 
 const POLL_MS = 20;
-/** Workers may take so long to load. */
-const START_MS = 30_000;
 
 /** One set of threads that runs the test. */
 class LitmusGroup {
@@ -125,16 +141,21 @@ class LitmusGroup {
     };
     for (let thread = 0; thread < threads; thread++) {
       const workerData: LitmusWorkerData = { ...common, thread };
-      this.#start(new Worker(new URL('./litmus_worker.js', import.meta.url), { workerData }));
+      this.#start(
+        new Worker(new URL('./litmus_worker.js', import.meta.url), { workerData }),
+        shape.name,
+      );
     }
   }
 
-  #start(worker: Worker): void {
+  #start(worker: Worker, test: string): void {
     this.#workers.push(worker);
     const done = new Promise<LitmusTally>((resolve, reject) => {
       worker.once('message', resolve);
-      worker.once('error', reject);
-      worker.once('exit', () => reject(new Error('a litmus thread ended early')));
+      worker.once('error', ({ name, message }) =>
+        reject(new LitmusUsageError(`${test}: a thread threw ${name}: ${message}`)),
+      );
+      worker.once('exit', () => reject(new LitmusUsageError(`${test}: a thread ended early`)));
     });
     done.catch(() => {}); // awaited together
     this.#done.push(done);
@@ -164,7 +185,8 @@ async function watch(
   for (;;) {
     const before = turns();
     await scheduler.wait(hangMs, { signal: over });
-    if (turns() === before) throw new Error(`litmus: no batch ended for ${hangMs} ms: a hang`);
+    if (turns() === before)
+      throw new LitmusUsageError(`no batch ended for ${hangMs} ms: a thread hangs`);
   }
 }
 
@@ -215,7 +237,7 @@ export class LitmusError extends Error {
  * Runs a litmus test on real threads.
  * @param input file, one test of a file's list, or a definition
  * @returns what was seen, when nothing of it is forbidden
- * @throws LitmusError when something is; LitmusUsageError for what is no litmus test; Error where a
+ * @throws LitmusError when something is; LitmusUsageError for what is no litmus test, and where a
  * thread function throws or hangs
  * @context the thread must be free to handle events; workers are started and ended
  */

@@ -14,7 +14,16 @@
  *
  * It is written beside its final name and renamed, so nobody ever reads half of one.
  */
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import process from 'node:process';
 import { ScenarioError } from './errors.ts';
@@ -104,6 +113,33 @@ function replayText(replay: Replay): string {
   return `${text.replace(/"schedule": \[\]/, `"schedule": ${JSON.stringify(schedule)}`)}\n`;
 }
 
+/**
+ * Finds out before a long run whether its outcome could be written.
+ * @param option as messages name it
+ * @throws ScenarioError when the folder is not there, or not to be written to
+ */
+export function checkFolder(option: string, folder: string): void {
+  try {
+    if (!statSync(folder).isDirectory()) throw new Error('it is not a folder');
+    accessSync(folder, constants.W_OK);
+  } catch (error) {
+    throw new ScenarioError(`${option}: '${folder}' cannot be written to: ${reasonOf(error)}`);
+  }
+}
+
+/** @throws ScenarioError where a file of that path cannot be written */
+export function checkFile(option: string, path: string): void {
+  checkFolder(option, dirname(path));
+  if (existsSync(path) && statSync(path).isDirectory()) {
+    throw new ScenarioError(`${option}: '${path}' is a folder; give a file`);
+  }
+}
+
+/** A file system error without the call and the paths. */
+function reasonOf(error: unknown): string {
+  return (error as Error).message.replace(/^E[A-Z]+: /, '').split(', ')[0] as string;
+}
+
 /** Writes a file at once or not at all. @throws ScenarioError where it cannot be written */
 export function writeAtomic(path: string, text: string): void {
   const temporary = `${path}.${process.pid}.tmp`;
@@ -112,7 +148,7 @@ export function writeAtomic(path: string, text: string): void {
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
-    throw new ScenarioError(`${path}: cannot be written: ${(error as Error).message}`);
+    throw new ScenarioError(`${path}: cannot be written: ${reasonOf(error)}`);
   }
 }
 

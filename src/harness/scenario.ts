@@ -65,12 +65,12 @@ function threadList(
     threads === undefined
       ? Object.entries(module).filter(([name, v]) => !RESERVED.has(name) && typeof v === 'function')
       : (Array.isArray(threads) ? threads : [threads]).map((fn, i): [string, unknown] => [
-          typeof fn === 'function' && fn.name !== '' ? fn.name : `thread${i}`,
+          typeof fn === 'function' && fn.name !== '' ? fn.name : `threads[${i}]`,
           fn,
         ]);
   const seen = new Map<string, number>();
   return named.map(([name, fn]) => {
-    if (typeof fn !== 'function') throw new ScenarioError(`${file}: thread ${name} is no function`);
+    if (typeof fn !== 'function') throw new ScenarioError(`${file}: ${name} is not a function`);
     if (isAsync(fn)) {
       throw new ScenarioError(`${file}: thread ${name} is async; thread functions are synchronous`);
     }
@@ -93,7 +93,7 @@ export function readScenario(
 ): Scenario {
   const threads = threadList(module, file);
   if (threads.length < 2) {
-    const found = threads.length === 0 ? 'no thread function' : `one, ${threads[0]?.name}`;
+    const found = threads.length === 0 ? 'no thread function' : `one thread, ${threads[0]?.name}`;
     throw new ScenarioError(`${file}: exports ${found}; a scenario has two or more`);
   }
   if (threads.length > threadsMax) {

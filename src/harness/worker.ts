@@ -21,6 +21,7 @@ import { needsHooks } from './race/hooks_needed.ts';
 import type { RaceBuffers } from './race/race_memory.ts';
 import { bindRuntime, point, runThread, runtime, setInvariant, stepNow } from './runtime.ts';
 import { mustHold, readScenario, type Scenario, type ThreadContext } from './scenario.ts';
+import { readFrames } from './stack_frames.ts';
 import { collectBuffers, Snapshot } from './state.ts';
 
 const start = workerData as WorkerStart;
@@ -39,8 +40,12 @@ function tell(message: FromWorker): void {
 function loadFailure(error: unknown, file: string): string {
   if (error instanceof ScenarioError) return error.message;
   const { name, message, stack } = error as Error;
-  const at = /(?<=[\s(])((?:file:\/\/|\/)[^\s()]+:\d+(?::\d+)?)/.exec(stack ?? '')?.[1] ?? file;
-  return `${at.replace(/^file:\/\//, '')}: does not load: ${name}: ${message.split('\n')[0]}`;
+  const line = message.split('\n')[0];
+  // It says itself where it is.
+  if (name === 'SourceError') return `${file}: does not load: ${line}`;
+  const frame = readFrames(stack ?? '')[0];
+  const at = frame === undefined ? file : `${frame.file}:${frame.line}:${frame.column}`;
+  return `${at}: does not load: ${name}: ${line}`;
 }
 
 /** Race detection, where it was asked for: else none of it is loaded. */

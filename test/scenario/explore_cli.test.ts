@@ -101,8 +101,21 @@ describe('explore', () => {
   });
 });
 
+describe('explore: what it says beside the verdict', () => {
+  it('says that a state has no shared memory', async () => {
+    writeFileSync(
+      join(dir, 'alone.mjs'),
+      'export const a = () => {};\nexport const b = () => {};\n',
+    );
+    const { code, stdout } = await kreclaim(['explore', 'alone.mjs', '-q', '--iterations', '5']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/\nthe state has no SharedArrayBuffer: these threads have nothing in/);
+  });
+});
+
 describe('explore: bad usage and bad input are one line, exit 2', () => {
   writeFileSync(join(dir, 'syntax.mjs'), '// a file\nexport function first( {\n');
+  writeFileSync(join(dir, 'bad_enum.ts'), 'export enum Color { Red }\n');
   writeFileSync(join(dir, 'foreign.json'), '{"schema": "kreclaim.run/1"}\n');
 
   it.each([
@@ -111,7 +124,7 @@ describe('explore: bad usage and bad input are one line, exit 2', () => {
     ['explore .', /is not a file/],
     ['explore syntax.mjs', /^syntax\.mjs:3:1: does not parse: Unexpected token/],
     ['explore bad_nothing.mjs', /^bad_nothing\.mjs: exports no thread function/],
-    ['explore bad_one.mjs', /^bad_one\.mjs: exports one, only/],
+    ['explore bad_one.mjs', /^bad_one\.mjs: exports one thread, only/],
     ['explore bad_async.mjs', /^bad_async\.mjs: thread first is async/],
     ['explore bad_top_await.mjs', /^bad_top_await\.mjs: does not finish loading: it awaits/],
     ['explore bad_top_loop.mjs --hang-ms 3000', /does not finish loading within 3 s/],
@@ -125,6 +138,16 @@ describe('explore: bad usage and bad input are one line, exit 2', () => {
       'explore correct.mjs --replay foreign.json',
       /^foreign\.json: schema: "kreclaim.run\/1", this/,
     ],
+    [
+      'explore correct.mjs --replay-dir none',
+      /^--replay-dir: 'none' cannot be written to: no such/,
+    ],
+    ['explore correct.mjs --html .', /^--html: '\.' is a folder; give a file/],
+    ['explore correct.mjs --json .', /^\.: is a directory; give a file/],
+    ['explore correct.mjs --mode torture --race', /^--race: not in --mode torture/],
+    ['explore correct.mjs --mode litmus', /^correct\.mjs: Cannot read properties/],
+    ['explore bad_exit.mjs -q', /^bad_exit\.mjs: a thread ended its worker, as process\.exit\(3\)/],
+    ['explore bad_enum.ts', /^bad_enum\.ts: does not load: \S*bad_enum\.ts:1:8: TypeScript enum/],
     ['explore correct.mjs --strategy luck', /^--strategy: 'luck' will not do; give one of/],
     ['explore correct.mjs --iterations 0', /^--iterations: 0 will not do/],
     ['explore correct.mjs --max-steps many', /^--max-steps: 'many' is not a number/],
@@ -132,7 +155,7 @@ describe('explore: bad usage and bad input are one line, exit 2', () => {
     ['explore correct.mjs --timeouts never', /^--timeouts: 'never' will not do/],
     ['explore correct.mjs --mode guess', /^--mode: 'guess'/],
     ['explore correct.mjs --json /nowhere/x.json', /^\/nowhere\/x\.json: /],
-    ['explore correct.mjs --html /nowhere/x.html', /^\/nowhere\/x\.html: /],
+    ['explore correct.mjs --html /nowhere/x.html', /^--html: '\/nowhere' cannot be written to/],
     ['explore correct.mjs --frobnicate', /unknown option '--frobnicate'/],
   ])('%s', async (line, expected) => {
     const before = readdirSync(dir).sort();

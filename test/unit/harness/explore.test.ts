@@ -131,11 +131,11 @@ const HANG_MS: Readonly<Record<string, number>> = { bad_top_loop: 3000, bad_loop
 describe('bad input is one line', () => {
   it.each([
     ['bad_nothing', /^\S+bad_nothing\.mjs: exports no thread function/],
-    ['bad_one', /^\S+bad_one\.mjs: exports one, only/],
+    ['bad_one', /^\S+bad_one\.mjs: exports one thread, only/],
     ['bad_async', /^\S+bad_async\.mjs: thread first is async/],
     ['bad_promise', /^\S+bad_promise\.mjs: thread first: it returned a promise/],
     ['bad_top_await', /^\S+bad_top_await\.mjs: does not finish loading/],
-    ['bad_top_loop', /^\S+bad_top_loop\.mjs: does not finish loading within 3 s$/],
+    ['bad_top_loop', /^\S+bad_top_loop\.mjs: does not finish loading within 3 s, setup included$/],
     ['bad_loop', /^\S+bad_loop\.mjs: thread first made no Atomics operation for 3 s/],
     ['bad_setup_throws', /^\S+bad_setup_throws\.mjs: setup threw: no memory today$/],
     ['bad_setup_function', /^\S+bad_setup_function\.mjs: what setup returned cannot be sent/],
