@@ -40,6 +40,7 @@ export * from './percpu.ts';
 export { Prng } from './prng.ts';
 export * from './rcu.ts';
 export * from './rcu_callback.ts';
+export * from './rcu_cells.ts';
 export {
   formatRcuStall,
   RCU_DEAD,

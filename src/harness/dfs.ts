@@ -23,9 +23,9 @@
  *
  * What "complete" means. Every outcome that `check`, a recorded history or `invariant` can tell
  * apart was seen, for the data that `setup` made, given: threads that differ in nothing but the
- * schedule, whose plain accesses do not race (a plain access is no scheduling point unless races are
- * looked for); waits that time out only when nothing else can happen (unless TIMEOUTS_ANY); spinners
- * that do not count their rounds. Executions longer than F_STEPS_MAX were cut there and are
+ * schedule, whose plain accesses do not race (one is no scheduling point unless races are looked
+ * for); waits that time out only when nothing else can happen (unless TIMEOUTS_ANY); spinners that
+ * do not count their rounds. Executions longer than F_STEPS_MAX were cut there and are
  * counted. A thread's clock goes on by its own readings and by idle time: what other threads do
  * does not show in it.
  */

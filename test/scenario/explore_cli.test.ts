@@ -146,7 +146,7 @@ describe('explore: bad usage and bad input are one line, exit 2', () => {
     ['explore correct.mjs --json .', /^\.: is a directory; give a file/],
     ['explore correct.mjs --mode torture --race', /^--race: not in --mode torture/],
     ['explore correct.mjs --mode litmus', /^correct\.mjs: Cannot read properties/],
-    ['explore bad_exit.mjs -q', /^bad_exit\.mjs: a thread ended its worker, as process\.exit\(3\)/],
+    ['explore bad_exit.mjs -q', /^bad_exit\.mjs: thread first ended its worker, with exit code 3/],
     ['explore bad_enum.ts', /^bad_enum\.ts: does not load: \S*bad_enum\.ts:1:8: TypeScript enum/],
     ['explore correct.mjs --strategy luck', /^--strategy: 'luck' will not do; give one of/],
     ['explore correct.mjs --iterations 0', /^--iterations: 0 will not do/],
