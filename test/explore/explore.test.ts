@@ -25,11 +25,11 @@ const rows: Row[] = [];
 const found = new Map<string, number>();
 
 describe.each(files)('$name', (file) => {
-  const { variants, plants, plainData = true } = file.exploration;
+  const { variants, plants, include = [], plainData = true } = file.exploration;
 
   test.each(Object.entries(variants))('%s: nothing fails, nothing is left', async (name) => {
     // Said here as well, so that the scenario is loaded once.
-    const bound = { race: plainData, seconds: SECONDS, replayDir: tmpdir() };
+    const bound = { race: plainData, include, seconds: SECONDS, replayDir: tmpdir() };
     const report = await exploreReport(chosen(file, { variant: name }), bound);
     if (report.failure !== null) throw new Error(report.failure.text);
     expect(report.exhausted).toBe(true);

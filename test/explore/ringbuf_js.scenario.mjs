@@ -112,6 +112,7 @@ const wrap = (capacity, calls, most, total) => ({
 export const exploration = {
   subject: 'ringbuf.js (npm)',
   asserts: 'each element once, in order, across the wrap; no room is lost',
+  include: ['ringbuf.js'],
   plants,
   variants: {
     capacity2: wrap(2, 5, 2, 8),

@@ -28,6 +28,8 @@ export interface Exploration {
   readonly asserts: string;
   /** false: nothing that is shared is accessed plainly. */
   readonly plainData?: boolean;
+  /** Packages whose plain accesses are made visible too. */
+  readonly include?: readonly string[];
   readonly variants: Readonly<Record<string, Variant>>;
   readonly plants: Readonly<Record<string, Plant>>;
 }

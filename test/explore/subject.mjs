@@ -93,14 +93,14 @@ export async function openSubject(url, plants = {}) {
       resetSync(context.id + 1);
       resetRcu();
     },
-    choose: ({ variants, plainData = true }) => {
+    choose: ({ variants, plainData = true, include }) => {
       const variant = query.get('variant') ?? plant?.variant ?? Object.keys(variants)[0];
       if (variants[variant] === undefined) throw new Error(`no variant '${variant}' in ${url}`);
       const { setup, threads, check, preemptions, reduction, timeouts } = variants[variant];
       // Edited modules are not instrumented: where data is plain, nothing may be left out then.
       const race = plant === null && plainData;
       const bound = { preemptions, timeouts, reduction: race ? true : reduction };
-      return { setup, threads, check, options: { ...BASE, race, ...bound } };
+      return { setup, threads, check, options: { ...BASE, race, include, ...bound } };
     },
   };
 }
