@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * Cells for objects under RCU or any other epoch scheme, whose use after their grace period is seen.
+ * Cells for objects under RCU or any other epoch scheme: their use after a grace period is seen.
  *
  * Garbage collection hides a use after free: the object is still there. In shared memory it is a
  * cell that somebody else has by now. So a cell has a generation, odd while it is handed out, and
@@ -14,8 +14,8 @@
  *
  * Guarantees. (A) A cell is handed out once until it is freed. (B) A read of a cell that was freed
  * before the read ended throws, whatever the cell holds by now; so does a second free. It is exact
- * under the deterministic scheduler; on threads at full speed a free between the look and the use of
- * the value is missed. A generation comes round after 2^20 frees of one cell.
+ * under the deterministic scheduler; on threads at full speed a free between the look and the use
+ * of the value is missed. A generation comes round after 2^20 frees of one cell.
  * Progress: lock-free; `alloc` walks the cells.
  */
 import { assert, bug } from './assert.ts';
