@@ -20,6 +20,7 @@ import { PANIC_NONE } from '../../shared/task.ts';
 import type { ResolvedMachine } from '../config.ts';
 import { UsageError } from '../errors.ts';
 import { Control, F_NOW, F_STEP, H_CURRENT } from '../harness/control.ts';
+import { QuietWatch } from '../harness/quiet_watch.ts';
 import { MachineBootError, MachinePanicError } from '../machine_errors.ts';
 import { machineThreads } from '../machine_threads.ts';
 import { attachMm, type Mm } from '../mm/mm.ts';
@@ -60,8 +61,7 @@ class HostRun {
   #ending = false;
   #mm: Mm | null = null;
   #control: Control | null = null;
-  #lastStep = -1;
-  #lastMoveNs = 0;
+  readonly #watch = new QuietWatch(SAMPLE_MS, ktimeNs() / 1e6);
 
   constructor(workload: Workload, resolved: ResolvedMachine, options: RunWorkloadOptions) {
     this.#workload = workload;
@@ -114,7 +114,6 @@ class HostRun {
   #boot({ buffers, control }: BootMessage, stuck: () => void): void {
     this.#mm = buffers === null ? null : attachMm(buffers, this.#resolved.mm, 0, -1);
     this.#control = new Control(control);
-    this.#lastMoveNs = ktimeNs();
     if (this.#mm !== null) this.#options.onBoot?.(this.#mm);
     this.#timer = setInterval(() => {
       this.#sample();
@@ -147,15 +146,11 @@ class HostRun {
 
   /** Has the schedule stood still for longer than a thread may be without a sign of life? */
   #stuck(): boolean {
-    const now = ktimeNs();
     const step = this.#control?.numbers[F_STEP] as number;
-    if (step !== this.#lastStep) {
-      this.#lastStep = step;
-      this.#lastMoveNs = now;
-    }
+    const quietMs = this.#watch.look(step, ktimeNs() / 1e6);
     // Loading takes its time: until the first step, the host and the workers do that.
     const patienceMs = this.#resolved.mm.hungTaskMs * (step === 0 ? 6 : 1.5);
-    return now - this.#lastMoveNs > patienceMs * 1e6;
+    return quietMs > patienceMs;
   }
 
   /** Who had the baton last, and did not pass it on. */

@@ -25,6 +25,7 @@ import {
 import { ScenarioError } from './errors.ts';
 import type { FromWorker, RunResult, RunSettings, ToWorker, WorkerStart } from './messages.ts';
 import { memory, real } from './native.ts';
+import { QuietWatch } from './quiet_watch.ts';
 
 const POLL_MS = 100;
 /** Exit code of Node where a top-level await never settles. */
@@ -137,8 +138,7 @@ export class Explorer {
     const { words, numbers } = this.control;
     memory.store(words, H_STOP, 0);
     memory.store(words, H_EXECUTIONS, 0);
-    let seen = -1;
-    let seenMs = real.now();
+    const watch = new QuietWatch(POLL_MS, real.now());
     let timer: NodeJS.Timeout | undefined;
     const hung = new Promise<never>((_, reject) => {
       timer = real.setInterval(() => {
@@ -146,10 +146,9 @@ export class Explorer {
         const fraction = numbers[F_FRACTION] as number;
         onProgress?.({ executions: memory.load(words, H_EXECUTIONS), steps, fraction });
         const sign = steps + memory.load(words, H_EXECUTIONS);
-        if (sign !== seen || memory.load(words, H_RUNNING) === RUNNING_NO) {
-          seen = sign;
-          seenMs = real.now();
-        } else if (real.now() - seenMs > this.#hangMs) reject(this.#hang());
+        const idle = memory.load(words, H_RUNNING) === RUNNING_NO;
+        const quietMs = watch.look(idle ? null : sign, real.now());
+        if (quietMs > this.#hangMs) reject(this.#hang());
       }, POLL_MS);
     });
     try {
