@@ -8,7 +8,8 @@
  *
  *   handle            generation << INDEX_BITS | index + 1; 0 names nothing
  *   alloc             even g -> g + 1         a handle of g + 1
- *   free              odd g -> g + 1          the words become POISON_FREE
+ *   free              odd g -> g | FREEING    nobody's: the words become POISON_FREE
+ *                     g | FREEING -> g + 1    may be handed out
  *   read, write       look at the generation after the access: another one means that the cell was
  *                     given back under the caller's eyes, and they throw
  *
@@ -26,6 +27,8 @@ import type { I32 } from './types.ts';
 const INDEX_BITS = 11;
 const INDEX_MASK = (1 << INDEX_BITS) - 1;
 const GENERATION_MASK = (1 << (31 - INDEX_BITS)) - 1;
+/** Beside a generation: the cell is being poisoned. */
+const FREEING = GENERATION_MASK + 1;
 
 /** What the words of a freed cell hold. */
 export const POISON_FREE = 0x6b6b6b6b;
@@ -77,10 +80,10 @@ export class RcuCells {
   free(handle: number): void {
     const at = this.#at((handle & INDEX_MASK) - 1);
     const generation = handle >>> INDEX_BITS;
-    const next = (generation + 1) & GENERATION_MASK;
-    const seen = Atomics.compareExchange(this.#words, at, generation, next);
+    const seen = Atomics.compareExchange(this.#words, at, generation, generation | FREEING);
     if (seen !== generation) this.#gone(handle, 'frees', seen);
     for (let i = 1; i <= this.#size; i++) Atomics.store(this.#words, at + i, POISON_FREE);
+    Atomics.store(this.#words, at, (generation + 1) & GENERATION_MASK);
   }
 
   /** Reads a word of a cell. @throws BugError when the cell is not the handle's any more */
@@ -108,10 +111,10 @@ export class RcuCells {
 
   #gone(handle: number, what: string, seen: number): never {
     const cell = (handle & INDEX_MASK) - 1;
-    const now = (seen & 1) === 1 ? 'handed out again' : 'free';
+    const now = (seen & (FREEING | 1)) === 1 ? 'handed out again' : 'free';
     bug(
       `${threadLabel(self.id)} ${what} cell ${cell} after its grace period: it had generation ` +
-        `${handle >>> INDEX_BITS}, it is ${now} at generation ${seen}`,
+        `${handle >>> INDEX_BITS}, it is ${now} at generation ${seen & GENERATION_MASK}`,
     );
   }
 }

@@ -24,11 +24,17 @@ const plants = {
     module: 'rcu_cells',
     edits: [
       [
-        'const seen = Atomics.compareExchange(this.#words, at, generation, next);',
-        'const seen = generation; Atomics.store(this.#words, at, next);',
+        'const seen = Atomics.compareExchange(this.#words, at, generation, generation | FREEING);',
+        'const seen = generation; Atomics.store(this.#words, at, generation | FREEING);',
       ],
     ],
     variant: 'frees',
+  },
+  late_poison: {
+    says: 'a cell may be handed out before it is poisoned',
+    module: 'rcu_cells',
+    edits: [['generation, generation | FREEING);', 'generation, generation + 1);']],
+    variant: 'reuse',
   },
   early_look: {
     says: 'a read looks at the generation before the word, not after it',
@@ -115,6 +121,17 @@ function freer(state, context) {
   }
 }
 
+/** Takes a second cell if there is one, and finds in it what it wrote. */
+function user(state, context) {
+  begin(context);
+  const cells = cellsOf(state);
+  cells.alloc();
+  const handle = cells.alloc();
+  if (handle === 0) return;
+  cells.write(handle, 0, GOOD + 1);
+  expect(cells.read(handle, 0) === GOOD + 1, 'somebody wrote into a cell that is mine');
+}
+
 /** Reads with no regard for grace periods: it gets the value, or is told. */
 function lateReader(state, context) {
   begin(context);
@@ -151,6 +168,11 @@ export const exploration = {
         expect(results.filter(Boolean).length === 1, `freed ${results}`);
         expect(words[CELLS + 1] === POISON_FREE, 'not poisoned');
       },
+    },
+    reuse: {
+      says: 'a free beside one who waits for the cell',
+      setup: tables,
+      threads: [freer, user],
     },
     late: {
       says: 'a free under the eyes of two careless readers',
