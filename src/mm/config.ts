@@ -47,11 +47,37 @@ export interface NodeConfig {
   readonly zonePages: readonly number[];
 }
 
+/** Who may run while a shrinker comes or goes: seed 004, what it replaced, and what became of it. */
+export type ShrinkerPolicy = 'rwsem' | 'srcu' | 'lockless' | 'lockless-fixed';
+
+/** A type of shrinker of the user's own: its module is loaded by every worker at boot. */
+export interface ShrinkerTypeConfig extends ModuleRef {
+  readonly name: string;
+  /** Passed to the export, which returns the callbacks: structured-clonable, shared buffers too. */
+  readonly args: unknown;
+}
+
 export interface MmConfig {
   readonly nodes: readonly NodeConfig[];
   /** Simulated CPUs, 1 .. CPUS_MAX. */
   readonly cpus: number;
+  /** Groups that exist at boot. */
   readonly memcgs: readonly MemcgConfig[];
+  /** Groups that may exist at once, the root and dying ones included: 1 .. MEMCGS_MAX. */
+  readonly memcgsMax: number;
+  /** Kernel objects are charged to groups (cgroup.memory=nokmem when off). */
+  readonly kmem: boolean;
+  readonly shrinker: ShrinkerPolicy;
+  /** Shrinkers that may exist at once. */
+  readonly shrinkersMax: number;
+  readonly shrinkerTypes: readonly ShrinkerTypeConfig[];
+  /** Mounts that may exist at once. */
+  readonly superBlocksMax: number;
+  /** Dentries and inodes that may exist at once. */
+  readonly dentriesMax: number;
+  readonly inodesMax: number;
+  /** vm.vfs_cache_pressure, in percent: 0 .. 1000. */
+  readonly vfsCachePressure: number;
   readonly processes: readonly ProcessConfig[];
   /** Page frames hold bytes. Off: metadata only, for runs larger than the host's memory. */
   readonly contents: boolean;

@@ -7,13 +7,22 @@
 export const LOCK_ORDER = [
   'unclassed',
   'oom_lock',
+  'cgroup_mutex',
+  's_umount',
   'mmap_lock',
+  'shrinker_rwsem',
+  'list_lrus_mutex',
   'folio_lock',
   'anon_vma->rwsem',
   'page_table_lock',
   'ptl',
   'table_pool',
+  'i_lock',
+  'd_lock',
+  'i_pages',
   'swap_cluster',
+  'list_lru',
+  'slab_lock',
   'lru_batch',
   'lruvec->lru_lock',
   'memcg_stock',
@@ -21,20 +30,31 @@ export const LOCK_ORDER = [
   'zone->lock',
   'zsmalloc_class',
   'zsmalloc_pool',
+  'shrinker_pool',
 ] as const;
 
 export const LC_OOM = 1;
-export const LC_MMAP = 2;
-export const LC_FOLIO = 3;
-export const LC_ANON_VMA = 4;
-export const LC_PAGE_TABLE = 5;
-export const LC_PTL = 6;
-export const LC_TABLE_POOL = 7;
-export const LC_SWAP_CLUSTER = 8;
-export const LC_LRU_BATCH = 9;
-export const LC_LRU = 10;
-export const LC_MEMCG_STOCK = 11;
-export const LC_PCP = 12;
-export const LC_ZONE = 13;
-export const LC_ZS_CLASS = 14;
-export const LC_ZS_POOL = 15;
+export const LC_CGROUP = 2;
+export const LC_S_UMOUNT = 3;
+export const LC_MMAP = 4;
+export const LC_SHRINKER = 5;
+export const LC_LIST_LRUS = 6;
+export const LC_FOLIO = 7;
+export const LC_ANON_VMA = 8;
+export const LC_PAGE_TABLE = 9;
+export const LC_PTL = 10;
+export const LC_TABLE_POOL = 11;
+export const LC_I_LOCK = 12;
+export const LC_D_LOCK = 13;
+export const LC_I_PAGES = 14;
+export const LC_SWAP_CLUSTER = 15;
+export const LC_LIST_LRU = 16;
+export const LC_SLAB = 17;
+export const LC_LRU_BATCH = 18;
+export const LC_LRU = 19;
+export const LC_MEMCG_STOCK = 20;
+export const LC_PCP = 21;
+export const LC_ZONE = 22;
+export const LC_ZS_CLASS = 23;
+export const LC_ZS_POOL = 24;
+export const LC_SHRINKER_POOL = 25;

@@ -12,6 +12,7 @@ import { declareHistograms } from '../../shared/histogram.ts';
 import { THREADS_MAX } from '../../shared/limits.ts';
 import { declareRcu, type RcuTable } from '../../shared/rcu.ts';
 import { RWSEM_WORDS } from '../../shared/rwsem.ts';
+import type { SrcuDomain } from '../../shared/srcu.ts';
 import { declareSync, type SyncDomain } from '../../shared/sync_domain.ts';
 import { declareTasks, type TaskTable } from '../../shared/task.ts';
 import {
@@ -29,6 +30,7 @@ import { FAULT_NAMES } from './faults.ts';
 import {
   ACCESS_WINDOW_WORDS,
   CPUS_MAX,
+  MEMCG_NAME_BYTES,
   NR_PAGE_ORDERS,
   PAGE_SIZE,
   PAGEVEC_SIZE,
@@ -38,6 +40,7 @@ import {
 } from './limits.ts';
 import { LOCK_ORDER } from './lock_order.ts';
 import * as T from './mm_types.ts';
+import { declareShrinkers, type ShrinkerSizes, shrinkerSizes } from './shrinker_types.ts';
 import { NR_VM_EVENTS } from './vmstat_items.ts';
 import { ZS_CLASSES, ZS_PAGES_PER_BLOCK } from './zsmalloc_sizes.ts';
 
@@ -68,6 +71,7 @@ export interface MmSizes {
   readonly nrNodes: number;
   readonly nrMemcgs: number;
   readonly nrLruvecs: number;
+  readonly shrinkers: ShrinkerSizes;
   readonly nrMms: number;
   readonly nrSlots: number;
   readonly nrClusters: number;
@@ -115,7 +119,8 @@ export function mmSizes(config: MmConfig): MmSizes {
   const nrPages = 1 + managed;
   assert(nrPages <= PFN_MAX, 'memory fits in the pfn field of a page-table entry');
   const nrNodes = config.nodes.length;
-  const nrMemcgs = config.memcgs.length;
+  const nrMemcgs = config.memcgsMax;
+  assert(config.memcgs.length <= nrMemcgs, 'the groups of the configuration fit');
   const nrLruvecs = nrMemcgs * nrNodes;
   const nrSlots = config.swap === 'none' ? 0 : config.swapPages + 1;
   assert(nrSlots <= PFN_MAX, 'swap fits in the slot field of a page-table entry');
@@ -126,6 +131,7 @@ export function mmSizes(config: MmConfig): MmSizes {
     nrNodes,
     nrMemcgs,
     nrLruvecs,
+    shrinkers: shrinkerSizes(nrNodes, nrLruvecs, config.shrinkersMax),
     nrMms: config.processes.length + 1,
     nrSlots,
     nrClusters: Math.ceil(nrSlots / SWAPFILE_CLUSTER),
@@ -171,7 +177,16 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     lruLock: words('lruvec.lru_lock', s.nrLruvecs, LINE_WORDS),
     // @atomic pages on each list; written under lru_lock, read without
     lruSize: words('lruvec.size', s.nrLruvecs, T.NR_LRU_LISTS),
+    // @atomic pages of each list in groups below this one; the root has its zones' sums instead
+    lruBelow: words('lruvec.below', s.nrLruvecs, T.NR_LRU_LISTS),
     memcg: builder.columns('memcg', T.MEMCG_COLUMNS, s.nrMemcgs),
+    // @guardedBy cgroup_mutex  zero-terminated  @racy constant while referenced
+    memcgName: builder.columns('memcg.name', { bytes: 'u8' }, s.nrMemcgs * MEMCG_NAME_BYTES).bytes,
+    // @atomic words of cgroup_mutex, of the pool of rows and of cgroup_destroy
+    cgroup: words('cgroup', 1, 2 * LINE_WORDS),
+    // @atomic wait queue: woken when a group is to be released
+    cgroupWait: words('cgroup.wait', 1, WAIT_QUEUE_WORDS),
+    shrinker: declareShrinkers(builder, s.shrinkers),
     mm: builder.columns('mm', T.MM_COLUMNS, s.nrMms),
     // @atomic words of mmap_lock
     mmapLock: words('mm.mmap_lock', s.nrMms, RWSEM_WORDS),
@@ -276,6 +291,12 @@ export interface Task {
   kswapd: boolean;
   /** The address space it runs in, 0 for a kthread. */
   mm: number;
+  /** Group that it charges to; it holds a reference on it. */
+  memcg: number;
+  /** Slab pages that it has given back since reclaim last asked. */
+  reclaimedSlab: number;
+  /** Its handle on the shrinkers' SRCU domain, made at first use. */
+  shrinkerSrcu: SrcuDomain | null;
   /** Swap cluster that this thread allocates from. */
   swapCluster: number;
 }
@@ -309,6 +330,9 @@ function bindMm(
       memalloc: false,
       kswapd: false,
       mm: 0,
+      memcg: 0,
+      reclaimedSlab: 0,
+      shrinkerSrcu: null,
       swapCluster: cpu + 1,
     },
   };

@@ -7,7 +7,7 @@ import { listInit, listNodeInit } from '../../shared/list.ts';
 import { faultAttrs } from './faults.ts';
 import { MAX_PAGE_ORDER } from './limits.ts';
 import { GATE_RUNNING, type Mm } from './mm.ts';
-import { PG_RESERVED } from './mm_types.ts';
+import { MEMCG_ONLINE, PG_RESERVED } from './mm_types.ts';
 import { freeOnePageLocked } from './page_alloc.ts';
 import { allocTable } from './pgtable.ts';
 import { swapInit } from './swapfile.ts';
@@ -69,6 +69,8 @@ function initMemcgs(m: Mm): void {
   m.config.memcgs.forEach((memcg, index) => {
     assert(index === 0 ? memcg.parent === 0 : memcg.parent < index, 'parents come before children');
     m.memcg.parent[index] = memcg.parent;
+    m.memcg.state[index] = MEMCG_ONLINE;
+    m.memcg.refs[index] = 1;
     m.memcg.max[index] = memcg.maxPages ?? -1;
   });
 }

@@ -58,6 +58,9 @@ export const NODE_COLUMNS = {
 
 /** Rows memcg x nid. */
 export const LRUVEC_COLUMNS = {
+  shrinkerInfo: 'i32', // @atomic row of the shrinker info; replaced as ids grow, freed after RCU
+  iterPosition: 'i32', // @atomic group + 1 that a shared walk below this one has reached; 0 is none
+  iterGeneration: 'i32', // @atomic round trips of shared walks below this group
   anonCost: 'f64', // @guardedBy lruvec->lru_lock
   fileCost: 'f64', // @guardedBy lruvec->lru_lock
   nonresidentAge: 'i32', // @atomic evictions and activations, wraps
@@ -68,7 +71,17 @@ export const LRUVEC_COLUMNS = {
 } as const;
 
 export const MEMCG_COLUMNS = {
-  parent: 'i32', // @frozen index of the parent; the root is its own
+  state: 'i32', // @atomic MEMCG_FREE, MEMCG_ONLINE, MEMCG_DYING
+  refs: 'i32', // @atomic references: the row is released at 0
+  serial: 'i32', // @guardedBy cgroup_mutex  unique for ever: the inode of its directory
+  parent: 'i32', // @guardedBy cgroup_mutex  the root is its own  @racy constant while referenced
+  firstChild: 'i32', // @guardedBy cgroup_mutex  0 is none  @racy walks read it under RCU
+  lastChild: 'i32', // @guardedBy cgroup_mutex
+  nextSibling: 'i32', // @guardedBy cgroup_mutex  @racy walks read it under RCU
+  prevSibling: 'i32', // @guardedBy cgroup_mutex
+  procs: 'i32', // @atomic processes attached
+  objcg: 'i32', // @atomic what its objects are charged through; replaced by nobody
+  releaseNext: 'i32', // @atomic next of those that wait for cgroup_destroy
   max: 'i32', // @atomic limit in pages; -1 for none
   usage: 'i32', // @atomic pages charged, stocks included
   peak: 'i32', // @atomic largest usage seen; a lost update costs a smaller peak
@@ -83,7 +96,7 @@ export const MEMCG_COLUMNS = {
 export const MM_COLUMNS = {
   pgd: 'i32', // @frozen top-level table
   vmaHead: 'i32', // @guardedBy mmap_lock  lowest VMA
-  memcg: 'i32', // @frozen group that its pages are charged to
+  memcg: 'i32', // @atomic group that its pages are charged to
   users: 'i32', // @atomic threads that run in it; the last one out frees it
   running: 'i32', // @atomic CPUs whose program has not ended
   flags: 'i32', // @atomic MMF_* bits
@@ -139,6 +152,11 @@ export const ZRAM_COLUMNS = {
 } as const;
 
 export type PageTable = Columns<typeof PAGE_COLUMNS>;
+
+/** States of a group: being made or gone, usable, removed but referenced. */
+export const MEMCG_FREE = 0;
+export const MEMCG_ONLINE = 1;
+export const MEMCG_DYING = 2;
 
 // --- page flags
 // -----------------------------------------------------------------------------------

@@ -79,6 +79,11 @@ export const VM_EVENTS = [
   'kr_shootdown_wait',
   'kr_memcg_max',
   'kr_memcg_oom',
+  'kr_shrink_walk',
+  'kr_shrink_skipped',
+  'kr_shrink_early',
+  'kr_shrink_count',
+  'kr_shrink_scan',
 ] as const;
 
 export type VmEvent = (typeof VM_EVENTS)[number];

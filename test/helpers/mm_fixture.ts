@@ -17,6 +17,15 @@ export function fixtureConfig(options: FixtureOptions = {}): MmConfig {
       { name: '', parent: 0, maxPages: null },
       { name: 'programs', parent: 0, maxPages: memcgMax },
     ],
+    memcgsMax: 8,
+    kmem: true,
+    shrinker: 'lockless-fixed',
+    shrinkersMax: 64,
+    shrinkerTypes: [],
+    superBlocksMax: 16,
+    dentriesMax: 1024,
+    inodesMax: 1024,
+    vfsCachePressure: 100,
     processes: [
       {
         comm: 'test',

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** Failure values of calls that return a number: negative, named and numbered as Linux's. */
+
+export const EPERM = -1;
+export const ENOENT = -2;
+export const ENOMEM = -12;
+export const EBUSY = -16;
+export const EEXIST = -17;
+export const ENODEV = -19;
+export const EINVAL = -22;
+export const ENOSPC = -28;
+export const ENOSYS = -38;
