@@ -47,12 +47,12 @@ export interface NodeConfig {
   readonly zonePages: readonly number[];
 }
 
-/** Who may run while a shrinker comes or goes: seed 004, what it replaced, and what became of it. */
+/** How walks and the freeing of shrinkers keep clear of each other: the seed, before it, after it. */
 export type ShrinkerPolicy = 'rwsem' | 'srcu' | 'lockless' | 'lockless-fixed';
 
 /**
  * What is wrong with the seed's version as posted, one by one.
- *   leak          a shrinker that does not run for a group, as objects are not accounted, is not put
+ *   leak          one that does not run for a group, as objects are not accounted, is not put
  *   early-clear   the bit of a shrinker that is not registered yet is cleared
  *   stale-clear   a bit is cleared although its id has found a new owner since it was looked at
  *   stale-state   bits and put-off work of an id outlive its owner, and fall to the next

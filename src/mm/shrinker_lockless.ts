@@ -67,7 +67,11 @@ function shrinkWord(
   return freed;
 }
 
-/** The shrinkers that have a bit. @returns objects freed */
+/**
+ * The shrinkers that have a bit.
+ * @returns objects freed
+ * @context a reference on the group is held, no spinlock; may block in callbacks
+ */
 export function shrinkMemcgLockless(
   m: Mm,
   gfp: number,
@@ -95,7 +99,11 @@ export function shrinkMemcgLockless(
   }
 }
 
-/** Every shrinker, for the root. @returns objects freed */
+/**
+ * Every shrinker, for the root.
+ * @returns objects freed
+ * @context no spinlock held; may block in callbacks
+ */
 export function shrinkGlobalLockless(m: Mm, gfp: number, nid: number, priority: number): number {
   const { events } = m.task;
   events[EV.kr_shrink_walk] = (events[EV.kr_shrink_walk] as number) + 1;

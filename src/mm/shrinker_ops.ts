@@ -31,7 +31,7 @@ export const SHRINKER_TYPE_USER = 2;
 /** What callbacks are told. One record per thread, reused: not to be kept. */
 export interface ShrinkControl {
   nid: number;
-  /** The group whose objects are meant; 0, the root, when the shrinker does not tell groups apart. */
+  /** The group whose objects are meant; 0, the root, for a shrinker that tells none apart. */
   memcg: number;
   /** GFP_* bits of the reclaimer. */
   gfp: number;

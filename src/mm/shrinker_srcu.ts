@@ -41,7 +41,11 @@ function unitAt(m: Mm, lruvec: number, index: number): number {
   return unit;
 }
 
-/** The shrinkers that have a bit. @returns objects freed */
+/**
+ * The shrinkers that have a bit.
+ * @returns objects freed
+ * @context a reference on the group is held, no spinlock; may block in callbacks
+ */
 export function shrinkMemcgSrcu(
   m: Mm,
   gfp: number,
@@ -85,7 +89,11 @@ export function shrinkMemcgSrcu(
   return freed;
 }
 
-/** Every shrinker, for the root. @returns objects freed */
+/**
+ * Every shrinker, for the root.
+ * @returns objects freed
+ * @context no spinlock held; may block in callbacks
+ */
 export function shrinkGlobalSrcu(m: Mm, gfp: number, nid: number, priority: number): number {
   const { events } = m.task;
   events[EV.kr_shrink_walk] = (events[EV.kr_shrink_walk] as number) + 1;
