@@ -21,17 +21,18 @@ import type { MmConfig } from '../src/mm/config.ts';
 import { attachMm, type Mm, type MmBuffers } from '../src/mm/mm.ts';
 import { bindRcuCallbacks } from '../src/mm/rcu_ids.ts';
 import { NEXT_LAST_PUT, newShrinkScan, type ShrinkScan } from '../src/mm/shrink_kernel.ts';
+import { shrinkSlab } from '../src/mm/shrink_slab.ts';
 import { shrinkerAlloc, shrinkerFree, shrinkerPut, shrinkerRegister } from '../src/mm/shrinker.ts';
+import { allocShrinkerInfo } from '../src/mm/shrinker_expand.ts';
 import { setShrinkerBit } from '../src/mm/shrinker_info.ts';
 import {
   GFP_KERNEL,
   registerShrinkerType,
-  type ShrinkControl,
   SHRINKER_TYPE_USER,
+  type ShrinkControl,
   type ShrinkerType,
 } from '../src/mm/shrinker_ops.ts';
 import { SHRINKER_MEMCG_AWARE } from '../src/mm/shrinker_types.ts';
-import { shrinkSlab } from '../src/mm/shrink_slab.ts';
 import { EV } from '../src/mm/vmstat_items.ts';
 import type { BenchJobs, BenchPrepare, BenchRun } from './bench_pool.ts';
 
@@ -120,6 +121,9 @@ const populate: BenchPrepare = (data) => {
   const mm = m as Mm;
   const { memcgs, shrinkers, density } = data as ShrinkerJobData;
   rcuOnline();
+  for (let memcg = 1; memcg <= memcgs; memcg++) {
+    if (Atomics.load(mm.lruvec.shrinkerInfo, memcg) === 0) allocShrinkerInfo(mm, memcg);
+  }
   for (let nr = 0; nr < shrinkers; nr++) {
     const s = newShrinker(mm, nr);
     if (mm.shrinker.id[s] !== nr) throw new Error('shrinker bench: ids are not in order');

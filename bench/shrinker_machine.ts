@@ -99,13 +99,14 @@ export class ShrinkerMachine {
     }
     const data = this.#data(threads);
     const before = this.#counters();
-    const opsPerSec = await this.#pool.run(job, threads + (registerUs > 0 ? 1 : 0), ms, data);
+    const all = threads + (registerUs > 0 ? 1 : 0);
+    const { ops, ns } = await this.#pool.measure(job, all, ms, data);
     const after = this.#counters();
-    const second = ms / 1e3;
+    const second = ns / 1e9;
     const rate = (key: keyof typeof after): number => (after[key] - before[key]) / second;
     const walked = data.callbacks.reduce((sum, count) => sum + count, 0) / second;
     return {
-      opsPerSec,
+      opsPerSec: ops / second,
       callbacks: rate('callbacks') + walked,
       skipped: rate('skipped'),
       early: rate('early'),

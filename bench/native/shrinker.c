@@ -425,8 +425,8 @@ static void print_latency(const char *name, double *values)
 	qsort(values, nr_latency, sizeof(*values), by_value);
 	if (nr_latency == 0)
 		return;
-	printf("%s_us_p50 %.3f\n", name, values[nr_latency / 2]);
-	printf("%s_us_p99 %.3f\n", name, values[(int)(nr_latency * 0.99)]);
+	printf("%sUsP50 %.3f\n", name, values[nr_latency / 2]);
+	printf("%sUsP99 %.3f\n", name, values[(int)(nr_latency * 0.99)]);
 }
 
 int main(int argc, char **argv)
