@@ -20,7 +20,7 @@ import type { F64, I32 } from '../shared/types.ts';
 import type { MmConfig } from '../src/mm/config.ts';
 import { attachMm, type Mm, type MmBuffers } from '../src/mm/mm.ts';
 import { bindRcuCallbacks } from '../src/mm/rcu_ids.ts';
-import { NEXT_LAST_PUT, newShrinkScan, type ShrinkScan } from '../src/mm/shrink_kernel.ts';
+import { NEXT_LAST_PUT, type ShrinkScan, shrinkScanOf } from '../src/mm/shrink_kernel.ts';
 import { shrinkSlab } from '../src/mm/shrink_slab.ts';
 import { shrinkerAlloc, shrinkerFree, shrinkerPut, shrinkerRegister } from '../src/mm/shrinker.ts';
 import { allocShrinkerInfo } from '../src/mm/shrinker_expand.ts';
@@ -97,7 +97,7 @@ export function setupBench(arg: unknown): void {
   for (let type = 0; type < TYPES; type++) {
     registerShrinkerType(m, SHRINKER_TYPE_USER + type, types[type] as ShrinkerType);
   }
-  scan = newShrinkScan(m);
+  scan = shrinkScanOf(m);
   rcuOffline();
 }
 

@@ -192,7 +192,15 @@ function checkConstants(exports: Readonly<Record<string, unknown>>): void {
   }
 }
 
-/** @returns what the configuration asks for @context as ShrinkKernel's constructor */
-export function newShrinkScan(m: Mm): ShrinkScan {
-  return m.config.accessKernel === 'wasm' ? new ShrinkKernel(m) : new ShrinkTwin(m);
+/**
+ * What this thread's walks use, by the configuration; made on first use.
+ * @context outside an RCU reader: the first call may read and compile the kernel
+ */
+export function shrinkScanOf(m: Mm): ShrinkScan {
+  return m.task.shrinkScan ?? newScan(m);
+}
+
+function newScan(m: Mm): ShrinkScan {
+  m.task.shrinkScan = m.config.accessKernel === 'wasm' ? new ShrinkKernel(m) : new ShrinkTwin(m);
+  return m.task.shrinkScan;
 }

@@ -7,9 +7,11 @@
  * comes or goes, a count that saturated, an info that was freed) is told apart by the caller, so
  * that what a policy does about it is written once.
  *
- * A call is one RCU read-side section: it neither sleeps nor passes a quiescent state. Addresses
- * are bytes from the start of the memory. The constants are exported so that the loader can compare
- * them with the engine's.
+ * A call is one RCU read-side section: it neither sleeps nor passes a quiescent state. Looks are
+ * plain loads, of which each call makes its own: pointers are followed, which orders them, and a
+ * stale bit, row or count either fails the compare-and-swap or is told to the caller, who looks
+ * again. Addresses are bytes from the start of the memory. The constants are exported so that the
+ * loader can compare them with the engine's.
  */
 
 export const INFO_NR_MAX: i32 = 0;
@@ -55,14 +57,14 @@ export function setup(
 // @ts-ignore: decorator
 @inline
 function nextBit(lruvec: i32, from: i32): i32 {
-  const row = atomic.load<i32>(infoOf + ((<usize>lruvec) << 2));
+  const row = load<i32>(infoOf + ((<usize>lruvec) << 2));
   if (row == 0) return -1;
   const info = infos + <usize>(row * infoBytes);
   const nrMax = load<i32>(info + (INFO_NR_MAX << 2));
   if (nrMax == POISON_FREE) return NEXT_POISONED;
   for (let id = from; id < nrMax; id = (id | OFFSET_MASK) + 1) {
     const unit = load<i32>(info + (<usize>(INFO_UNITS + (id >>> UNIT_SHIFT)) << 2));
-    const bits = atomic.load<u64>(maps + ((<usize>unit) << 3)) >>> (id & OFFSET_MASK);
+    const bits = load<u64>(maps + ((<usize>unit) << 3)) >>> (id & OFFSET_MASK);
     if (bits != 0) return id + <i32>ctz<u64>(bits);
   }
   return -1;
@@ -75,10 +77,10 @@ function nextBit(lruvec: i32, from: i32): i32 {
 export function next(lruvec: i32, from: i32): i32 {
   const id = nextBit(lruvec, from);
   if (id < 0) return id == -1 ? 0 : id;
-  const shrinker = atomic.load<i32>(idr + ((<usize>id) << 2));
+  const shrinker = load<i32>(idr + ((<usize>id) << 2));
   if (shrinker <= 0) return ~id;
   const at = refcounts + ((<usize>shrinker) << 2);
-  let seen = atomic.load<i32>(at);
+  let seen = load<i32>(at);
   while (seen > 0 && seen < REFCOUNT_MAX) {
     const was = atomic.cmpxchg<i32>(at, seen, seen + 1);
     if (was == seen) return shrinker;
@@ -93,7 +95,7 @@ export function next(lruvec: i32, from: i32): i32 {
  */
 export function putNext(shrinker: i32, lruvec: i32, from: i32): i32 {
   const at = refcounts + ((<usize>shrinker) << 2);
-  let seen = atomic.load<i32>(at);
+  let seen = load<i32>(at);
   while (true) {
     if (seen <= 1) return NEXT_LAST_PUT;
     const was = atomic.cmpxchg<i32>(at, seen, seen - 1);
@@ -107,6 +109,6 @@ export function putNext(shrinker: i32, lruvec: i32, from: i32): i32 {
 export function look(lruvec: i32, from: i32): i32 {
   const id = nextBit(lruvec, from);
   if (id < 0) return id == -1 ? 0 : id;
-  const shrinker = atomic.load<i32>(idr + ((<usize>id) << 2));
+  const shrinker = load<i32>(idr + ((<usize>id) << 2));
   return shrinker > 0 ? shrinker : ~id;
 }
