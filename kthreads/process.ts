@@ -10,6 +10,7 @@ import { LINE_WORDS } from '../shared/types.ts';
 import type { Mm } from '../src/mm/mm.ts';
 import { mmapAnon } from '../src/mm/mmap.ts';
 import { KIND_READ, KIND_WRITE, RUN_DONE, RUN_STOPPED, UserContext } from '../src/mm/user.ts';
+import { ProcessFiles } from './process_files.ts';
 
 /**
  * What a program sees of the machine: its memory, and accesses to it. One per CPU that runs it.
@@ -18,6 +19,8 @@ import { KIND_READ, KIND_WRITE, RUN_DONE, RUN_STOPPED, UserContext } from '../sr
 export class Process {
   /** Accesses made so far, one context per set of regions: verified when the program has ended. */
   readonly contexts: UserContext[] = [];
+  /** Mounts and files. */
+  readonly files: ProcessFiles;
 
   readonly #m: Mm;
   readonly #mm: number;
@@ -29,6 +32,7 @@ export class Process {
   readonly #owner = new Map<number, UserContext>();
 
   constructor(m: Mm, mm: number, shouldStop: () => boolean) {
+    this.files = new ProcessFiles(m);
     this.#m = m;
     this.#mm = mm;
     this.#shouldStop = shouldStop;

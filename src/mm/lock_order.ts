@@ -22,6 +22,8 @@ export const LOCK_ORDER = [
   'i_pages',
   'swap_cluster',
   'list_lru',
+  'object_lists',
+  'objcg_lock',
   'slab_lock',
   'lru_batch',
   'lruvec->lru_lock',
@@ -49,12 +51,14 @@ export const LC_D_LOCK = 13;
 export const LC_I_PAGES = 14;
 export const LC_SWAP_CLUSTER = 15;
 export const LC_LIST_LRU = 16;
-export const LC_SLAB = 17;
-export const LC_LRU_BATCH = 18;
-export const LC_LRU = 19;
-export const LC_MEMCG_STOCK = 20;
-export const LC_PCP = 21;
-export const LC_ZONE = 22;
-export const LC_ZS_CLASS = 23;
-export const LC_ZS_POOL = 24;
-export const LC_SHRINKER_POOL = 25;
+export const LC_OBJECT_LISTS = 17;
+export const LC_OBJCG = 18;
+export const LC_SLAB = 19;
+export const LC_LRU_BATCH = 20;
+export const LC_LRU = 21;
+export const LC_MEMCG_STOCK = 22;
+export const LC_PCP = 23;
+export const LC_ZONE = 24;
+export const LC_ZS_CLASS = 25;
+export const LC_ZS_POOL = 26;
+export const LC_SHRINKER_POOL = 27;

@@ -5,11 +5,16 @@ import { assert } from '../../shared/assert.ts';
 import { initFaults } from '../../shared/fault.ts';
 import { listInit, listNodeInit } from '../../shared/list.ts';
 import { faultAttrs } from './faults.ts';
+import { fsListsInit } from './fs_lists.ts';
 import { MAX_PAGE_ORDER } from './limits.ts';
+import { listLruTablesInit } from './list_lru_entry.ts';
 import { GATE_RUNNING, type Mm } from './mm.ts';
 import { MEMCG_ONLINE, PG_RESERVED } from './mm_types.ts';
+import { objcgInit } from './objcg.ts';
 import { freeOnePageLocked } from './page_alloc.ts';
 import { allocTable } from './pgtable.ts';
+import { shrinkerInit } from './shrinker.ts';
+import { slabInit } from './slab.ts';
 import { swapInit } from './swapfile.ts';
 import { setupPcp, setupPerZoneWmarks } from './watermark.ts';
 
@@ -26,6 +31,11 @@ export function mmInit(m: Mm): void {
   setupPerZoneWmarks(m);
   setupPcp(m);
   initMemcgs(m);
+  slabInit(m);
+  objcgInit(m);
+  listLruTablesInit(m);
+  fsListsInit(m);
+  shrinkerInit(m);
   swapInit(m);
   initProcesses(m);
   initFaults(m.faults, faultAttrs(m.config.faults));

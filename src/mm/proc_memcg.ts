@@ -5,10 +5,12 @@
  * Events are counted over the machine, not by group: memory.stat has them for groups that hold
  * every process, where the two are the same, and leaves them out elsewhere.
  */
+
 import { PAGE_SIZE } from './limits.ts';
 import { lruSize, lruvecRow, memcgWithin } from './lruvec.ts';
 import type { Mm } from './mm.ts';
 import { NR_LRU_LISTS, PG_SWAPCACHE } from './mm_types.ts';
+import { subtreeObjectBytes } from './objcg.ts';
 import { vmEvents } from './vmstat.ts';
 
 const LIST_NAMES = ['inactive_anon', 'active_anon', 'inactive_file', 'active_file', 'unevictable'];
@@ -82,14 +84,27 @@ function eventItems(m: Mm): Record<string, number> {
   };
 }
 
+function slabBytes(m: Mm): number {
+  let pages = 0;
+  for (let nid = 0; nid < m.sizes.nrNodes; nid++) {
+    pages += Atomics.load(m.node.slabReclaimable, nid);
+  }
+  return pages * PAGE_SIZE;
+}
+
 /** memory.stat as numbers: sizes in bytes, events in pages. @context exact at quiescence */
 export function memcgStat(m: Mm, memcg: number): Record<string, number> {
   const { anon, swapCached } = countPages(m, memcg);
+  // The root's objects are charged to nobody: it has what the machine has.
+  const slab = memcg === 0 ? slabBytes(m) : subtreeObjectBytes(m, memcg);
   return {
     anon: anon * PAGE_SIZE,
     file: 0,
     swapcached: swapCached * PAGE_SIZE,
     ...listSizes(m, memcg),
+    slab_reclaimable: slab,
+    slab_unreclaimable: 0,
+    slab,
     ...(holdsEveryProcess(m, memcg) ? eventItems(m) : {}),
   };
 }
