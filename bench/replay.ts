@@ -120,6 +120,7 @@ function benchConfig(
     superBlocksMax: 16,
     dentriesMax: 1024,
     inodesMax: 1024,
+    filePagesMax: 1024,
     vfsCachePressure: 100,
     processes: Array.from({ length: cpus }, (_, cpu) => ({
       comm: `replay${cpu}`,

@@ -6,6 +6,7 @@ import { LINE_WORDS } from '../shared/types.ts';
 import type { MmConfig } from '../src/mm/config.ts';
 import { faultAttrs } from '../src/mm/faults.ts';
 import * as L from '../src/mm/lock_order.ts';
+import { enterMapping } from '../src/mm/mapping.ts';
 import { attachMm, type Mm, type MmBuffers } from '../src/mm/mm.ts';
 import type { Engine } from './engine.ts';
 
@@ -24,6 +25,7 @@ function lockRegions(m: Mm): LockRegion[] {
     region(L.LC_PAGE_TABLE, m.pageTableLock, sizes.nrMms, LINE_WORDS),
     region(L.LC_PTL, m.ptl, sizes.nrTables, 1),
     region(L.LC_TABLE_POOL, m.poolLock, 1, 1),
+    region(L.LC_I_PAGES, m.iPages, m.iPages.length, 1),
     region(L.LC_SWAP_CLUSTER, m.clusterLock, sizes.nrClusters, 1),
     region(L.LC_LRU_BATCH, m.lruBatch, m.lruBatch.length / (2 * LINE_WORDS), 2 * LINE_WORDS),
     region(L.LC_LRU, m.lruLock, sizes.nrLruvecs, LINE_WORDS),
@@ -32,6 +34,7 @@ function lockRegions(m: Mm): LockRegion[] {
     region(L.LC_ZONE, m.zoneLock, sizes.nrZones, LINE_WORDS),
     region(L.LC_ZS_CLASS, m.zsClassLock, m.zsClassLock.length / LINE_WORDS, LINE_WORDS),
     region(L.LC_ZS_POOL, m.zsPool, 1, 1),
+    region(L.LC_FILE_NODES, m.filePool.words, 1, 1),
   ];
 }
 
@@ -50,6 +53,7 @@ export function engineOf(m: Mm): Engine {
 /** @context a worker, at its start */
 export function attachEngine(buffers: unknown, config: unknown, id: number, cpu: number): Engine {
   const m = attachMm(buffers as MmBuffers, config as MmConfig, id, cpu);
+  enterMapping(m);
   enterFaults(m.faults, faultAttrs(m.config.faults), m.config.faultSeed, id);
   return engineOf(m);
 }

@@ -9,6 +9,7 @@
 import { THREADS_MAX } from '../../shared/limits.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
 import { checkCounters } from './check_counters.ts';
+import { checkFiles, checkNoFiles } from './check_files.ts';
 import { checkMms, checkSwap } from './check_swap.ts';
 import { folioLruList } from './folio.ts';
 import { NR_PAGE_ORDERS } from './limits.ts';
@@ -155,6 +156,7 @@ function checkPages(
   where: Uint8Array,
   batchRefs: Int32Array,
   mapped: Int32Array,
+  ofFiles: Uint8Array,
 ): void {
   for (let pfn = 1; pfn < m.sizes.nrPages; pfn++) {
     const flags = Atomics.load(m.page.flags, pfn);
@@ -178,7 +180,8 @@ function checkPages(
       check.that(refs === 0 && maps === 0, () => `free pfn ${pfn} has refs ${refs}, maps ${maps}`);
     } else {
       const cache = (flags & PG_SWAPCACHE) !== 0 ? 1 : 0;
-      check.equal(refs, maps + cache + (batchRefs[pfn] as number), `refcount of pfn ${pfn}`);
+      const held = cache + (ofFiles[pfn] as number) + (batchRefs[pfn] as number);
+      check.equal(refs, maps + held, `refcount of pfn ${pfn}`);
     }
   }
   check.equal(Atomics.load(m.page.flags, 0), PG_RESERVED, 'flags of the zero page');
@@ -247,7 +250,8 @@ export function checkQuiescent(m: Mm): CheckResult {
     checkLruLists(m, check, where);
     const batchRefs = checkBatches(m, check, where);
     const walk = checkMms(m, check);
-    checkPages(m, check, where, batchRefs, walk.mapped);
+    const ofFiles = checkFiles(m, check, walk.slotRefs);
+    checkPages(m, check, where, batchRefs, walk.mapped, ofFiles);
     checkMemcgs(m, check, where);
     checkNodes(m, check, walk.mapped);
     checkSwap(m, check, walk.slotRefs);
@@ -287,6 +291,7 @@ export function checkEmpty(m: Mm): CheckResult {
     'free swap slots at the end',
   );
   check.equal(Atomics.load(m.zsPool, 3), 0, 'zsmalloc blocks at the end');
+  checkNoFiles(m, check);
   const rest = checkQuiescent(m);
   check.checked += rest.checked;
   check.violations.push(...rest.violations);

@@ -31,6 +31,7 @@ export const LOCK_ORDER = [
   'zsmalloc_class',
   'zsmalloc_pool',
   'shrinker_pool',
+  'file_nodes',
 ] as const;
 
 export const LC_OOM = 1;
@@ -58,3 +59,4 @@ export const LC_ZONE = 22;
 export const LC_ZS_CLASS = 23;
 export const LC_ZS_POOL = 24;
 export const LC_SHRINKER_POOL = 25;
+export const LC_FILE_NODES = 26;

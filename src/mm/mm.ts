@@ -39,6 +39,7 @@ import {
   SWAPFILE_CLUSTER,
 } from './limits.ts';
 import { LOCK_ORDER } from './lock_order.ts';
+import { declareFiles, shadowNodes } from './mapping_types.ts';
 import * as T from './mm_types.ts';
 import { declareShrinkers, type ShrinkerSizes, shrinkerSizes } from './shrinker_types.ts';
 import { NR_VM_EVENTS } from './vmstat_items.ts';
@@ -76,6 +77,7 @@ export interface MmSizes {
   readonly nrSlots: number;
   readonly nrClusters: number;
   readonly nrTables: number;
+  readonly nrShadowNodes: number;
   readonly nrZramPages: number;
   /** First list head: rows from here on are sentinels, not pages. */
   readonly heads: number;
@@ -136,6 +138,7 @@ export function mmSizes(config: MmConfig): MmSizes {
     nrSlots,
     nrClusters: Math.ceil(nrSlots / SWAPFILE_CLUSTER),
     nrTables: config.pageTables + 1,
+    nrShadowNodes: shadowNodes(nrSlots),
     nrZramPages: storing ? config.swapPages + ZS_CLASSES * ZS_PAGES_PER_BLOCK : 0,
     heads: nrPages,
     nrHeads: nrZones * NR_PAGE_ORDERS + nrZones * config.cpus + nrLruvecs * T.NR_LRU_LISTS,
@@ -208,6 +211,7 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     // @atomic lock word of table_pool
     poolLock: words('pool.lock', 1, LINE_WORDS),
     slot: builder.columns('slot', T.SLOT_COLUMNS, s.nrSlots),
+    ...declareFiles(builder, config, s.nrShadowNodes),
     // @atomic bitmap: slots whose page was all zeroes
     zeromap: words('slot.zeromap', Math.ceil(s.nrSlots / 32), 1),
     cluster: builder.columns('cluster', T.CLUSTER_COLUMNS, s.nrClusters),

@@ -4,6 +4,7 @@
 import { assert } from '../../shared/assert.ts';
 import { initFaults } from '../../shared/fault.ts';
 import { listInit, listNodeInit } from '../../shared/list.ts';
+import { initXaPool } from '../../shared/xarray.ts';
 import { faultAttrs } from './faults.ts';
 import { MAX_PAGE_ORDER } from './limits.ts';
 import { GATE_RUNNING, type Mm } from './mm.ts';
@@ -27,6 +28,7 @@ export function mmInit(m: Mm): void {
   setupPcp(m);
   initMemcgs(m);
   swapInit(m);
+  initXaPool(m.filePool);
   initProcesses(m);
   initFaults(m.faults, faultAttrs(m.config.faults));
 }

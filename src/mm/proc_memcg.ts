@@ -24,18 +24,22 @@ function holdsEveryProcess(m: Mm, memcg: number): boolean {
   return m.config.processes.every((process) => memcgWithin(m, process.memcg, memcg));
 }
 
-/** Mapped pages and pages in the swap cache, of the subtree. @context exact at quiescence */
-function countPages(m: Mm, memcg: number): { anon: number; swapCached: number } {
+/** Mapped pages, pages of files and of the swap cache, of the subtree. @context as memcgStat */
+function countPages(m: Mm, memcg: number) {
   let anon = 0;
+  let shmem = 0;
   let swapCached = 0;
   for (let pfn = 1; pfn < m.sizes.nrPages; pfn++) {
     const mapped = Atomics.load(m.page.mapcount, pfn) > 0;
     const cached = (Atomics.load(m.page.flags, pfn) & PG_SWAPCACHE) !== 0;
-    if ((!mapped && !cached) || !memcgWithin(m, m.page.memcg[pfn] as number, memcg)) continue;
+    const ofFile = (m.page.mapping[pfn] as number) < 0;
+    if (!mapped && !cached && !ofFile) continue;
+    if (!memcgWithin(m, m.page.memcg[pfn] as number, memcg)) continue;
     if (mapped) anon++;
+    if (ofFile) shmem++;
     if (cached) swapCached++;
   }
-  return { anon, swapCached };
+  return { anon, shmem, swapCached };
 }
 
 function listSizes(m: Mm, memcg: number): Record<string, number> {
@@ -84,10 +88,11 @@ function eventItems(m: Mm): Record<string, number> {
 
 /** memory.stat as numbers: sizes in bytes, events in pages. @context exact at quiescence */
 export function memcgStat(m: Mm, memcg: number): Record<string, number> {
-  const { anon, swapCached } = countPages(m, memcg);
+  const { anon, shmem, swapCached } = countPages(m, memcg);
   return {
     anon: anon * PAGE_SIZE,
-    file: 0,
+    file: shmem * PAGE_SIZE,
+    shmem: shmem * PAGE_SIZE,
     swapcached: swapCached * PAGE_SIZE,
     ...listSizes(m, memcg),
     ...(holdsEveryProcess(m, memcg) ? eventItems(m) : {}),

@@ -29,6 +29,11 @@ const SHADOW_WORKINGSET = 2;
 const SHADOW_NID_SHIFT = 8;
 const SHADOW_MEMCG_SHIFT = 16;
 
+/** @returns the NUMA node that a shadow was left on */
+export function shadowNid(tag: number): number {
+  return (tag >>> SHADOW_NID_SHIFT) & 0xff;
+}
+
 /** Ages an lruvec and its ancestors by one page (workingset_age_nonresident). */
 export function workingsetAgeNonresident(m: Mm, lruvec: number): void {
   for (let row = lruvec; row >= 0; row = parentLruvec(m, row)) {
@@ -78,8 +83,7 @@ export function workingsetRefault(
   const refault = EV.workingset_refault_anon + fileCell;
   events[refault] = (events[refault] as number) + 1;
 
-  const nid = (tag >>> SHADOW_NID_SHIFT) & 0xff;
-  const evictionLruvec = lruvecRow(m, tag >>> SHADOW_MEMCG_SHIFT, nid);
+  const evictionLruvec = lruvecRow(m, tag >>> SHADOW_MEMCG_SHIFT, shadowNid(tag));
   const distance = (Atomics.load(m.lruvec.nonresidentAge, evictionLruvec) - age) >>> 0;
   if (distance > workingsetSize(m, evictionLruvec, file)) return;
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** A machine without workers: the test's own thread is its only CPU. */
+import { enterRcu, resetRcu } from '../../dist/shared/rcu.js';
 import { enterSync, resetSync } from '../../dist/shared/sync_domain.js';
 import type { MmConfig } from '../../dist/src/mm/config.js';
+import { enterMapping } from '../../dist/src/mm/mapping.js';
 import { attachMm, createMm, type Mm } from '../../dist/src/mm/mm.js';
 import { mmInit } from '../../dist/src/mm/mm_init.js';
 import { mmapAnon } from '../../dist/src/mm/mmap.js';
@@ -25,6 +27,7 @@ export function fixtureConfig(options: FixtureOptions = {}): MmConfig {
     superBlocksMax: 16,
     dentriesMax: 1024,
     inodesMax: 1024,
+    filePagesMax: 1024,
     vfsCachePressure: 100,
     processes: [
       {
@@ -68,6 +71,9 @@ export function bootFixture(options: FixtureOptions = {}): Mm {
   const m = attachMm(created.buffers, config, 1, 0);
   resetSync();
   enterSync(m.sync, 1);
+  resetRcu();
+  enterRcu(m.rcu, 1);
+  enterMapping(m);
   m.task.mm = 1;
   Atomics.or(m.mm.cpuMask, 1, 1);
   for (const vma of config.processes[0]?.vmas ?? []) mmapAnon(m, 1, vma.start, vma.end);
