@@ -11,11 +11,15 @@ import { EIO, ENOMEM } from '../src/mm/errno.ts';
 import { FAULT_STALL } from '../src/mm/faults.ts';
 import { CPUS_MAX } from '../src/mm/limits.ts';
 import type { Mm } from '../src/mm/mm.ts';
+import { shmemTruncate } from '../src/mm/shmem.ts';
 import { badPage, SEQ_MAX, shmemRead, shmemWrite } from '../src/mm/shmem_io.ts';
 import { RUN_DONE, RUN_KILLED, RUN_STOPPED } from '../src/mm/user.ts';
 
 /** Writes of one CPU before their numbers come round. */
 const WRITES = Math.floor(SEQ_MAX / CPUS_MAX);
+
+/** Accesses between two places where a CPU may be made to stall. */
+const STALL_EVERY = 64;
 
 /** One CPU's reads and writes of pages of files. @context the CPU's own thread */
 export class ProcessPages {
@@ -29,6 +33,7 @@ export class ProcessPages {
   readonly #m: Mm;
   readonly #shouldStop: () => boolean;
   #writes = 0;
+  #accesses = 0;
 
   constructor(m: Mm, shouldStop: () => boolean) {
     this.#m = m;
@@ -61,12 +66,24 @@ export class ProcessPages {
     });
   }
 
+  /**
+   * Removes every page of a file; others may go on using it.
+   * @param inode row of the file's inode
+   * @returns RUN_DONE, RUN_KILLED or RUN_STOPPED
+   */
+  truncate(inode: number): number {
+    return this.#retry(() => {
+      shmemTruncate(this.#m, inode);
+      return RUN_DONE;
+    });
+  }
+
   /** Tries until there is memory, the process is the OOM killer's victim, or told to stop. */
   #retry(access: () => number): number {
     for (;;) {
       const result = access();
       condResched();
-      faultStall(FAULT_STALL);
+      if (++this.#accesses % STALL_EVERY === 0) faultStall(FAULT_STALL);
       if (fatalSignalPending(this.#m)) return RUN_KILLED;
       if (result !== ENOMEM)
         return result === RUN_DONE && this.#shouldStop() ? RUN_STOPPED : result;
