@@ -234,6 +234,20 @@ export function mappingErase(m: Mm, inode: number, index: number, entry: number)
   return same;
 }
 
+/**
+ * Makes the row of an empty file ready for another. @context nobody can find it; takes i_pages
+ */
+export function mappingReset(m: Mm, inode: number): void {
+  // Under the lock: whoever erased the last entry has left.
+  iPagesLock(m, inode);
+  assert(
+    m.mapping.head[inode] === 0 && m.mapping.seqHead[inode] === 0,
+    'an evicted file has pages',
+  );
+  Atomics.add(m.mapping.serial, inode, 1);
+  iPagesUnlock(m, inode);
+}
+
 /** @returns what was written to a page last; 0 for nothing @context takes i_pages */
 export function mappingSeq(m: Mm, inode: number, index: number): number {
   iPagesLock(m, inode);

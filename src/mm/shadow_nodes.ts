@@ -49,6 +49,11 @@ export function registerShadowList(implementation: ShadowList | null): void {
   list = implementation;
 }
 
+/** The list, once the machine has made it at boot. */
+function listOf(m: Mm): ShadowList | null {
+  return m.shadowLru[0] === 0 ? null : list;
+}
+
 /** @returns the row of the node that a slot lies in */
 export function shadowNodeOf(slot: number): number {
   return Math.floor(slot / SHADOW_NODE_SLOTS) + 1;
@@ -56,7 +61,7 @@ export function shadowNodeOf(slot: number): number {
 
 /** A group is about to own slots. @context no spinlock held */
 export function shadowNodesPrepare(m: Mm, memcg: number): void {
-  list?.prepare(m, memcg);
+  listOf(m)?.prepare(m, memcg);
 }
 
 /** Sets the folio of a slot, 0 for none. @context swap_cluster held */
@@ -81,10 +86,10 @@ export function setSlotShadow(m: Mm, slot: number, tag: number, age: number): vo
   if (before === 0) {
     m.shadowNode.nid[node] = shadowNid(tag);
     m.shadowNode.group[node] = m.slot.memcg[slot] as number;
-    list?.get(m, m.slot.memcg[slot] as number);
+    listOf(m)?.get(m, m.slot.memcg[slot] as number);
   }
   updateNode(m, node);
-  if (after === 0) list?.put(m, m.shadowNode.group[node] as number);
+  if (after === 0) listOf(m)?.put(m, m.shadowNode.group[node] as number);
 }
 
 /** Puts a node on the list, or takes it off, by its counts. */
@@ -92,16 +97,17 @@ function updateNode(m: Mm, node: number): void {
   const { shadows, cached, listed, nid, group } = m.shadowNode;
   const wanted = (shadows[node] as number) > 0 && cached[node] === 0;
   const now = listed[node] as number;
-  if (wanted === (now !== NODE_OFF_LIST) || list === null) return;
+  const lru = listOf(m);
+  if (wanted === (now !== NODE_OFF_LIST) || lru === null) return;
   if (wanted) {
-    const added = list.add(m, node, nid[node] as number, group[node] as number);
+    const added = lru.add(m, node, nid[node] as number, group[node] as number);
     listed[node] = added ? NODE_ON_LIST : NODE_NO_LIST;
     if (added) Atomics.add(m.node.workingsetNodes, nid[node] as number, 1);
     return;
   }
   listed[node] = NODE_OFF_LIST;
   if (now !== NODE_ON_LIST) return;
-  list.del(m, node, nid[node] as number, group[node] as number);
+  lru.del(m, node, nid[node] as number, group[node] as number);
   Atomics.sub(m.node.workingsetNodes, nid[node] as number, 1);
 }
 
@@ -130,7 +136,7 @@ export function shadowIsolate(m: Mm, node: number): number {
   Atomics.sub(m.node.workingsetNodes, nid[node] as number, 1);
   const cell = EV.workingset_nodereclaim;
   m.task.events[cell] = (m.task.events[cell] as number) + 1;
-  list?.put(m, group[node] as number);
+  listOf(m)?.put(m, group[node] as number);
   clusterUnlock(m, first);
   return SHADOW_REMOVED;
 }

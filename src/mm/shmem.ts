@@ -25,6 +25,7 @@ import {
   mappingErase,
   mappingGet,
   mappingNext,
+  mappingReset,
   XA_NONE,
 } from './mapping.ts';
 import { countReadaheadHit, dropStaleSwapin } from './memory.ts';
@@ -188,8 +189,7 @@ function removeEntry(m: Mm, inode: number, index: number): boolean {
  */
 export function shmemEvict(m: Mm, inode: number): void {
   shmemTruncate(m, inode);
-  assert(Atomics.load(m.mapping.head, inode) === 0, 'an evicted file has pages');
-  Atomics.add(m.mapping.serial, inode, 1);
+  mappingReset(m, inode);
 }
 
 /** Evicts every file that has pages. @context as shmemEvict */
