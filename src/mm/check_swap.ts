@@ -94,6 +94,7 @@ export function checkSwap(m: Mm, check: Checker, slotRefs: Int32Array): void {
       const ok =
         m.page.private[cache] === slot && (Atomics.load(m.page.flags, cache) & PG_SWAPCACHE) !== 0;
       check.that(ok, () => `slot ${slot}: its folio ${cache} is another's`);
+      check.equal(m.slot.shadowTag[slot] as number, 0, `shadow of slot ${slot}, which has a folio`);
     } else {
       check.that(
         kind !== ZRAM_EMPTY || zeromapTest(m, slot),

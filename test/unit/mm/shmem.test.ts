@@ -6,11 +6,12 @@ import { rcuBarrier } from '../../../dist/shared/rcu_callback.js';
 import { checkEmpty, checkQuiescent } from '../../../dist/src/mm/check.js';
 import { pageWords } from '../../../dist/src/mm/content.js';
 import { drainEverything } from '../../../dist/src/mm/drain.js';
-import { EIO, ENOENT, ENOMEM, ENOSPC } from '../../../dist/src/mm/errno.js';
+import { EEXIST, EIO, ENOENT, ENOMEM, ENOSPC } from '../../../dist/src/mm/errno.js';
 import { exitMm } from '../../../dist/src/mm/exit_mm.js';
 import { type FaultName, faultAttrs } from '../../../dist/src/mm/faults.js';
 import { folioTest, folioUnlock } from '../../../dist/src/mm/folio.js';
 import {
+  mappingAdd,
   mappingErase,
   mappingGet,
   mappingPeek,
@@ -276,6 +277,32 @@ describe('truncation', () => {
     words[0] = 0;
     expect(shmemRead(m, FILE, 0)).toBe(EIO);
     expect(badPage.note).toMatch(/stamped as page 0:0, expected 1:0/);
+    shmemEvict(m, FILE);
+    expectEmpty(m);
+  });
+});
+
+describe('an entry', () => {
+  it('is changed only by who knows what it is', () => {
+    const m = bootFixture();
+    written(m);
+    reclaim(m);
+    const [at] = swappedOf(m) as [number];
+    const entry = mappingPeek(m, FILE, at);
+    expect(mappingErase(m, FILE, at, entry - 1)).toBe(false);
+    const pfn = shmemGetFolio(m, FILE, 900, true);
+    expect(mappingErase(m, FILE, 900, pfn)).toBe(true);
+    Atomics.sub(m.page.refcount, pfn, 1);
+    for (const expected of [0, entry - 1]) {
+      expect(mappingAdd(m, pfn, FILE, at, expected)).toBe(EEXIST);
+    }
+    expect(m.page.mapping[pfn]).toBe(0);
+    folioUnlock(m, pfn);
+    folioPut(m, pfn);
+    expect(mappingPeek(m, FILE, at)).toBe(entry);
+    drainEverything(m);
+    sound(m);
+    expect(verifyFiles(m)).toEqual({ pages: PAGES, mismatches: 0, first: null });
     shmemEvict(m, FILE);
     expectEmpty(m);
   });
