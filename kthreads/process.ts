@@ -12,6 +12,7 @@ import { mmapAnon } from '../src/mm/mmap.ts';
 import { KIND_READ, KIND_WRITE, RUN_DONE, RUN_STOPPED, UserContext } from '../src/mm/user.ts';
 import { ProcessCgroups } from './process_cgroups.ts';
 import { ProcessFiles } from './process_files.ts';
+import { ProcessPages } from './process_pages.ts';
 
 /**
  * What a program sees of the machine: its memory, and accesses to it. One per CPU that runs it.
@@ -24,6 +25,8 @@ export class Process {
   readonly cgroups: ProcessCgroups;
   /** Mounts and files. */
   readonly files: ProcessFiles;
+  /** Pages of files. */
+  readonly pages: ProcessPages;
 
   readonly #m: Mm;
   readonly #mm: number;
@@ -40,6 +43,7 @@ export class Process {
     this.#mm = mm;
     this.cgroups = new ProcessCgroups(m, mm);
     this.#shouldStop = shouldStop;
+    this.pages = new ProcessPages(m, shouldStop);
   }
 
   get comm(): string {

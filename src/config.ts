@@ -193,6 +193,7 @@ export function resolveMachine(
     superBlocksMax: 16,
     dentriesMax: 1024,
     inodesMax: 1024,
+    filePagesMax: 1024,
     vfsCachePressure: 100,
     processes: processes.map((spec) => processConfig(spec, groups.length - 1)),
     contents: full.contents,

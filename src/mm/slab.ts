@@ -12,7 +12,7 @@
  * modelled memory. Free objects of a slab are linked through their rows. Every object has a state
  * word: a second free and a use after a free are named, and what is left there reads POISON_FREE.
  */
-import { assert, bug } from '../../shared/assert.ts';
+import { bug } from '../../shared/assert.ts';
 import {
   LIST_NONE,
   listAdd,
@@ -22,9 +22,10 @@ import {
   listNodeInit,
 } from '../../shared/list.ts';
 import { POISON_FREE } from '../../shared/rcu_cells.ts';
+import { cpuRelax } from '../../shared/cpu_relax.ts';
 import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
-import { folioNid, folioPutTestZero } from './folio.ts';
+import { folioNid, folioRefFreeze } from './folio.ts';
 import { LC_SLAB } from './lock_order.ts';
 import type { Mm } from './mm.ts';
 import { PG_SLAB } from './mm_types.ts';
@@ -225,7 +226,8 @@ function freeSlab(m: Mm, cache: number, slab: number): void {
   m.slab.pfn[slab] = 0;
   m.page.private[pfn] = 0;
   Atomics.and(m.page.flags, pfn, ~PG_SLAB);
-  assert(folioPutTestZero(m, pfn), 'a slab page has one reference');
+  // A lookup that read the page's number when it was a file's may hold it for a moment.
+  while (!folioRefFreeze(m, pfn, 1)) cpuRelax();
   freePage(m, pfn);
   m.task.reclaimedSlab++;
   returnSlabRow(m, cache, slab);
