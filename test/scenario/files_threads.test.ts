@@ -5,6 +5,7 @@
  */
 import { expect, test } from 'vitest';
 import { enterRcu, leaveRcu } from '../../dist/shared/rcu.js';
+import { THREAD_RUNNING } from '../../dist/shared/thread.js';
 import { checkEmpty, checkQuiescent } from '../../dist/src/mm/check.js';
 import { drainEverything } from '../../dist/src/mm/drain.js';
 import { exitMm } from '../../dist/src/mm/exit_mm.js';
@@ -35,9 +36,10 @@ test.each([
       })),
     });
     m.task.memcg = 1;
-    const mounts = [mount(m, TMPFS, 'shared'), mount(m, DISKFS, 'shared')];
-    leaveRcu();
     const control = new SharedArrayBuffer(64);
+    new Int32Array(control).set([mount(m, TMPFS, 'shared'), mount(m, DISKFS, 'shared')], 2);
+    leaveRcu();
+    Atomics.store(m.sync.threads.state, 1, THREAD_RUNNING);
     const runs = THREADS.map((id) => {
       const { buffers, config } = m;
       const data = { buffers, config, id, control, seed, steps: STEPS, group: id, groups };
