@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Lists of unused objects per group, what groups pay for objects, and who notices when it breaks. */
+/** Lists of unused objects per group, what groups pay, and walkers that notice when it breaks. */
 import { describe, expect, it } from 'vitest';
 import { checkQuiescent } from '../../../dist/src/mm/check.js';
 import { ENOMEM } from '../../../dist/src/mm/errno.js';
