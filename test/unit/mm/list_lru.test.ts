@@ -23,7 +23,7 @@ import {
   memcgReparentListLrus,
 } from '../../../dist/src/mm/list_lru.js';
 import { findList, listAt } from '../../../dist/src/mm/list_lru_entry.js';
-import { LIST_COUNT } from '../../../dist/src/mm/list_lru_types.js';
+import { LIST_COUNT, LIST_DEAD } from '../../../dist/src/mm/list_lru_types.js';
 import type { Mm } from '../../../dist/src/mm/mm.js';
 import { MEMCG_DYING } from '../../../dist/src/mm/mm_types.js';
 import { closeFile, lookup, openFile, unlink } from '../../../dist/src/mm/namei.js';
@@ -112,6 +112,17 @@ describe('list_lru', () => {
     remove(m, 1);
     expect(items(m, lru, 0)).toEqual([9, 6, 7]);
     expect(() => listLruDestroy(m, lru)).toThrow('has items left');
+  });
+
+  it('goes past a list that died between the lookup and the lock', () => {
+    const m = bootTree();
+    const lru = listLruInit(m, true, 0);
+    listLruMemcgAlloc(m, lru, 3);
+    // As memcgReparentListLrus leaves it before the entry is out of the hash.
+    m.lists.list[listAt(findList(m, lru, 0, 3)) + LIST_DEAD] = 1;
+    expect(listLruAdd(m, lru, 5, 0, 3)).toBe(true);
+    expect(listLruCount(m, lru, 0, 2)).toBe(1);
+    expect(items(m, lru, 3)).toEqual([]);
   });
 
   it('runs out of lists with an answer, and waits for a grace period to use one again', () => {
