@@ -8,6 +8,7 @@
  * that ends elsewhere begins again. A row that was taken out keeps its link for those on it.
  */
 import { assert } from '../../shared/assert.ts';
+import { cpuRelax } from '../../shared/cpu_relax.ts';
 import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
 import { type I32, LINE_WORDS } from '../../shared/types.ts';
 import { HASH_LOCKS } from './fs_types.ts';
@@ -66,6 +67,7 @@ export function hashFind(hash: ObjectHash, sb: number, key: number): number {
       at = Atomics.load(hash.next, at);
     }
     if (at === ~bucket) return 0;
+    cpuRelax();
   }
 }
 

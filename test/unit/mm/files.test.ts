@@ -4,13 +4,13 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { rcuBarrier } from '../../../dist/shared/rcu_callback.js';
 import { checkEmpty, checkQuiescent } from '../../../dist/src/mm/check.js';
-import { dLookup, dput, shrinkDcacheForUmount } from '../../../dist/src/mm/dcache.js';
+import { dLookup, dput, pruneDcache, shrinkDcacheForUmount } from '../../../dist/src/mm/dcache.js';
 import { drainEverything } from '../../../dist/src/mm/drain.js';
 import { EBUSY, EINVAL, ENODEV, ENOENT, ENOSPC, EPERM } from '../../../dist/src/mm/errno.js';
 import { exitMm } from '../../../dist/src/mm/exit_mm.js';
 import { superDentries, superInodes } from '../../../dist/src/mm/fs_lists.js';
 import { DISKFS, TMPFS } from '../../../dist/src/mm/fs_types.js';
-import { iput } from '../../../dist/src/mm/inode.js';
+import { iput, pruneIcache } from '../../../dist/src/mm/inode.js';
 import { listLruCount } from '../../../dist/src/mm/list_lru.js';
 import { memcgLeave, memcgRefresh } from '../../../dist/src/mm/memcg_task.js';
 import type { Mm } from '../../../dist/src/mm/mm.js';
@@ -179,6 +179,19 @@ describe('files', () => {
     while (scan(m, sb, 128) > 0);
     expect(Atomics.load(m.node.slabReclaimable, 0)).toBe(2);
     expect(m.task.reclaimedSlab).toBe(before - 2);
+    expectNothingLeft(m);
+  });
+
+  it('gives an inode that was used again another round', () => {
+    const m = boot();
+    const sb = mount(m, DISKFS, 'a');
+    const sc = control(sb, 1);
+    for (let round = 0; round < 2; round++) {
+      lookup(m, sb, 1);
+      expect(pruneDcache(m, sb, sc, 1)).toBe(1);
+    }
+    expect(pruneIcache(m, sb, sc, 1)).toBe(0);
+    expect(pruneIcache(m, sb, sc, 1)).toBe(1);
     expectNothingLeft(m);
   });
 
