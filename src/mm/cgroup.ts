@@ -59,20 +59,21 @@ export function createCgroup(m: Mm, parent: number, name: string, maxPages: numb
   if (cgroupLookup(m, parent, name) !== 0) return EEXIST;
   const memcg = takeMemcgRow(m);
   if (memcg === 0) return ENOSPC;
+  const serial = (m.cgroup[CGROUP_SERIAL] as number) + 1;
+  m.cgroup[CGROUP_SERIAL] = serial;
+  m.memcg.serial[memcg] = serial;
+  m.memcg.parent[memcg] = parent;
+  Atomics.store(m.memcg.max, memcg, maxPages);
+  Atomics.store(m.memcg.refs, memcg, 1);
   const error = cgroupOnline(m, memcg);
   if (error < 0) {
     freeMemcgRow(m, memcg);
     return error;
   }
-  const serial = (m.cgroup[CGROUP_SERIAL] as number) + 1;
-  m.cgroup[CGROUP_SERIAL] = serial;
-  m.memcg.serial[memcg] = serial;
-  Atomics.store(m.memcg.max, memcg, maxPages);
   memcgGet(m, parent);
   m.memcg.onlineChildren[parent] = (m.memcg.onlineChildren[parent] as number) + 1;
   hashCgroup(m, memcg, parent, name);
   Atomics.store(m.memcg.state, memcg, MEMCG_ONLINE);
-  Atomics.store(m.memcg.refs, memcg, 1);
   linkMemcg(m, memcg, parent);
   return memcg;
 }

@@ -17,7 +17,8 @@ import {
 /**
  * A group is about to be online: everything that it needs is allocated here.
  * @returns 0, or a negative errno: the group is then not made, and nothing of it is left
- * @context cgroup_mutex held; boot, or a thread that may block. Nobody can find the group yet
+ * @context cgroup_mutex held; boot, or a thread that may block. The row has its parent, serial and
+ *   base reference; nobody can find the group yet
  */
 export function cgroupOnline(m: Mm, memcg: number): number {
   if (memcg === 0) return 0;

@@ -2,6 +2,8 @@
 /** Groups that are made, filled and removed under memory pressure, on real threads. */
 import { expect, test } from 'vitest';
 import { engineOf } from '../../dist/kthreads/mm_engine.js';
+import { resolveMachine } from '../../dist/src/config.js';
+import { runOnHost } from '../../dist/src/deterministic/host_client.js';
 import { Machine } from '../../dist/src/machine.js';
 import { checkEmpty, checkQuiescent } from '../../dist/src/mm/check.js';
 import type { Mm } from '../../dist/src/mm/mm.js';
@@ -10,7 +12,7 @@ import { vmEvents } from '../../dist/src/mm/vmstat.js';
 import { churnConfig } from '../fixtures/cgroup_programs.mjs';
 import { noThreadLeft } from '../fixtures/toy.mjs';
 
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 120_000;
 
 function rowsInUse(m: Mm): number[] {
   const rows = Array.from({ length: m.sizes.nrMemcgs }, (_, row) => row);
@@ -44,6 +46,28 @@ test.each(machines)(
     const serials = m.memcg.serial.reduce((a, b) => Math.max(a, b));
     expect(serials).toBeGreaterThan(m.sizes.nrMemcgs);
     await noThreadLeft(engineOf(m));
+  },
+  LIMIT_MS,
+);
+
+test(
+  'cgroups: the same in one schedule, with faults',
+  async () => {
+    const { processes: made } = churnConfig({ cpus: 2, pages: 330, rounds: 2, memoryPages: 512 });
+    const processes = made.map(({ comm, cpus, program, args, vmas }) => {
+      return { comm, cpus, program, args, vmas };
+    });
+    const config = { mode: 'deterministic', seed: 5, memory: '2M', faults: 'all' } as const;
+    const resolved = resolveMachine(config, processes);
+    const report = await runOnHost(
+      { processes },
+      { ...resolved, mm: { ...resolved.mm, memcgsMax: 8 } },
+    );
+    expect(report.panic).toBeNull();
+    expect(report.integrity.details).toEqual([]);
+    expect(report.integrity).toMatchObject({ mismatches: 0, violations: 0 });
+    expect(report.memcgs.map(({ path }) => path)).toEqual(['/sys/fs/cgroup']);
+    expect(report.vmstat.pswpin).toBeGreaterThan(0);
   },
   LIMIT_MS,
 );

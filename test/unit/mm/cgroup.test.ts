@@ -2,6 +2,7 @@
 /** Groups that come and go at run time: what they are answered, and who keeps them. */
 import { describe, expect, it } from 'vitest';
 import { ProcessCgroups } from '../../../dist/kthreads/process_cgroups.js';
+import { rcuReadLock, rcuReadUnlock } from '../../../dist/shared/rcu.js';
 import { cgroupAttach, cgroupMkdir, cgroupRmdir } from '../../../dist/src/mm/cgroup.js';
 import { cgroupName, memcgPath } from '../../../dist/src/mm/cgroup_names.js';
 import { cgroupReleasePass } from '../../../dist/src/mm/cgroup_release.js';
@@ -142,6 +143,7 @@ describe('cgroup', () => {
     expect(cgroupReleasePass(m)).toBe(1);
     expect(stateOf(m, a)).toBe(MEMCG_FREE);
     drainEverything(m);
+    expect([m.task.memcg, memcgRefs(m, 1)]).toEqual([0, 1]);
     expect(checkEmpty(m).violations).toEqual([]);
   });
 
@@ -154,6 +156,8 @@ describe('cgroup', () => {
     cgroups.attach(b);
     touch(user, 0, 200);
     lruAddDrain(m);
+    expect(Atomics.load(m.memcg.own, b)).toBe(200);
+    expect(violations(m)).toEqual([]);
     cgroups.attach(1);
     expect([cgroups.rmdir(b), cgroups.rmdir(a)]).toEqual([0, 0]);
     for (let i = 0; i < 200 && Atomics.load(m.memcg.own, b) > 0; i++) {
@@ -165,6 +169,39 @@ describe('cgroup', () => {
     expect([cgroupReleasePass(m), cgroupReleasePass(m)]).toEqual([1, 1]);
     drainEverything(m);
     expect(checkEmpty(m).violations).toEqual([]);
+  });
+
+  it('charges what is read ahead to an online group above the one that was removed', () => {
+    const m = bootFixture({ pages: 4096, swapSynchronous: false });
+    const cgroups = new ProcessCgroups(m, 1);
+    const user = new UserContext(m, 1, fixtureRegions());
+    const a = cgroups.mkdir(0, 'a');
+    const b = cgroups.mkdir(a, 'b');
+    cgroups.attach(b);
+    touch(user, 0, 200);
+    lruAddDrain(m);
+    cgroups.attach(1);
+    cgroups.rmdir(b);
+    for (let i = 0; i < 200 && Atomics.load(m.memcg.own, b) > 0; i++) {
+      tryToFreePages(m, 0, 0, () => false);
+    }
+    const before = Atomics.load(m.memcg.own, 1);
+    touch(user, 0, 20);
+    lruAddDrain(m);
+    expect(Atomics.load(m.memcg.own, 1)).toBeGreaterThan(before);
+    expect(Atomics.load(m.memcg.own, a)).toBeGreaterThan(0);
+    expect(Atomics.load(m.memcg.own, b)).toBe(0);
+    expect(violations(m)).toEqual([]);
+  });
+
+  it('waits for readers before it gives a row again', () => {
+    const m = bootFixture({ lockdep: false });
+    const a = cgroupMkdir(m, 0, 'a', -1);
+    cgroupRmdir(m, a);
+    rcuReadLock();
+    expect(() => cgroupReleasePass(m)).toThrow('inside an RCU reader');
+    rcuReadUnlock();
+    expect([stateOf(m, a), cgroupName(m, a)]).toEqual([MEMCG_DYING, 'a']);
   });
 
   it('forgets the age of a shadow whose group is gone', () => {
