@@ -7,7 +7,7 @@
  * last ones wait at the gate until the main thread has looked at the machine as the programs left
  * it.
  */
-import { condResched, kthreadShouldStop, waitEventBlocked } from '../shared/sched.ts';
+import { kthreadShouldStop } from '../shared/sched.ts';
 import { LINE_WORDS } from '../shared/types.ts';
 import { WAKE_ALL, wakeUp } from '../shared/wait_queue.ts';
 import { drainOwnBatches } from '../src/mm/drain.ts';
@@ -23,6 +23,7 @@ import {
 import { RUN_KILLED } from '../src/mm/user.ts';
 import { verifyPages } from '../src/mm/verify.ts';
 import type { LoadedProgram } from './engine.ts';
+import { waitAtGate } from './gate.ts';
 import { Process } from './process.ts';
 
 /** Words of `cpuState`. */
@@ -34,9 +35,6 @@ export const CPU_MISMATCHES = 3;
 export const CPU_RUNNING = 1;
 export const CPU_VERIFYING = 2;
 export const CPU_ENDED = 3;
-
-/** How often a CPU that waits at the gate shows that it lives, in ms. */
-const GATE_HEARTBEAT_MS = 100;
 
 type Program = (process: Process, args: unknown) => number | undefined;
 
@@ -79,16 +77,6 @@ function verify(m: Mm, process: Process, killed: boolean): void {
   const text = note ?? '';
   for (let i = 0; i < Math.min(text.length, CPU_NOTE_BYTES - 1); i++) {
     m.cpuNote[m.task.cpu * CPU_NOTE_BYTES + i] = text.charCodeAt(i) & 127;
-  }
-}
-
-/**
- * Waits, showing that this CPU lives, until others have made `condition` true and woken the gate.
- */
-function waitAtGate(m: Mm, condition: () => boolean): void {
-  while (!condition()) {
-    condResched();
-    waitEventBlocked(m.gateWait, 0, condition, GATE_HEARTBEAT_MS);
   }
 }
 

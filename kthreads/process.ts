@@ -7,9 +7,18 @@
  * that decide as they go.
  */
 import { LINE_WORDS } from '../shared/types.ts';
+import { fatalSignalPending } from '../src/mm/charge.ts';
 import type { Mm } from '../src/mm/mm.ts';
 import { mmapAnon } from '../src/mm/mmap.ts';
-import { KIND_READ, KIND_WRITE, RUN_DONE, RUN_STOPPED, UserContext } from '../src/mm/user.ts';
+import {
+  KIND_READ,
+  KIND_WRITE,
+  RUN_DONE,
+  RUN_KILLED,
+  RUN_STOPPED,
+  UserContext,
+} from '../src/mm/user.ts';
+import { waitAtBarrier } from './gate.ts';
 
 /**
  * What a program sees of the machine: its memory, and accesses to it. One per CPU that runs it.
@@ -93,6 +102,22 @@ export class Process {
   /** Stores to one page. @param vpn a mapped page @returns RUN_* */
   store(vpn: number): number {
     return this.#access(vpn, KIND_WRITE);
+  }
+
+  /**
+   * Waits until all CPUs whose programs run, of whatever process, have come here as often as this
+   * one: a program that ends is not waited for.
+   * @returns RUN_*: done, killed by the OOM killer, or stopped, in which case nobody waits for it
+   */
+  barrier(): number {
+    if (waitAtBarrier(this.#m, () => this.ended !== RUN_DONE)) return RUN_DONE;
+    return this.ended;
+  }
+
+  /** RUN_*: done while the program may go on; else it is to return this. */
+  get ended(): number {
+    if (fatalSignalPending(this.#m)) return RUN_KILLED;
+    return this.#shouldStop() ? RUN_STOPPED : RUN_DONE;
   }
 
   #access(vpn: number, kind: number): number {

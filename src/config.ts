@@ -205,7 +205,7 @@ export function resolveMachine(
     nodes: splitNodes(memory, full.nodes),
     cpus,
     memcgs: groups,
-    memcgsMax: Math.max(full.memcgsMax, groups.length),
+    memcgsMax: Math.max(full.memcgsMax ?? 1, groups.length),
     kmem: full.kmem,
     shrinker: full.shrinker,
     shrinkersMax: full.shrinkersMax,

@@ -47,8 +47,11 @@ export interface MachineConfig {
   readonly kmem?: boolean;
   /** vm.vfs_cache_pressure, 0 .. 1000. Default 100. */
   readonly vfsCachePressure?: number;
-  /** Groups that may exist at once, the root and dying ones included, 1 .. 65536. Default 16. */
-  readonly memcgsMax?: number;
+  /**
+   * Groups that may exist at once, the root and dying ones included, 1 .. 65536; null, the default,
+   * for those of the configuration, to which none can be added.
+   */
+  readonly memcgsMax?: number | null;
   /** Shrinkers that may exist at once, 1 .. 65536. Default 64. */
   readonly shrinkersMax?: number;
   /** Mounts that may exist at once, 1 .. 65536. Default 16. */
@@ -168,7 +171,7 @@ const SCHEMA = v.strictObject({
   shrinkerTypes: v.optional(shrinkerTypesSchema, []),
   kmem: v.optional(flag, true),
   vfsCachePressure: v.optional(int(0, 1000), 100),
-  memcgsMax: v.optional(int(1, MEMCGS_MAX), 16),
+  memcgsMax: v.optional(v.nullable(int(1, MEMCGS_MAX)), null),
   shrinkersMax: v.optional(int(1, SHRINKERS_MAX), 64),
   mountsMax: v.optional(int(1, MOUNTS_MAX), 16),
   dentriesMax: v.optional(int(1, OBJECTS_MAX), 1024),

@@ -80,7 +80,7 @@ export function addMachineOptions(command: Command): void {
     .option('--swappiness <n>', 'vm.swappiness (default: 60)')
     .option('--shrinker <variant>', `${SHRINKER_VARIANTS} (default: lockless-fixed)`)
     .option('--kmem <on|off>', 'kernel objects are charged to groups (default: on)')
-    .option('--memcgs-max <n>', 'groups that may exist at once (default: 16)')
+    .option('--memcgs-max <n>', 'groups that may exist at once (default: no more than at boot)')
     .option('--shrinkers-max <n>', 'shrinkers that may exist at once (default: 64)')
     .option('--mounts-max <n>', 'mounts that may exist at once (default: 16)')
     .option('--dentries-max <n>', 'dentries that may exist at once (default: 1024)')

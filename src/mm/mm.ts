@@ -90,6 +90,8 @@ export const GATE_ALL_ENDED = 1;
 export const GATE_OPEN = 2;
 /** CPUs between the end of their program and rest: at the gate, or gone. */
 export const GATE_EXITING = 3;
+/** Barrier of the CPUs whose programs run: who has come, and which it is (kthreads/gate.ts). */
+export const GATE_BARRIER = 4;
 
 /** Words of a CPU's region table: whole lines, since each CPU writes its own. */
 export function regionTableWords(config: MmConfig): number {

@@ -111,7 +111,7 @@ describe('shrinkers', () => {
       shrinker: 'lockless-fixed',
       kmem: true,
       vfsCachePressure: 100,
-      memcgsMax: 16,
+      memcgsMax: 1,
       shrinkersMax: 64,
       superBlocksMax: 16,
       dentriesMax: 1024,
