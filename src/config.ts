@@ -208,6 +208,7 @@ export function resolveMachine(
     memcgsMax: Math.max(full.memcgsMax ?? 1, groups.length),
     kmem: full.kmem,
     shrinker: full.shrinker,
+    shrinkerFlaws: null,
     shrinkersMax: full.shrinkersMax,
     shrinkerTypes: full.shrinkerTypes,
     superBlocksMax: full.mountsMax,
