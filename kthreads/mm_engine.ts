@@ -9,6 +9,7 @@ import * as L from '../src/mm/lock_order.ts';
 import { attachMm, type Mm, type MmBuffers } from '../src/mm/mm.ts';
 import { bindRcuCallbacks } from '../src/mm/rcu_ids.ts';
 import type { Engine } from './engine.ts';
+import { takeShrinkerModules } from './user_shrinkers.ts';
 
 /** Every lock whose word holds its owner, by class: reports scan them. */
 function lockRegions(m: Mm): LockRegion[] {
@@ -45,6 +46,7 @@ export function engineOf(m: Mm): Engine {
     lockRegions: lockRegions(m),
     hungTaskMs: m.config.hungTaskMs,
     target: m,
+    takeModules: (modules) => takeShrinkerModules(m, modules),
   };
 }
 

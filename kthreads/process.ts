@@ -19,12 +19,15 @@ import {
   UserContext,
 } from '../src/mm/user.ts';
 import { waitAtBarrier } from './gate.ts';
+import { ProcessShrinkers } from './process_shrinkers.ts';
 
 /**
  * What a program sees of the machine: its memory, and accesses to it. One per CPU that runs it.
  * @context the CPU's own thread
  */
 export class Process {
+  /** Shrinkers of the configuration's types. */
+  readonly shrinkers: ProcessShrinkers;
   /** Accesses made so far, one context per set of regions: verified when the program has ended. */
   readonly contexts: UserContext[] = [];
 
@@ -38,6 +41,7 @@ export class Process {
   readonly #owner = new Map<number, UserContext>();
 
   constructor(m: Mm, mm: number, shouldStop: () => boolean) {
+    this.shrinkers = new ProcessShrinkers(m);
     this.#m = m;
     this.#mm = mm;
     this.#shouldStop = shouldStop;

@@ -7,9 +7,11 @@
  *   shutdown  -> gone    they have given it back, every daemon has drained, no worker is left
  */
 import type { PanicRecord } from '../kthreads/panic.ts';
+import { loadShrinkerModules } from '../kthreads/user_shrinkers.ts';
 import { type MachineConfig, type ResolvedMachine, resolveMachine } from './config.ts';
 import { UsageError } from './errors.ts';
 import { Machine, type MachineOptions, type MachineState, type RunResult } from './machine.ts';
+import { MachineBootError } from './machine_errors.ts';
 import { createMm, type Mm } from './mm/mm.ts';
 import { mmInit } from './mm/mm_init.ts';
 import { procFiles } from './mm/proc_files.ts';
@@ -39,6 +41,35 @@ export function createMachineTables(resolved: ResolvedMachine): Mm {
   }
   mmInit(mm);
   return mm;
+}
+
+/** Modules load within so many ms, or they wait for what waits for them. */
+const LOAD_MS_MAX = 20_000;
+
+/** @throws Error when modules of the user's do not load within LOAD_MS_MAX */
+async function loadInTime(mm: Mm): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const [type] = mm.config.shrinkerTypes;
+    const reason = `${type?.module} did not load: does it await the machine at its top level?`;
+    timer = setTimeout(() => reject(new Error(reason)), LOAD_MS_MAX);
+  });
+  try {
+    await Promise.race([loadShrinkerModules(mm), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The main thread's own copy of the user's shrinker types: it reads debugfs. */
+async function installShrinkerTypes(mm: Mm): Promise<void> {
+  if (mm.config.shrinkerTypes.length === 0) return;
+  try {
+    await loadInTime(mm);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new MachineBootError(`the machine did not boot: ${reason}`, null, error);
+  }
 }
 
 export class ReclaimMachine {
@@ -74,6 +105,7 @@ export class ReclaimMachine {
     resolved: ResolvedMachine,
     options: MachineOptions = {},
   ): Promise<ReclaimMachine> {
+    await installShrinkerTypes(mm);
     return new ReclaimMachine(resolved, await Machine.bootMm(mm, options));
   }
 
