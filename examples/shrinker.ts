@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A shrinker of our own, measured under every variant. One CPU fills a cache and writes to more
 // memory than there is; the other registers and frees shrinkers meanwhile.
-//   npm run build && node dist/examples/shrinker.js        (Node >= 22.18: node examples/shrinker.ts)
+//   npm run build && node dist/examples/shrinker.js    (Node >= 22.18: node examples/shrinker.ts)
 import { isMainThread } from 'node:worker_threads';
 import { type Process, runWorkload } from 'kreclaim';
 import { SHRINK_EMPTY, type UserShrinker } from 'kreclaim/shrinker';
@@ -23,7 +23,6 @@ export function cache(words: Int32Array): UserShrinker {
   };
 }
 
-/** The program: synchronous, on both CPUs. */
 export function fillAndChurn(process: Process, words: Int32Array): number {
   const { shrinkers } = process;
   while (Atomics.load(words, ENDED) === 0 && process.ended === 0) {
@@ -43,17 +42,18 @@ export function fillAndChurn(process: Process, words: Int32Array): number {
 async function measure(shrinker: 'rwsem' | 'srcu' | 'lockless' | 'lockless-fixed') {
   const args = new Int32Array(new SharedArrayBuffer(16));
   const here = (name: string) => ({ module: import.meta.url, export: name, args });
-  const vmas = [{ start: FIRST, end: FIRST + PAGES }];
-  const processes = [{ comm: 'cache', cpus: [0, 1], program: here('fillAndChurn'), args, vmas }];
+  const spec = { comm: 'cache', cpus: [0, 1], program: here('fillAndChurn'), args };
+  const processes = [{ ...spec, vmas: [{ start: FIRST, end: FIRST + PAGES }] }];
   const shrinkerTypes = [{ name: 'cache', ...here('cache') }];
-  const { counters, wallMs } = await runWorkload({ processes }, { shrinker, shrinkerTypes });
-  const { kr_shrink_walk: walks, kr_shrink_skipped: skipped } = counters;
-  const churnPerSec = Math.round((1000 * (args[CHURNED] as number)) / wallMs);
+  const report = await runWorkload({ processes }, { shrinker, shrinkerTypes });
+  if (report.panic !== null) throw new Error(report.panic.message);
+  const { kr_shrink_walk: walks, kr_shrink_skipped: skipped } = report.counters;
+  const churnPerSec = Math.round((1000 * (args[CHURNED] ?? 0)) / report.wallMs);
   return { shrinker, walks, skipped, freed: args[FREED], churnPerSec };
 }
 
 async function main(): Promise<void> {
-  const rows = [await measure('rwsem'), await measure('srcu'), await measure('lockless')];
-  console.table([...rows, await measure('lockless-fixed')]);
+  const before = [await measure('rwsem'), await measure('srcu')];
+  console.table([...before, await measure('lockless'), await measure('lockless-fixed')]);
 }
 if (isMainThread) void main(); // not awaited: the machine loads this module once more

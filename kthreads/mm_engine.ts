@@ -8,6 +8,8 @@ import { faultAttrs } from '../src/mm/faults.ts';
 import * as L from '../src/mm/lock_order.ts';
 import { attachMm, type Mm, type MmBuffers } from '../src/mm/mm.ts';
 import { bindRcuCallbacks } from '../src/mm/rcu_ids.ts';
+// What it frees after a grace period is freed by rcu_gp, whoever asked for it.
+import '../src/mm/shrinker.ts';
 import type { Engine } from './engine.ts';
 import { takeShrinkerModules } from './user_shrinkers.ts';
 

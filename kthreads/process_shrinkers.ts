@@ -25,7 +25,7 @@ export interface ShrinkerOptions {
   readonly arg?: number;
   /** Its callbacks are called for each group by itself. Default false. */
   readonly memcgAware?: boolean;
-  /** Its callbacks are called for each node by itself. Default false. */
+  /** Work that is put off is remembered for each node by itself. Default false. */
   readonly numaAware?: boolean;
   /** Holds no kernel objects: runs for groups with `kmem` off too. Default false. */
   readonly nonslab?: boolean;

@@ -87,6 +87,6 @@ export function takeShrinkerModules(m: Mm, modules: readonly LoadedProgram[]): v
  * @throws Error that names the file and the export of the first that will not do
  * @context the main thread, once per machine; suspends
  */
-export async function loadShrinkerModules(m: Mm): Promise<void> {
-  takeShrinkerModules(m, await loadAll(shrinkerModules(m)));
+export function loadShrinkerModules(m: Mm): Promise<void> {
+  return loadAll(shrinkerModules(m)).then((modules) => takeShrinkerModules(m, modules));
 }

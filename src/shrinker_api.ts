@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * `kreclaim/shrinker`: what a module with a shrinker type of the user's own needs at run time. Small,
- * because every thread of a machine loads it.
+ * `kreclaim/shrinker`: what a module with a shrinker type of the user's own needs at run time.
+ * Small, because every thread of a machine loads it.
  */
 export type { ShrinkerOptions } from '../kthreads/process_shrinkers.ts';
 export type { UserShrinker, UserShrinkerFactory } from '../kthreads/user_shrinkers.ts';
