@@ -19,6 +19,7 @@ import {
   UserContext,
 } from '../src/mm/user.ts';
 import { waitAtBarrier } from './gate.ts';
+import { ProcessCgroups } from './process_cgroups.ts';
 import { ProcessShrinkers } from './process_shrinkers.ts';
 
 /**
@@ -30,6 +31,8 @@ export class Process {
   readonly shrinkers: ProcessShrinkers;
   /** Accesses made so far, one context per set of regions: verified when the program has ended. */
   readonly contexts: UserContext[] = [];
+  /** Memory groups. */
+  readonly cgroups: ProcessCgroups;
 
   readonly #m: Mm;
   readonly #mm: number;
@@ -44,6 +47,7 @@ export class Process {
     this.shrinkers = new ProcessShrinkers(m);
     this.#m = m;
     this.#mm = mm;
+    this.cgroups = new ProcessCgroups(m, mm);
     this.#shouldStop = shouldStop;
   }
 

@@ -5,7 +5,7 @@ import { Machine, MachineBootError, type RunReport, runWorkload } from '../../di
 import * as W from '../fixtures/user_shrinkers.mjs';
 
 const module = new URL('../fixtures/user_shrinkers.mjs', import.meta.url).href;
-const vmas = [{ start: 65536, end: 65536 + 2048 }];
+const vmas = [{ start: 65536, end: 65536 + 1024 }];
 
 interface Case {
   readonly config?: object;
@@ -44,6 +44,15 @@ describe.each(['rwsem', 'srcu', 'lockless', 'lockless-fixed'])('%s', (shrinker) 
     expect(report.counters.kr_shrink_walk).toBeGreaterThan(0);
     expect(report.vmstat.slabs_scanned).toBeGreaterThan(0);
   });
+
+  it('is called for each group whose bit is set', async () => {
+    const config = { shrinker, memcgMax: '50%' };
+    const options = { memcgAware: true };
+    const { words } = await run({ config, options, memcgs: [0, 1], setBits: true });
+    expect(freed(words, W.FREED_MEMCG)[1]).toBeGreaterThan(0);
+    const unset = await run({ config, options, memcgs: [1] });
+    expect(freed(unset.words, W.FREED_MEMCG)).toEqual([0, 0, 0, 0]);
+  });
 });
 
 describe('what a shrinker is aware of', () => {
@@ -52,6 +61,16 @@ describe('what a shrinker is aware of', () => {
     const [first, second] = freed(aware.words, W.FREED_NODE);
     expect(first).toBeGreaterThan(0);
     expect(second).toBeGreaterThan(0);
+  });
+
+  it('groups, with objects that are not accounted, only when it holds no objects', async () => {
+    const config = { kmem: false, memcgMax: '50%' };
+    const memcgAware = { memcgAware: true };
+    const slab = await run({ config, options: memcgAware, memcgs: [1], setBits: true });
+    expect(freed(slab.words, W.FREED_MEMCG)).toEqual([0, 0, 0, 0]);
+    const options = { ...memcgAware, nonslab: true };
+    const nonslab = await run({ config, options, memcgs: [1], setBits: true });
+    expect(freed(nonslab.words, W.FREED_MEMCG)[1]).toBeGreaterThan(0);
   });
 });
 
