@@ -10,6 +10,7 @@ import { LINE_WORDS } from '../shared/types.ts';
 import { fatalSignalPending } from '../src/mm/charge.ts';
 import type { Mm } from '../src/mm/mm.ts';
 import { mmapAnon } from '../src/mm/mmap.ts';
+import { readMachineFile, writeMachineFile } from '../src/mm/proc_access.ts';
 import {
   KIND_READ,
   KIND_WRITE,
@@ -58,6 +59,11 @@ export class Process {
   /** Position of this CPU among those that run the process, 0 first. */
   get cpuIndex(): number {
     return this.#config.cpus.indexOf(this.#m.task.cpu);
+  }
+
+  /** The simulated CPU that this is. */
+  get cpu(): number {
+    return this.#m.task.cpu;
   }
 
   get isFirstCpu(): boolean {
@@ -120,6 +126,24 @@ export class Process {
   barrier(): number {
     if (waitAtBarrier(this.#m, () => this.ended !== RUN_DONE)) return RUN_DONE;
     return this.ended;
+  }
+
+  /**
+   * Reads a file of the machine, such as /proc/vmstat or a shrinker's count in
+   * /sys/kernel/debug/shrinker.
+   * @returns its text, or -ENOENT (-2), -EPERM (-1) for one that can only be written
+   */
+  readFile(path: string): string | number {
+    return readMachineFile(this.#m, path);
+  }
+
+  /**
+   * Writes to a file of the machine: /proc/sys/vm/drop_caches (1 page cache, which has nothing to
+   * drop, 2 slab, 3 both), a shrinker's scan, a group's memory.max.
+   * @returns 0, or -ENOENT (-2), -EPERM (-1) for one that can only be read, -EINVAL (-22)
+   */
+  writeFile(path: string, text: string): number {
+    return writeMachineFile(this.#m, path, text);
   }
 
   /** RUN_*: done while the program may go on; else it is to return this. */

@@ -14,7 +14,8 @@ import { Machine, type MachineOptions, type MachineState, type RunResult } from 
 import { MachineBootError } from './machine_errors.ts';
 import { createMm, type Mm } from './mm/mm.ts';
 import { mmInit } from './mm/mm_init.ts';
-import { procEntries } from './mm/proc_files.ts';
+import { procEntries, shrinkerEntries } from './mm/proc_files.ts';
+import type { LazyFiles } from './mm/proc_memcg.ts';
 import { vmstatItems } from './mm/proc_vmstat.ts';
 import type { ThreadInfo } from './thread_info.ts';
 import type { ProcessSpec } from './workload/workload.ts';
@@ -157,12 +158,12 @@ export class ReclaimMachine {
 
   /** Paths of /proc and /sys that the machine has. */
   files(): string[] {
-    return [...procEntries(this.mm).keys()];
+    return [...this.#entries().keys()];
   }
 
   /** The text of one of `files()`. @throws UsageError when there is no such file */
   readFile(path: string): string {
-    const text = procEntries(this.mm).get(path);
+    const text = this.#entries().get(path);
     if (text === undefined) throw new UsageError(`${path}: no such file in this machine`);
     return text();
   }
@@ -172,5 +173,9 @@ export class ReclaimMachine {
    */
   terminateThread(comm: string): boolean {
     return this.#machine.terminateThread(comm);
+  }
+
+  #entries(): LazyFiles {
+    return new Map([...procEntries(this.mm), ...shrinkerEntries(this.mm)]);
   }
 }

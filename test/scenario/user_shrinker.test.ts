@@ -74,6 +74,34 @@ describe('what a shrinker is aware of', () => {
   });
 });
 
+it('files of the machine are read and written by path', async () => {
+  const words = new Int32Array(new SharedArrayBuffer(4 * W.WORDS));
+  const text = new Uint8Array(new SharedArrayBuffer(4096));
+  const program = { module, export: 'useFiles' };
+  const processes = [{ comm: 'user', cpus: [0], program, args: { words, text }, vmas }];
+  const shrinkerTypes = [{ name: 'tale', module, export: 'tellTale', args: words }];
+  const machine = await Machine.boot({ processes, shrinkerTypes, memcgsMax: 8, memory: '8M' });
+  let count = '';
+  try {
+    await machine.run();
+    await machine.atRest(() => {
+      const file = machine.files().find((path) => /shrinker\/own-\d+\/count$/.test(path));
+      count = machine.readFile(String(file));
+    });
+  } finally {
+    await machine.shutdown();
+  }
+  const seen = JSON.parse(new TextDecoder().decode(text.slice(0, text.indexOf(0))));
+  expect(seen).toEqual([
+    ...['1 3\n2 9\n', 0, '1 3\n2 5\n', -22, -2, -1, -1],
+    ...[0, '1 3\n2 5\n', 0, '', -22],
+    ...['100\n', '2097152\n', 0, '1048576\n', -22, -1, -2, -2, -1],
+    true,
+  ]);
+  expect(count).toBe('1 5\n');
+  expect(machine.vmstat()).toMatchObject({ drop_slab: 1, drop_pagecache: 2 });
+});
+
 describe('what will not do', () => {
   it('is an error of the call', async () => {
     const words = new Int32Array(new SharedArrayBuffer(4 * W.WORDS));
