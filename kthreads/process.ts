@@ -21,6 +21,7 @@ import {
 } from '../src/mm/user.ts';
 import { waitAtBarrier } from './gate.ts';
 import { ProcessCgroups } from './process_cgroups.ts';
+import { ProcessFiles } from './process_files.ts';
 import { ProcessShrinkers } from './process_shrinkers.ts';
 
 /**
@@ -34,6 +35,8 @@ export class Process {
   readonly contexts: UserContext[] = [];
   /** Memory groups. */
   readonly cgroups: ProcessCgroups;
+  /** Mounts and files. */
+  readonly files: ProcessFiles;
 
   readonly #m: Mm;
   readonly #mm: number;
@@ -46,6 +49,7 @@ export class Process {
 
   constructor(m: Mm, mm: number, shouldStop: () => boolean) {
     this.shrinkers = new ProcessShrinkers(m);
+    this.files = new ProcessFiles(m);
     this.#m = m;
     this.#mm = mm;
     this.cgroups = new ProcessCgroups(m, mm);

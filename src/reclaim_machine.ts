@@ -17,6 +17,7 @@ import { mmInit } from './mm/mm_init.ts';
 import { procEntries, shrinkerEntries } from './mm/proc_files.ts';
 import type { LazyFiles } from './mm/proc_memcg.ts';
 import { vmstatItems } from './mm/proc_vmstat.ts';
+import { installShrinkerTypes } from './mm/shrinker_install.ts';
 import type { ThreadInfo } from './thread_info.ts';
 import type { ProcessSpec } from './workload/workload.ts';
 
@@ -41,6 +42,7 @@ export function createMachineTables(resolved: ResolvedMachine): Mm {
     );
   }
   mmInit(mm);
+  installShrinkerTypes(mm);
   return mm;
 }
 
@@ -63,7 +65,7 @@ async function loadInTime(mm: Mm): Promise<void> {
 }
 
 /** The main thread's own copy of the user's shrinker types: it reads debugfs. */
-async function installShrinkerTypes(mm: Mm): Promise<void> {
+async function installUserTypes(mm: Mm): Promise<void> {
   if (mm.config.shrinkerTypes.length === 0) return;
   try {
     await loadInTime(mm);
@@ -106,7 +108,7 @@ export class ReclaimMachine {
     resolved: ResolvedMachine,
     options: MachineOptions = {},
   ): Promise<ReclaimMachine> {
-    await installShrinkerTypes(mm);
+    await installUserTypes(mm);
     return new ReclaimMachine(resolved, await Machine.bootMm(mm, options));
   }
 
