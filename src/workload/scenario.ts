@@ -4,6 +4,7 @@
  */
 import { oneLine, UsageError } from '../errors.ts';
 import { generateTrace } from './generators.ts';
+import { mountLoop } from './mount_loop.ts';
 import {
   type PlanInput,
   type Scenario,
@@ -35,6 +36,7 @@ const quick: Scenario = {
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   quick,
+  'mount-loop': mountLoop,
 };
 
 /** @returns the scenario of that name, or undefined */
