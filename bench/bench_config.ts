@@ -17,6 +17,7 @@ export function benchConfig(changes: Partial<MmConfig>): MmConfig {
     superBlocksMax: 16,
     dentriesMax: 1024,
     inodesMax: 1024,
+    filePagesMax: 1024,
     vfsCachePressure: 100,
     processes: [],
     contents: false,

@@ -20,9 +20,11 @@ import {
   GATE_RUNNING,
   type Mm,
 } from '../src/mm/mm.ts';
+import { shmemEvictAll } from '../src/mm/shmem.ts';
 import { umountAll } from '../src/mm/super.ts';
 import { RUN_KILLED } from '../src/mm/user.ts';
 import { verifyPages } from '../src/mm/verify.ts';
+import { verifyFiles } from '../src/mm/verify_files.ts';
 import type { LoadedProgram } from './engine.ts';
 import { waitAtGate } from './gate.ts';
 import { Process } from './process.ts';
@@ -64,8 +66,7 @@ export function runCpu(m: Mm, mm: number, programs: readonly LoadedProgram[]): v
 
 function verify(m: Mm, process: Process, killed: boolean): void {
   const row = m.task.cpu * LINE_WORDS;
-  let mismatches = 0;
-  let note: string | null = null;
+  let { mismatches, firstMismatch: note } = process.pages;
   for (const user of process.contexts) {
     mismatches += user.mismatches;
     note ??= user.firstMismatch;
@@ -76,10 +77,25 @@ function verify(m: Mm, process: Process, killed: boolean): void {
     if (process.isFirstCpu) Atomics.add(m.cpuState, row + CPU_PAGES_VERIFIED, read.pages);
   }
   Atomics.store(m.cpuState, row + CPU_MISMATCHES, mismatches);
-  const text = note ?? '';
+  writeNote(m, note ?? '');
+}
+
+function writeNote(m: Mm, text: string): void {
   for (let i = 0; i < Math.min(text.length, CPU_NOTE_BYTES - 1); i++) {
     m.cpuNote[m.task.cpu * CPU_NOTE_BYTES + i] = text.charCodeAt(i) & 127;
   }
+}
+
+/**
+ * Reads the files back: by the CPU whose program was the last to end, so that nobody writes any
+ * more.
+ */
+function verifyAllFiles(m: Mm): void {
+  const row = m.task.cpu * LINE_WORDS;
+  const read = verifyFiles(m);
+  Atomics.add(m.cpuState, row + CPU_PAGES_VERIFIED, read.pages);
+  const before = Atomics.add(m.cpuState, row + CPU_MISMATCHES, read.mismatches);
+  if (before === 0 && read.first !== null) writeNote(m, read.first);
 }
 
 /**
@@ -98,6 +114,7 @@ function joinProcess(m: Mm, mm: number): void {
 function leaveProcess(m: Mm, mm: number): void {
   Atomics.add(m.gate, GATE_EXITING, 1);
   const others = Atomics.sub(m.gate, GATE_RUNNING, 1) - 1;
+  if (others === 0) verifyAllFiles(m);
   const early = others > 0 && !lastProcess(m);
   if (early) {
     exitMm(m, mm);
@@ -112,6 +129,8 @@ function leaveProcess(m: Mm, mm: number): void {
   waitAtGate(m, () => Atomics.load(m.gate, GATE_OPEN) !== 0);
   exitMm(m, mm);
   umountAll(m);
+  // The last one out takes the files along that no mount has; two that go at once may both be.
+  if (lastProcess(m)) shmemEvictAll(m);
   drainOwnBatches(m);
 }
 

@@ -7,6 +7,7 @@ import type { MmConfig } from '../src/mm/config.ts';
 import { faultAttrs } from '../src/mm/faults.ts';
 import { LIST_STRIDE } from '../src/mm/list_lru_types.ts';
 import * as L from '../src/mm/lock_order.ts';
+import { enterMapping } from '../src/mm/mapping.ts';
 import { attachMm, type Mm, type MmBuffers } from '../src/mm/mm.ts';
 import { bindRcuCallbacks } from '../src/mm/rcu_ids.ts';
 import { installShrinkerTypes } from '../src/mm/shrinker_install.ts';
@@ -29,6 +30,7 @@ function lockRegions(m: Mm): LockRegion[] {
     region(L.LC_PAGE_TABLE, m.pageTableLock, sizes.nrMms, LINE_WORDS),
     region(L.LC_PTL, m.ptl, sizes.nrTables, 1),
     region(L.LC_TABLE_POOL, m.poolLock, 1, 1),
+    region(L.LC_I_PAGES, m.iPages, m.iPages.length, 1),
     region(L.LC_SWAP_CLUSTER, m.clusterLock, sizes.nrClusters, 1),
     region(L.LC_LIST_LRUS, m.lists.words, 1, 1),
     region(L.LC_I_LOCK, m.fs.inode.lock, sizes.fs.nrInodes, 1),
@@ -45,6 +47,7 @@ function lockRegions(m: Mm): LockRegion[] {
     region(L.LC_ZONE, m.zoneLock, sizes.nrZones, LINE_WORDS),
     region(L.LC_ZS_CLASS, m.zsClassLock, m.zsClassLock.length / LINE_WORDS, LINE_WORDS),
     region(L.LC_ZS_POOL, m.zsPool, 1, 1),
+    region(L.LC_FILE_NODES, m.filePool.words, 1, 1),
   ];
 }
 
@@ -66,6 +69,7 @@ export function attachEngine(buffers: unknown, config: unknown, id: number, cpu:
   const m = attachMm(buffers as MmBuffers, config as MmConfig, id, cpu);
   bindRcuCallbacks(m);
   installShrinkerTypes(m);
+  enterMapping(m);
   enterFaults(m.faults, faultAttrs(m.config.faults), m.config.faultSeed, id);
   return engineOf(m);
 }

@@ -22,6 +22,7 @@ import {
 import { waitAtBarrier } from './gate.ts';
 import { ProcessCgroups } from './process_cgroups.ts';
 import { ProcessFiles } from './process_files.ts';
+import { ProcessPages } from './process_pages.ts';
 import { ProcessShrinkers } from './process_shrinkers.ts';
 
 /**
@@ -37,6 +38,8 @@ export class Process {
   readonly cgroups: ProcessCgroups;
   /** Mounts and files. */
   readonly files: ProcessFiles;
+  /** Pages of files. */
+  readonly pages: ProcessPages;
 
   readonly #m: Mm;
   readonly #mm: number;
@@ -54,6 +57,7 @@ export class Process {
     this.#mm = mm;
     this.cgroups = new ProcessCgroups(m, mm);
     this.#shouldStop = shouldStop;
+    this.pages = new ProcessPages(m, shouldStop);
   }
 
   get comm(): string {

@@ -47,6 +47,7 @@ const TABLE_OPTIONS: readonly (readonly [string, (mm: MmConfig) => Partial<MmCon
   ['mountsMax', () => ({ superBlocksMax: 1 })],
   ['dentriesMax', () => ({ dentriesMax: 1 })],
   ['inodesMax', () => ({ inodesMax: 1 })],
+  ['filePagesMax', () => ({ filePagesMax: 0 })],
 ];
 
 /** What a machine is made of, all resolved. */
@@ -214,6 +215,7 @@ export function resolveMachine(
     superBlocksMax: full.mountsMax,
     dentriesMax: full.dentriesMax,
     inodesMax: full.inodesMax,
+    filePagesMax: full.filePagesMax,
     vfsCachePressure: full.vfsCachePressure,
     processes: processes.map((spec) => processConfig(spec, groups.length - 1)),
     contents: full.contents,

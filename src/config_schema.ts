@@ -60,6 +60,8 @@ export interface MachineConfig {
   readonly dentriesMax?: number;
   /** Inodes that may exist at once, 1 .. 2^22. Default 1024. */
   readonly inodesMax?: number;
+  /** Pages that all files together may hold, swapped ones too, 0 .. 2^26. Default 1024. */
+  readonly filePagesMax?: number;
   /** Entries of each CPU's emulated TLB, a power of two; 0, the default, for none. */
   readonly tlb?: number;
   /** The emulated TLB is flushed every so many accesses; 0, the default, for never. */
@@ -142,6 +144,7 @@ const POLICY_HINT = "give 'rwsem', 'srcu', 'lockless' or 'lockless-fixed'";
 /** More than a machine has a use for, and far from what an i32 of a table can name. */
 const SHRINKERS_MAX = 1 << 16;
 const MOUNTS_MAX = 1 << 16;
+const FILE_PAGES_MAX = 1 << 26;
 const OBJECTS_MAX = 1 << 22;
 
 /** What later versions bring: accepted by name, refused by value. */
@@ -175,6 +178,7 @@ const SCHEMA = v.strictObject({
   shrinkersMax: v.optional(int(1, SHRINKERS_MAX), 64),
   mountsMax: v.optional(int(1, MOUNTS_MAX), 16),
   dentriesMax: v.optional(int(1, OBJECTS_MAX), 1024),
+  filePagesMax: v.optional(int(0, FILE_PAGES_MAX), 1024),
   inodesMax: v.optional(int(1, OBJECTS_MAX), 1024),
   tlb: v.optional(v.pipe(int(0, 2 ** 20), powerOfTwo), 0),
   tlbFlush: v.optional(int(0, 2 ** 30), 0),

@@ -28,6 +28,7 @@ export interface MachineFlags extends FaultFlags {
   readonly mountsMax?: string;
   readonly dentriesMax?: string;
   readonly inodesMax?: string;
+  readonly filePagesMax?: string;
   readonly tlb?: string;
   readonly lockdep?: true;
   readonly lockStat?: boolean;
@@ -48,6 +49,7 @@ const NUMBERS = [
   'mountsMax',
   'dentriesMax',
   'inodesMax',
+  'filePagesMax',
   'tlb',
   'hungTask',
   'timeout',
@@ -85,6 +87,7 @@ export function addMachineOptions(command: Command): void {
     .option('--mounts-max <n>', 'mounts that may exist at once (default: 16)')
     .option('--dentries-max <n>', 'dentries that may exist at once (default: 1024)')
     .option('--inodes-max <n>', 'inodes that may exist at once (default: 1024)')
+    .option('--file-pages-max <n>', 'pages that all files together may hold (default: 1024)')
     .option('--tlb <n>', "entries of each CPU's emulated TLB, 0 for none (default: 0)")
     .option('--set <name=value>', `a sysctl: ${Object.keys(SYSCTLS).join(', ')}`, collect)
     .option('--config <file>', 'JSON object of options, by their names here or in the library')

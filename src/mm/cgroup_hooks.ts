@@ -7,6 +7,7 @@ import { memcgReparentListLrus } from './list_lru.ts';
 import { drainStockOf } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
 import { memcgReparentObjcg, objcgAlloc } from './objcg.ts';
+import { shadowNodesReparent } from './shadow_nodes.ts';
 import {
   allocShrinkerInfo,
   freeShrinkerInfo,
@@ -36,6 +37,7 @@ export function cgroupOffline(m: Mm, memcg: number, parent: number): void {
   // The lists first: from then on objects that are added go to the parent's.
   memcgReparentListLrus(m, memcg, parent);
   memcgReparentObjcg(m, memcg, parent);
+  shadowNodesReparent(m, memcg);
   reparentShrinkerDeferred(m, memcg);
   drainStockOf(m, memcg);
 }

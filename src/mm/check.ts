@@ -9,6 +9,7 @@
 import { THREADS_MAX } from '../../shared/limits.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
 import { checkCounters } from './check_counters.ts';
+import { checkFilePages, checkNoFiles } from './check_mappings.ts';
 import { checkMemcgs, checkMemcgsEmpty } from './check_memcg.ts';
 import { checkObjects, checkSlabs } from './check_objects.ts';
 import { checkMms, checkSwap } from './check_swap.ts';
@@ -158,6 +159,7 @@ function checkPages(
   where: Uint8Array,
   batchRefs: Int32Array,
   mapped: Int32Array,
+  ofFiles: Uint8Array,
 ): void {
   for (let pfn = 1; pfn < m.sizes.nrPages; pfn++) {
     const flags = Atomics.load(m.page.flags, pfn);
@@ -182,7 +184,8 @@ function checkPages(
     } else {
       // The swap cache's reference, or the slab's: a page has one of them at most.
       const cache = (flags & PG_SWAPCACHE) !== 0 || at === IN_SLAB ? 1 : 0;
-      check.equal(refs, maps + cache + (batchRefs[pfn] as number), `refcount of pfn ${pfn}`);
+      const held = cache + (ofFiles[pfn] as number) + (batchRefs[pfn] as number);
+      check.equal(refs, maps + held, `refcount of pfn ${pfn}`);
     }
   }
   check.equal(Atomics.load(m.page.flags, 0), PG_RESERVED, 'flags of the zero page');
@@ -231,7 +234,8 @@ export function checkQuiescent(m: Mm): CheckResult {
     const batchRefs = checkBatches(m, check, where);
     checkSlabs(m, check, (pfn) => place(check, where, pfn, IN_SLAB));
     const walk = checkMms(m, check);
-    checkPages(m, check, where, batchRefs, walk.mapped);
+    const ofFiles = checkFilePages(m, check, walk.slotRefs);
+    checkPages(m, check, where, batchRefs, walk.mapped, ofFiles);
     checkMemcgs(m, check, chargedPages(m, where));
     checkNodes(m, check, walk.mapped);
     checkSwap(m, check, walk.slotRefs);
@@ -269,6 +273,7 @@ export function checkEmpty(m: Mm): CheckResult {
     'free swap slots at the end',
   );
   check.equal(Atomics.load(m.zsPool, 3), 0, 'zsmalloc blocks at the end');
+  checkNoFiles(m, check);
   const rest = checkQuiescent(m);
   check.checked += rest.checked;
   check.violations.push(...rest.violations);

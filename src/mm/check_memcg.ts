@@ -79,6 +79,9 @@ function checkRefs(m: Mm, check: Checker, rows: readonly number[]): void {
     bump(refs, m.stock[id * LINE_WORDS + STOCK_MEMCG] as number);
     bump(refs, m.stock[id * LINE_WORDS + STOCK_TASK] as number);
   }
+  for (let node = 1; node < m.sizes.nrShadowNodes; node++) {
+    if ((m.shadowNode.shadows[node] as number) > 0) bump(refs, m.shadowNode.group[node] as number);
+  }
   for (let objcg = 1; objcg < m.sizes.slabs.nrObjcgs; objcg++) {
     if ((m.objcg.bytes[objcg] as number) > 0) bump(refs, objcgMemcg(m, objcg));
   }

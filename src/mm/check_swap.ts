@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Walkers over address spaces, swap slots and the zram store (see check.ts). */
 import type { Checker } from './check.ts';
-import { PTRS_PER_TABLE, SWAPFILE_CLUSTER } from './limits.ts';
+import { PTRS_PER_TABLE, SHADOW_NODE_SLOTS, SWAPFILE_CLUSTER } from './limits.ts';
+import { NODE_OFF_LIST, NODE_ON_LIST } from './mapping_types.ts';
 import type { Mm } from './mm.ts';
 import {
   PG_SWAPCACHE,
@@ -19,7 +20,7 @@ import { zsUsage } from './zsmalloc.ts';
 export interface TableWalk {
   /** Entries that map each pfn. */
   readonly mapped: Int32Array;
-  /** Entries that refer to each slot. */
+  /** Entries that refer to each slot; those of files are added by check_files.ts. */
   readonly slotRefs: Int32Array;
 }
 
@@ -93,6 +94,7 @@ export function checkSwap(m: Mm, check: Checker, slotRefs: Int32Array): void {
       const ok =
         m.page.private[cache] === slot && (Atomics.load(m.page.flags, cache) & PG_SWAPCACHE) !== 0;
       check.that(ok, () => `slot ${slot}: its folio ${cache} is another's`);
+      check.equal(m.slot.shadowTag[slot] as number, 0, `shadow of slot ${slot}, which has a folio`);
     } else {
       check.that(
         kind !== ZRAM_EMPTY || zeromapTest(m, slot),
@@ -114,9 +116,42 @@ export function checkSwap(m: Mm, check: Checker, slotRefs: Int32Array): void {
       `cluster ${cluster} free`,
     );
   }
+  checkShadowNodes(m, check);
   const slots = Math.max(m.sizes.nrSlots - 1, 0);
   check.equal(Atomics.load(m.swapInfo, 0), slots - used, 'free swap slots');
   if (m.config.contents && m.zram8 !== null) {
     check.equal(zsUsage(m).objects, objects, 'zsmalloc objects');
+  }
+}
+
+/** Recounts shadow nodes, and which of them are listed. */
+function checkShadowNodes(m: Mm, check: Checker): void {
+  const { shadows, cached, listed } = m.shadowNode;
+  const onList = new Int32Array(m.sizes.nrNodes);
+  for (let node = 1; node < m.sizes.nrShadowNodes; node++) {
+    const first = (node - 1) * SHADOW_NODE_SLOTS;
+    const end = Math.min(first + SHADOW_NODE_SLOTS, m.sizes.nrSlots);
+    let withShadow = 0;
+    let withFolio = 0;
+    for (let slot = first; slot < end; slot++) {
+      if (m.slot.shadowTag[slot] !== 0) withShadow++;
+      if (m.slot.cache[slot] !== 0) withFolio++;
+    }
+    check.equal(shadows[node] as number, withShadow, `shadow node ${node} shadows`);
+    check.equal(cached[node] as number, withFolio, `shadow node ${node} folios`);
+    if (m.shadowLru[0] === 0) continue;
+    const wanted = withShadow > 0 && withFolio === 0;
+    check.that(
+      wanted === (listed[node] !== NODE_OFF_LIST),
+      () =>
+        `shadow node ${node}: listed ${listed[node]}, ${withShadow} shadows, ${withFolio} folios`,
+    );
+    if (listed[node] !== NODE_ON_LIST) continue;
+    const nid = m.shadowNode.nid[node] as number;
+    onList[nid] = (onList[nid] as number) + 1;
+  }
+  for (let nid = 0; nid < m.sizes.nrNodes; nid++) {
+    const gauge = Atomics.load(m.node.workingsetNodes, nid);
+    check.equal(gauge, onList[nid] as number, `node ${nid} workingset_nodes`);
   }
 }

@@ -101,6 +101,8 @@ export interface MmConfig {
   /** Dentries and inodes that may exist at once. */
   readonly dentriesMax: number;
   readonly inodesMax: number;
+  /** Pages that all files together may hold, swapped ones included: 0 .. 2^26. */
+  readonly filePagesMax: number;
   /** vm.vfs_cache_pressure, in percent: 0 .. 1000. */
   readonly vfsCachePressure: number;
   readonly processes: readonly ProcessConfig[];

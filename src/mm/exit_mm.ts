@@ -113,8 +113,11 @@ function freeSwapCache(m: Mm, pfn: number): void {
   folioUnlock(m, pfn);
 }
 
-/** Drops a page-table reference to a slot, and a folio that only the cache still holds. */
-function freeSwapAndCache(m: Mm, slot: number): void {
+/**
+ * Drops an entry's reference to a slot, and a folio that only the cache still holds.
+ * @context the entry is gone; takes folio_lock
+ */
+export function freeSwapAndCache(m: Mm, slot: number): void {
   const pfn = swapCacheGet(m, slot);
   faultDelay(FAULT_DELAY);
   swapFree(m, slot);

@@ -11,6 +11,7 @@
  * those of a disk are ever cached. A cached one that is used again stays on its list until reclaim
  * meets it there.
  */
+
 import { bug } from '../../shared/assert.ts';
 import { rcuReadLock, rcuReadUnlock } from '../../shared/rcu.ts';
 import { spinLock, spinTryLock, spinUnlock } from '../../shared/spinlock.ts';
@@ -37,6 +38,7 @@ import {
 import { LC_I_LOCK } from './lock_order.ts';
 import type { Mm } from './mm.ts';
 import { objcgMemcg } from './objcg.ts';
+import { shmemEvict } from './shmem.ts';
 import type { ShrinkControl } from './shrinker_ops.ts';
 import { assertObject, itemOf, objectNid, rowOf, slabAlloc, slabFree } from './slab.ts';
 import { CACHE_INODE, OBJECT_USED } from './slab_types.ts';
@@ -52,7 +54,7 @@ function unlock(m: Mm, inode: number): void {
 /** Frees what the file holds. @param inode I_FREEING, its row is that of its pages @context none */
 export function evictPages(m: Mm, inode: number): void {
   // A disk's files have no pages here: their content is not modelled.
-  if (m.fs.super.type[m.fs.inode.sb[inode] as number] !== TMPFS) return;
+  if (m.fs.super.type[m.fs.inode.sb[inode] as number] === TMPFS) shmemEvict(m, inode);
 }
 
 /**

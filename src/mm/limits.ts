@@ -33,6 +33,8 @@ export const PAGEVEC_SIZE = 31;
 export const MEMCG_CHARGE_BATCH = 64;
 /** Slots of a swap cluster: one lock each. */
 export const SWAPFILE_CLUSTER = 256;
+/** Slots of a shadow node: XA_CHUNK_SIZE. */
+export const SHADOW_NODE_SLOTS = 64;
 export const MAX_SWAPPINESS = 200;
 /** Least managed pages of a machine. */
 export const MEMORY_PAGES_MIN = 512;
@@ -45,5 +47,6 @@ export const ACCESS_WINDOW_WORDS = 2048;
 export const SLOTS_BYTES = CPUS_MAX * 8;
 
 assert(2 * SECTION_EVENTS_MAX <= ACCESS_WINDOW_WORDS, 'a section fits in the access window');
+assert(SWAPFILE_CLUSTER % SHADOW_NODE_SLOTS === 0, 'a shadow node lies in one cluster');
 assert(SLOTS_BYTES < PAGE_SIZE / 2, 'most of a page is fill, so that it compresses as memory does');
 assert(SWAP_CLUSTER_MAX >= PAGEVEC_SIZE, 'one reclaim turn can take a whole LRU batch');

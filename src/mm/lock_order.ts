@@ -35,6 +35,7 @@ export const LOCK_ORDER = [
   'zsmalloc_class',
   'zsmalloc_pool',
   'shrinker_pool',
+  'file_nodes',
 ] as const;
 
 export const LC_OOM = 1;
@@ -66,3 +67,4 @@ export const LC_ZONE = 26;
 export const LC_ZS_CLASS = 27;
 export const LC_ZS_POOL = 28;
 export const LC_SHRINKER_POOL = 29;
+export const LC_FILE_NODES = 30;

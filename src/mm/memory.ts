@@ -204,13 +204,14 @@ function doSwapPage(
 }
 
 /** A page was read for an entry that changed: nobody may want it. @context folio locked */
-function dropStaleSwapin(m: Mm, pfn: number): void {
+export function dropStaleSwapin(m: Mm, pfn: number): void {
   const { events } = m.task;
   events[EV.kr_swapin_stale] = (events[EV.kr_swapin_stale] as number) + 1;
   folioFreeSwap(m, pfn);
 }
 
-function countReadaheadHit(m: Mm, pfn: number): void {
+/** A page that was read ahead is used for the first time. */
+export function countReadaheadHit(m: Mm, pfn: number): void {
   Atomics.and(m.page.flags, pfn, ~PG_READAHEAD);
   m.task.events[EV.swap_ra_hit] = (m.task.events[EV.swap_ra_hit] as number) + 1;
   // The window is the device's, not a node's: row 0 keeps it.

@@ -41,6 +41,7 @@ import {
 } from './limits.ts';
 import { declareListLru, type ListLruSizes, listLruSizes } from './list_lru_types.ts';
 import { LOCK_ORDER } from './lock_order.ts';
+import { declareFiles, shadowNodes } from './mapping_types.ts';
 import * as T from './mm_types.ts';
 import type { ShrinkScan } from './shrink_kernel.ts';
 import type { ShrinkerType } from './shrinker_ops.ts';
@@ -86,6 +87,7 @@ export interface MmSizes {
   readonly nrSlots: number;
   readonly nrClusters: number;
   readonly nrTables: number;
+  readonly nrShadowNodes: number;
   readonly nrZramPages: number;
   /** First list head: rows from here on are sentinels, not pages. */
   readonly heads: number;
@@ -144,7 +146,7 @@ export function mmSizes(config: MmConfig): MmSizes {
   const storing = config.swap === 'zram' && config.contents;
   const slabs = slabSizes(nrNodes, nrMemcgs, config.dentriesMax, config.inodesMax);
   const mounts = config.superBlocksMax;
-  const shadowNodes = Math.ceil(nrSlots / SHADOW_NODE_SLOTS);
+  const nrShadowNodes = shadowNodes(nrSlots);
   return {
     nrPages,
     nrZones,
@@ -153,12 +155,13 @@ export function mmSizes(config: MmConfig): MmSizes {
     nrLruvecs,
     shrinkers: shrinkerSizes(nrNodes, nrLruvecs, config.shrinkersMax),
     slabs,
-    lists: listLruSizes(nrNodes, nrMemcgs, mounts, slabs.nrObjects, shadowNodes),
+    lists: listLruSizes(nrNodes, nrMemcgs, mounts, slabs.nrObjects, nrShadowNodes),
     fs: fsSizes(mounts, slabs),
     nrMms: config.processes.length + 1,
     nrSlots,
     nrClusters: Math.ceil(nrSlots / SWAPFILE_CLUSTER),
     nrTables: config.pageTables + 1,
+    nrShadowNodes,
     nrZramPages: storing ? config.swapPages + ZS_CLASSES * ZS_PAGES_PER_BLOCK : 0,
     heads: nrPages,
     nrHeads: nrZones * NR_PAGE_ORDERS + nrZones * config.cpus + nrLruvecs * T.NR_LRU_LISTS,
@@ -243,6 +246,7 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     // @atomic lock word of table_pool
     poolLock: words('pool.lock', 1, LINE_WORDS),
     slot: builder.columns('slot', T.SLOT_COLUMNS, s.nrSlots),
+    ...declareFiles(builder, config, s.nrShadowNodes),
     // @atomic bitmap: slots whose page was all zeroes
     zeromap: words('slot.zeromap', Math.ceil(s.nrSlots / 32), 1),
     cluster: builder.columns('cluster', T.CLUSTER_COLUMNS, s.nrClusters),

@@ -4,6 +4,7 @@
 import { assert } from '../../shared/assert.ts';
 import { initFaults } from '../../shared/fault.ts';
 import { listInit, listNodeInit } from '../../shared/list.ts';
+import { initXaPool } from '../../shared/xarray.ts';
 import { createCgroup } from './cgroup.ts';
 import { setCgroupName } from './cgroup_names.ts';
 import { faultAttrs } from './faults.ts';
@@ -16,6 +17,7 @@ import { MEMCG_ONLINE, PG_RESERVED } from './mm_types.ts';
 import { objcgInit } from './objcg.ts';
 import { freeOnePageLocked } from './page_alloc.ts';
 import { allocTable } from './pgtable.ts';
+import { shadowListInit } from './shadow_list.ts';
 import { shrinkerInit } from './shrinker.ts';
 import { slabInit } from './slab.ts';
 import { swapInit } from './swapfile.ts';
@@ -37,9 +39,11 @@ export function mmInit(m: Mm): void {
   slabInit(m);
   objcgInit(m);
   listLruTablesInit(m);
+  assert(shadowListInit(m) === 0, 'the first shrinker and list are there');
   initMemcgs(m);
   fsListsInit(m);
   swapInit(m);
+  initXaPool(m.filePool);
   initProcesses(m);
   initFaults(m.faults, faultAttrs(m.config.faults));
 }

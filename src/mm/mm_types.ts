@@ -14,8 +14,9 @@ export const PAGE_COLUMNS = {
   flags: 'i32', // @atomic PG_* bits, set and cleared with or/and/cas only
   refcount: 'i32', // @atomic 0 is free or frozen
   mapcount: 'i32', // @atomic page-table entries that map the page
-  mapping: 'i32', // @guardedBy folio_lock  anon_vma id, 0 for none  @racy rmap: looks again
-  index: 'f64', // @guardedBy folio_lock  page in the anon_vma  @racy rmap: constant if mapped
+  // @guardedBy folio_lock  anon_vma; minus the inode, while a file's; 0  @racy rmap: looks again
+  mapping: 'i32',
+  index: 'f64', // @guardedBy folio_lock  page in the mapping  @racy rmap: constant if mapped
   private: 'i32', // @guardedBy folio_lock  slot if PG_SWAPCACHE; order under zone->lock; slab row
   memcg: 'u16', // @guardedBy folio_lock  group charged for the page, constant from charge to free
   zone: 'u8', // @frozen zone index
@@ -47,6 +48,8 @@ export const NODE_COLUMNS = {
   swapCache: 'i32', // @atomic NR_SWAPCACHE
   writeback: 'i32', // @atomic NR_WRITEBACK
   slabReclaimable: 'i32', // @atomic NR_SLAB_RECLAIMABLE_B, in pages
+  shmem: 'i32', // @atomic NR_SHMEM: pages that files hold
+  workingsetNodes: 'i32', // @atomic WORKINGSET_NODES: nodes on the list of shadow_nodes
   kswapdFailures: 'i32', // @atomic runs of kswapd that reclaimed nothing; 16 is hopeless
   kswapdOrder: 'i32', // @atomic largest order asked for since the last wake-up
   kswapdZone: 'i32', // @atomic highest zone index asked for, +1; 0 is none

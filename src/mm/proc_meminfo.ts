@@ -57,7 +57,7 @@ export function procMeminfo(m: Mm): string {
     line('Writeback', g('nr_writeback')),
     line('AnonPages', g('nr_anon_pages')),
     line('Mapped', g('nr_mapped')),
-    line('Shmem', 0),
+    line('Shmem', g('nr_shmem')),
     line('KReclaimable', g('nr_slab_reclaimable')),
     line('Slab', g('nr_slab_reclaimable')),
     line('SReclaimable', g('nr_slab_reclaimable')),

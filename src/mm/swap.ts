@@ -19,8 +19,10 @@ import { LC_LRU_BATCH } from './lock_order.ts';
 import { lruLock, lruUnlock, lruvecAddFolioLocked, lruvecDelFolioLocked } from './lruvec.ts';
 import { uncharge } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
-import { PG_ACTIVE, PG_LRU, PG_REFERENCED, PG_WORKINGSET } from './mm_types.ts';
+import { PG_ACTIVE, PG_LRU, PG_REFERENCED, PG_UNEVICTABLE, PG_WORKINGSET } from './mm_types.ts';
 import { freePage } from './page_alloc.ts';
+import { EV } from './vmstat_items.ts';
+import { workingsetAgeNonresident } from './workingset.ts';
 
 const BATCH_WORDS = 2 * LINE_WORDS;
 const COUNT = 1;
@@ -91,6 +93,50 @@ function lruAddDrainLocked(m: Mm, row: number): void {
 /** Drops the batch's reference: the page may have been unmapped and forgotten meanwhile. */
 function folioPutBatch(m: Mm, pfn: number): void {
   if (folioPutTestZero(m, pfn)) folioPutFinal(m, pfn);
+}
+
+/**
+ * A page was used other than through a page table (folio_mark_accessed): the first time it becomes
+ * referenced, the second time active. One that is isolated just now stays where its holder puts it.
+ * @context the caller holds a reference; takes lru_lock or this thread's lru_batch
+ */
+export function folioMarkAccessed(m: Mm, pfn: number): void {
+  const flags = Atomics.load(m.page.flags, pfn);
+  if ((flags & PG_REFERENCED) === 0) {
+    Atomics.or(m.page.flags, pfn, PG_REFERENCED);
+  } else if ((flags & (PG_ACTIVE | PG_UNEVICTABLE)) === 0) {
+    folioActivate(m, pfn);
+    Atomics.and(m.page.flags, pfn, ~PG_REFERENCED);
+    workingsetAgeNonresident(m, folioLruvec(m, pfn));
+  }
+}
+
+/** Moves a folio to the active list, or lets its place in this thread's batch lead there. */
+function folioActivate(m: Mm, pfn: number): void {
+  if (!folioTestClear(m, pfn, PG_LRU)) {
+    activateInBatch(m, pfn);
+    return;
+  }
+  const lruvec = folioLruvec(m, pfn);
+  lruLock(m, lruvec);
+  const before = Atomics.load(m.page.flags, pfn);
+  lruvecDelFolioLocked(m, lruvec, pfn, before);
+  const flags = Atomics.or(m.page.flags, pfn, PG_ACTIVE | PG_LRU) | PG_ACTIVE | PG_LRU;
+  lruvecAddFolioLocked(m, lruvec, pfn, flags);
+  lruUnlock(m, lruvec);
+  m.task.events[EV.pgactivate] = (m.task.events[EV.pgactivate] as number) + 1;
+}
+
+/** Marks a folio that waits in this thread's batch: nobody else drains it meanwhile. */
+function activateInBatch(m: Mm, pfn: number): void {
+  const row = m.task.id * BATCH_WORDS;
+  spinLock(m.lruBatch, row, LC_LRU_BATCH);
+  for (let i = (m.lruBatch[row + COUNT] as number) - 1; i >= 0; i--) {
+    if (m.lruBatch[row + ENTRIES + i] !== pfn) continue;
+    Atomics.or(m.page.flags, pfn, PG_ACTIVE);
+    break;
+  }
+  spinUnlock(m.lruBatch, row, LC_LRU_BATCH);
 }
 
 /**

@@ -22,6 +22,7 @@ import {
 import { chargeSwap } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
 import { PG_DIRTY, PG_SWAPCACHE, PG_WRITEBACK, SWAP_HAS_CACHE } from './mm_types.ts';
+import { setSlotCache, setSlotShadow, shadowNodesPrepare } from './shadow_nodes.ts';
 import { clusterLock, clusterUnlock } from './swap_cluster.ts';
 import { allocSlot, putCacheRefLocked, SLOT_NONE, swapCount } from './swapfile.ts';
 import { shadowAgeOut, workingsetEviction } from './workingset.ts';
@@ -66,10 +67,10 @@ export function swapCacheInsert(m: Mm, pfn: number, slot: number): number {
     return count === 0 ? CACHE_STALE : CACHE_EXISTS;
   }
   m.slot.count[slot] = count | SWAP_HAS_CACHE;
-  m.slot.cache[slot] = pfn;
+  setSlotCache(m, slot, pfn);
   shadowFound.tag = m.slot.shadowTag[slot] as number;
   shadowFound.age = m.slot.shadowAge[slot] as number;
-  m.slot.shadowTag[slot] = 0;
+  setSlotShadow(m, slot, 0, 0);
   markInCache(m, pfn, slot);
   clusterUnlock(m, slot);
   return 0;
@@ -93,8 +94,9 @@ export function addToSwap(m: Mm, pfn: number): number {
   const slot = allocSlot(m);
   if (slot === SLOT_NONE) return SLOT_NONE;
   faultDelay(FAULT_DELAY);
+  shadowNodesPrepare(m, m.page.memcg[pfn] as number);
   clusterLock(m, slot);
-  m.slot.cache[slot] = pfn;
+  setSlotCache(m, slot, pfn);
   m.slot.memcg[slot] = m.page.memcg[pfn] as number;
   markInCache(m, pfn, slot);
   clusterUnlock(m, slot);
@@ -106,7 +108,7 @@ export function addToSwap(m: Mm, pfn: number): number {
 /** Takes the folio out of the cache. @context folio locked and swap_cluster held */
 function dropLocked(m: Mm, pfn: number, slot: number): void {
   assert(m.slot.cache[slot] === pfn, 'swap cache holds another folio for the slot');
-  m.slot.cache[slot] = 0;
+  setSlotCache(m, slot, 0);
   m.page.private[pfn] = 0;
   folioClear(m, pfn, PG_SWAPCACHE);
   Atomics.sub(m.node.swapCache, folioNid(m, pfn), 1);
@@ -133,8 +135,8 @@ export function removeMapping(m: Mm, pfn: number, targetMemcg: number): boolean 
     clusterUnlock(m, slot);
     return false;
   }
-  m.slot.shadowTag[slot] = workingsetEviction(m, pfn, targetMemcg);
-  m.slot.shadowAge[slot] = shadowAgeOut.age;
+  const tag = workingsetEviction(m, pfn, targetMemcg);
+  setSlotShadow(m, slot, tag, shadowAgeOut.age);
   dropLocked(m, pfn, slot);
   clusterUnlock(m, slot);
   return true;

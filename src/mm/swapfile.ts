@@ -18,6 +18,7 @@ import { LC_SWAP_CLUSTER } from './lock_order.ts';
 import { unchargeSwap } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
 import { SWAP_HAS_CACHE, SWAP_MAP_BAD, SWAP_MAP_MAX } from './mm_types.ts';
+import { setSlotShadow } from './shadow_nodes.ts';
 import { clusterLock, clusterOf, clusterUnlock } from './swap_cluster.ts';
 import { EV } from './vmstat_items.ts';
 import { zeromapTestClear } from './zeromap.ts';
@@ -142,7 +143,7 @@ export function putCacheRefLocked(m: Mm, slot: number): void {
 /** The slot has no reference left: the device drops its copy. @context swap_cluster held */
 function freeSlotLocked(m: Mm, slot: number): void {
   const { events } = m.task;
-  m.slot.shadowTag[slot] = 0;
+  setSlotShadow(m, slot, 0, 0);
   if (zeromapTestClear(m, slot)) {
     events[EV.kr_swap_zero_freed] = (events[EV.kr_swap_zero_freed] as number) + 1;
   } else if (zramFreeLocked(m, slot)) {

@@ -7,10 +7,11 @@
  * meet at the insertion, and the slower one frees its page.
  */
 import { assert } from '../../shared/assert.ts';
+import { cpuRelax } from '../../shared/cpu_relax.ts';
 import { faultDelay } from '../../shared/fault.ts';
 import { memcgCharge } from './charge.ts';
 import { FAULT_DELAY } from './faults.ts';
-import { folioSet, folioTryLock, folioUnlock } from './folio.ts';
+import { folioRefFreeze, folioSet, folioTryLock, folioUnlock } from './folio.ts';
 import type { Mm } from './mm.ts';
 import { PG_READAHEAD, PG_SWAPBACKED } from './mm_types.ts';
 import { freePage, PFN_NONE } from './page_alloc.ts';
@@ -30,13 +31,13 @@ export function homeNode(m: Mm): number {
 }
 
 /**
- * Frees a page that was allocated but never charged or shown to anybody.
+ * Frees a page that was allocated but never charged or shown to anybody. A lookup that knows the
+ * page from its former life may hold a reference for a moment: it must not be the one to free it.
  * @param pfn a page with the one reference of its allocation
  * @context no zone lock held
  */
 export function discardNewPage(m: Mm, pfn: number): void {
-  const last = Atomics.sub(m.page.refcount, pfn, 1) === 1;
-  assert(last, 'somebody holds a page that was never shown');
+  while (!folioRefFreeze(m, pfn, 1)) cpuRelax();
   freePage(m, pfn);
 }
 

@@ -46,15 +46,19 @@ function readPage(m: Mm, pte: number): boolean {
     }
     sectionLeave(m);
     if (entry === 0) return false;
-    if (readSwapped(m, entry >>> PTE_SHIFT)) {
+    if (readSwapped(m, entry >>> PTE_SHIFT, copy)) {
       // The entry kept the slot alive if it is still the same.
       if (Atomics.load(m.pte, pte) === entry) return true;
     }
   }
 }
 
-/** @returns false when the slot changed hands meanwhile: look again */
-function readSwapped(m: Mm, slot: number): boolean {
+/**
+ * Copies the page of a slot, wherever it is.
+ * @returns false when the slot changed hands meanwhile: look again
+ * @context no spinlock held; takes folio_lock or swap_cluster
+ */
+export function readSwapped(m: Mm, slot: number, copy: Int32Array): boolean {
   const pfn = swapCacheGet(m, slot);
   if (pfn !== 0) {
     folioLock(m, pfn);

@@ -46,6 +46,7 @@ import {
   unmapOut,
 } from './rmap.ts';
 import type { ScanControl } from './scan_control.ts';
+import { folioOfFile, shmemToSwap } from './shmem_writeout.ts';
 import { addToSwap, folioFreeSwap, removeMapping } from './swap_state.ts';
 import { SLOT_NONE, vmSwapFull } from './swapfile.ts';
 import { tlbFlush } from './tlb.ts';
@@ -148,7 +149,17 @@ function tryPrepare(m: Mm, pfn: number, sc: ScanControl, stat: ReclaimStat): boo
       break;
   }
   if (!folioTest(m, pfn, PG_SWAPCACHE)) {
-    // Its process is gone: phase 2 frees it without a slot.
+    if (folioOfFile(m, pfn)) {
+      // Isolation and the file: anybody else may be about to use it (is_page_cache_freeable).
+      if (Atomics.load(m.page.refcount, pfn) !== 2) {
+        folioUnlock(m, pfn);
+        return false;
+      }
+      if (shmemToSwap(m, pfn)) return true;
+      activateLocked(m, pfn, stat);
+      return false;
+    }
+    // Its process or file is gone: phase 2 frees it without a slot.
     if (folioMapcount(m, pfn) === 0) return true;
     if (addToSwap(m, pfn) === SLOT_NONE) {
       activateLocked(m, pfn, stat);
@@ -200,6 +211,7 @@ function tryReclaim(m: Mm, pfn: number, sc: ScanControl, stat: ReclaimStat): boo
     }
   } else if (folioMapcount(m, pfn) === 0 && folioRefFreeze(m, pfn, 1)) {
     // A fault took it out of the cache and its process is gone: nobody else knows it.
+    assert(!folioOfFile(m, pfn), 'a file lost a page that it had');
     folioUnlock(m, pfn);
     return true;
   }

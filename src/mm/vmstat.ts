@@ -39,6 +39,7 @@ function sumNodes(m: Mm, column: Int32Array): number {
 /** Gauges as /proc/vmstat names them, in its order. */
 export function vmGauges(m: Mm): Record<string, number> {
   const anonMapped = sumNodes(m, m.node.anonMapped);
+  const shmem = sumNodes(m, m.node.shmem);
   let tables = 0;
   for (let mm = 1; mm < m.sizes.nrMms; mm++) tables += Atomics.load(m.mm.nrTables, mm);
   const lists = {
@@ -64,9 +65,11 @@ export function vmGauges(m: Mm): Record<string, number> {
     nr_isolated_file: sumNodes(m, m.node.isolatedFile),
     nr_anon_pages: anonMapped,
     nr_mapped: 0,
-    nr_file_pages: sumNodes(m, m.node.swapCache),
+    nr_file_pages: sumNodes(m, m.node.swapCache) + shmem,
     nr_dirty: 0,
     nr_writeback: sumNodes(m, m.node.writeback),
+    nr_shmem: shmem,
+    workingset_nodes: sumNodes(m, m.node.workingsetNodes),
     nr_page_table_pages: tables,
     nr_slab_reclaimable: sumNodes(m, m.node.slabReclaimable),
     nr_swapcached: sumNodes(m, m.node.swapCache),

@@ -57,6 +57,7 @@ export const VM_EVENTS = [
   'workingset_activate_file',
   'workingset_restore_anon',
   'workingset_restore_file',
+  'workingset_nodereclaim',
   'nr_vmscan_write',
   'nr_vmscan_immediate_reclaim',
   'nr_dirtied',

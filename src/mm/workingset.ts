@@ -46,6 +46,11 @@ const SHADOW_MEMCG_SHIFT = 16;
 assert(NODES_MAX <= SHADOW_NID_MASK + 1, 'a shadow names every node');
 assert(MEMCGS_MAX <= 1 << (32 - SHADOW_MEMCG_SHIFT), 'a shadow names every group');
 
+/** @returns the NUMA node that a shadow was left on */
+export function shadowNid(tag: number): number {
+  return (tag >>> SHADOW_NID_SHIFT) & SHADOW_NID_MASK;
+}
+
 /** Ages an lruvec and its ancestors by one page (workingset_age_nonresident). */
 export function workingsetAgeNonresident(m: Mm, lruvec: number): void {
   for (let row = lruvec; row >= 0; row = parentLruvec(m, row)) {
@@ -104,10 +109,9 @@ export function workingsetRefault(
   const refault = EV.workingset_refault_anon + fileCell;
   events[refault] = (events[refault] as number) + 1;
 
-  const nid = (tag >>> SHADOW_NID_SHIFT) & SHADOW_NID_MASK;
   const evictionMemcg = shadowMemcg(m, tag);
   if (evictionMemcg < 0) return;
-  const evictionLruvec = lruvecRow(m, evictionMemcg, nid);
+  const evictionLruvec = lruvecRow(m, evictionMemcg, shadowNid(tag));
   const distance = (Atomics.load(m.lruvec.nonresidentAge, evictionLruvec) - age) >>> 0;
   if (distance > workingsetSize(m, evictionLruvec, file)) return;
 

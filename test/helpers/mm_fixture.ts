@@ -3,9 +3,12 @@
 import { enterRcu, resetRcu } from '../../dist/shared/rcu.js';
 import { enterSync, resetSync } from '../../dist/shared/sync_domain.js';
 import type { MmConfig } from '../../dist/src/mm/config.js';
+import { enterMapping } from '../../dist/src/mm/mapping.js';
 import { attachMm, createMm, type Mm } from '../../dist/src/mm/mm.js';
 import { mmInit } from '../../dist/src/mm/mm_init.js';
 import { mmapAnon } from '../../dist/src/mm/mmap.js';
+import { bindRcuCallbacks } from '../../dist/src/mm/rcu_ids.js';
+import { installShrinkerTypes } from '../../dist/src/mm/shrinker_install.js';
 
 export type FixtureOptions = Partial<MmConfig> & { pages?: number; memcgMax?: number | null };
 
@@ -27,6 +30,7 @@ export function fixtureConfig(options: FixtureOptions = {}): MmConfig {
     superBlocksMax: 16,
     dentriesMax: 1024,
     inodesMax: 1024,
+    filePagesMax: 1024,
     vfsCachePressure: 100,
     processes: [
       {
@@ -65,14 +69,17 @@ export function fixtureConfig(options: FixtureOptions = {}): MmConfig {
 /** Boots an Mm on this thread as CPU 0 of process 1, its VMAs mapped. */
 export function bootFixture(options: FixtureOptions = {}): Mm {
   const config = fixtureConfig(options);
+  // What the test before held is no business of this machine's boot.
+  resetSync();
+  resetRcu();
   const created = createMm(config);
   mmInit(created);
   const m = attachMm(created.buffers, config, 1, 0);
-  resetSync();
-  resetRcu();
   enterSync(m.sync, 1);
-  resetRcu();
   enterRcu(m.rcu, 1);
+  bindRcuCallbacks(m);
+  enterMapping(m);
+  installShrinkerTypes(m);
   m.task.mm = 1;
   Atomics.or(m.mm.cpuMask, 1, 1);
   for (const vma of config.processes[0]?.vmas ?? []) mmapAnon(m, 1, vma.start, vma.end);

@@ -15,8 +15,6 @@ import { listLruCount } from '../../../dist/src/mm/list_lru.js';
 import { memcgLeave, memcgRefresh } from '../../../dist/src/mm/memcg_task.js';
 import type { Mm } from '../../../dist/src/mm/mm.js';
 import { closeFile, lookup, openFile, unlink } from '../../../dist/src/mm/namei.js';
-import { bindRcuCallbacks } from '../../../dist/src/mm/rcu_ids.js';
-import { installShrinkerTypes } from '../../../dist/src/mm/shrinker_install.js';
 import {
   GFP_KERNEL,
   GFP_NOFS,
@@ -33,8 +31,6 @@ import { bootFixture, type FixtureOptions } from '../../helpers/mm_fixture.js';
 /** A machine whose thread is in group 1. */
 function boot(options: FixtureOptions = {}): Mm {
   const m = bootFixture(options);
-  bindRcuCallbacks(m);
-  installShrinkerTypes(m);
   memcgRefresh(m, 1);
   return m;
 }

@@ -116,6 +116,7 @@ describe('shrinkers', () => {
       superBlocksMax: 16,
       dentriesMax: 1024,
       inodesMax: 1024,
+      filePagesMax: 1024,
       shrinkerTypes: [],
     });
     const small = arenaBytes({ ...resolved({}).mm, memcgsMax: 1, shrinkersMax: 1 });
@@ -132,6 +133,7 @@ describe('shrinkers', () => {
       mountsMax: 4003,
       dentriesMax: 9000,
       inodesMax: 8000,
+      filePagesMax: 7000,
     };
     expect(resolved(config).mm).toMatchObject({
       shrinker: 'srcu',
@@ -142,6 +144,7 @@ describe('shrinkers', () => {
       superBlocksMax: 4003,
       dentriesMax: 9000,
       inodesMax: 8000,
+      filePagesMax: 7000,
     });
     expect(resolved({ memcgsMax: 1, memcgMax: '25%' }).config.memcgsMax).toBe(2);
   });

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Pages of files as a program reads and writes them, by inode and index; any process may use any
+ * file. Every write has a number of its own on the machine, so that what a page holds tells which
+ * write it was (src/mm/shmem_io.ts has the rule).
+ */
+import { faultStall } from '../shared/fault.ts';
+import { condResched } from '../shared/sched.ts';
+import { fatalSignalPending } from '../src/mm/charge.ts';
+import { EIO, ENOMEM } from '../src/mm/errno.ts';
+import { FAULT_STALL } from '../src/mm/faults.ts';
+import { CPUS_MAX } from '../src/mm/limits.ts';
+import type { Mm } from '../src/mm/mm.ts';
+import { shmemTruncate } from '../src/mm/shmem.ts';
+import { badPage, SEQ_MAX, shmemRead, shmemWrite } from '../src/mm/shmem_io.ts';
+import { RUN_DONE, RUN_KILLED, RUN_STOPPED } from '../src/mm/user.ts';
+
+/** Writes of one CPU before their numbers come round. */
+const WRITES = Math.floor(SEQ_MAX / CPUS_MAX);
+
+/** Accesses between two places where a CPU may be made to stall. */
+const STALL_EVERY = 64;
+
+/** One CPU's reads and writes of pages of files. @context the CPU's own thread */
+export class ProcessPages {
+  /** Reads that found a page which does not hold what was written to it last. */
+  mismatches = 0;
+  /** Description of the first one, or null. */
+  firstMismatch: string | null = null;
+  /** Number of the write that the last `read` found. */
+  lastSeq = 0;
+
+  readonly #m: Mm;
+  readonly #shouldStop: () => boolean;
+  #writes = 0;
+  #accesses = 0;
+
+  constructor(m: Mm, shouldStop: () => boolean) {
+    this.#m = m;
+    this.#shouldStop = shouldStop;
+  }
+
+  /**
+   * Writes one page.
+   * @param inode row of the file's inode @param index page of the file
+   * @returns RUN_DONE, RUN_KILLED, RUN_STOPPED, or ENOSPC when files may hold no more
+   */
+  write(inode: number, index: number): number {
+    this.#writes = (this.#writes % (WRITES - 1)) + 1;
+    const seq = this.#writes * CPUS_MAX + this.#m.task.cpu;
+    return this.#retry(() => shmemWrite(this.#m, inode, index, seq));
+  }
+
+  /**
+   * Reads one page; a wrong one is counted, and the run reports it at its end.
+   * @returns RUN_DONE, RUN_KILLED, RUN_STOPPED, or ENOENT for a hole
+   */
+  read(inode: number, index: number): number {
+    return this.#retry(() => {
+      const seq = shmemRead(this.#m, inode, index);
+      if (seq >= 0) this.lastSeq = seq;
+      if (seq !== EIO) return Math.min(seq, RUN_DONE);
+      this.mismatches++;
+      this.firstMismatch ??= `cpu${this.#m.task.cpu} ${badPage.note}`;
+      return RUN_DONE;
+    });
+  }
+
+  /**
+   * Removes every page of a file; others may go on using it.
+   * @param inode row of the file's inode
+   * @returns RUN_DONE, RUN_KILLED or RUN_STOPPED
+   */
+  truncate(inode: number): number {
+    return this.#retry(() => {
+      shmemTruncate(this.#m, inode);
+      return RUN_DONE;
+    });
+  }
+
+  /** Tries until there is memory, the process is the OOM killer's victim, or told to stop. */
+  #retry(access: () => number): number {
+    for (;;) {
+      const result = access();
+      condResched();
+      if (++this.#accesses % STALL_EVERY === 0) faultStall(FAULT_STALL);
+      if (fatalSignalPending(this.#m)) return RUN_KILLED;
+      if (result !== ENOMEM)
+        return result === RUN_DONE && this.#shouldStop() ? RUN_STOPPED : result;
+      if (this.#shouldStop()) return RUN_STOPPED;
+    }
+  }
+}
