@@ -4,6 +4,7 @@
  */
 import { oneLine, UsageError } from '../errors.ts';
 import { generateTrace } from './generators.ts';
+import { memcgTmpfs } from './memcg_tmpfs.ts';
 import { mountLoop } from './mount_loop.ts';
 import {
   type PlanInput,
@@ -36,6 +37,7 @@ const quick: Scenario = {
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   quick,
+  'memcg-tmpfs': memcgTmpfs,
   'mount-loop': mountLoop,
 };
 
