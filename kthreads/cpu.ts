@@ -7,7 +7,7 @@
  * last ones wait at the gate until the main thread has looked at the machine as the programs left
  * it.
  */
-import { condResched, kthreadShouldStop, waitEventBlocked } from '../shared/sched.ts';
+import { kthreadShouldStop } from '../shared/sched.ts';
 import { LINE_WORDS } from '../shared/types.ts';
 import { WAKE_ALL, wakeUp } from '../shared/wait_queue.ts';
 import { drainOwnBatches } from '../src/mm/drain.ts';
@@ -26,6 +26,7 @@ import { RUN_KILLED } from '../src/mm/user.ts';
 import { verifyPages } from '../src/mm/verify.ts';
 import { verifyFiles } from '../src/mm/verify_files.ts';
 import type { LoadedProgram } from './engine.ts';
+import { waitAtGate } from './gate.ts';
 import { Process } from './process.ts';
 
 /** Words of `cpuState`. */
@@ -37,9 +38,6 @@ export const CPU_MISMATCHES = 3;
 export const CPU_RUNNING = 1;
 export const CPU_VERIFYING = 2;
 export const CPU_ENDED = 3;
-
-/** How often a CPU that waits at the gate shows that it lives, in ms. */
-const GATE_HEARTBEAT_MS = 100;
 
 type Program = (process: Process, args: unknown) => number | undefined;
 
@@ -98,16 +96,6 @@ function verifyAllFiles(m: Mm): void {
   Atomics.add(m.cpuState, row + CPU_PAGES_VERIFIED, read.pages);
   const before = Atomics.add(m.cpuState, row + CPU_MISMATCHES, read.mismatches);
   if (before === 0 && read.first !== null) writeNote(m, read.first);
-}
-
-/**
- * Waits, showing that this CPU lives, until others have made `condition` true and woken the gate.
- */
-function waitAtGate(m: Mm, condition: () => boolean): void {
-  while (!condition()) {
-    condResched();
-    waitEventBlocked(m.gateWait, 0, condition, GATE_HEARTBEAT_MS);
-  }
 }
 
 /**

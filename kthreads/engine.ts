@@ -29,6 +29,11 @@ export interface Engine {
   readonly hungTaskMs: number;
   /** First argument of every thread function: the engine's own object. */
   readonly target: unknown;
+  /**
+   * Takes the modules that `EngineRef` names, loaded, in their order. Absent where it names none.
+   * @throws Error when one is not what the engine needs: the thread does not boot
+   */
+  takeModules?(modules: readonly LoadedProgram[]): void;
 }
 
 /** The export that `EngineRef` names. `cpu` is -1 for a kthread. */
@@ -40,6 +45,8 @@ export interface EngineRef extends ModuleRef {
   readonly buffers: unknown;
   /** Structured-clonable, plain. */
   readonly config: unknown;
+  /** Code of the user's that every thread loads before its thread function. Default: none. */
+  readonly modules?: readonly ProgramRef[];
 }
 
 /** Stages of shutdown, in this order: nothing that a stage queued for a later one is lost. */

@@ -25,26 +25,13 @@ import { scheduleHook } from '../shared/schedule_hook.ts';
 import { enterSync } from '../shared/sync_domain.ts';
 import { START_KTHREADS, START_PROGRAMS, signalTaskChange } from '../shared/task.ts';
 import { THREAD_DEAD, THREAD_EXITED, THREAD_NEW, THREAD_RUNNING } from '../shared/thread.ts';
-import {
-  type AttachEngine,
-  type Engine,
-  type LoadedProgram,
-  type ModuleRef,
-  STAGE_PROGRAMS,
-  type WorkerData,
-} from './engine.ts';
+import { type AttachEngine, type Engine, STAGE_PROGRAMS, type WorkerData } from './engine.ts';
 import { describeHeldLocks } from './held_report.ts';
 import { enterEngine } from './kthread.ts';
+import { load, loadAll } from './load_module.ts';
 import { panicFromError } from './panic.ts';
 
 type ThreadFn = (target: unknown, ...args: unknown[]) => unknown;
-
-async function load<F>(ref: ModuleRef): Promise<F> {
-  const module = (await import(ref.module)) as Record<string, unknown>;
-  const fn = module[ref.export];
-  if (typeof fn !== 'function') bug(`${ref.module} exports no function ${ref.export}`);
-  return fn as F;
-}
 
 /** @returns this thread's id in the operating system, 0 where there is no /proc */
 function osThreadId(): number {
@@ -98,15 +85,10 @@ function leaveSchedule(): void {
 async function run(engine: Engine, data: WorkerData): Promise<void> {
   const { spec, threadId } = data;
   const { state } = engine.sync.threads;
+  engine.takeModules?.(await loadAll(data.engine.modules ?? []));
   const fn = await load<ThreadFn>(spec);
   const args = [...spec.args];
-  if (spec.programs.length > 0) {
-    const programs: LoadedProgram[] = [];
-    for (const program of spec.programs) {
-      programs.push({ fn: await load(program), args: program.args });
-    }
-    args.push(programs);
-  }
+  if (spec.programs.length > 0) args.push(await loadAll(spec.programs));
   // From here to the end everything is synchronous: the schedule sees all of it.
   joinSchedule(data);
   if (!passBarrier(engine, spec.stage)) return;

@@ -12,6 +12,7 @@ import { attachMm, type Mm, type MmBuffers } from '../src/mm/mm.ts';
 import { bindRcuCallbacks } from '../src/mm/rcu_ids.ts';
 import { installShrinkerTypes } from '../src/mm/shrinker_install.ts';
 import type { Engine } from './engine.ts';
+import { takeShrinkerModules } from './user_shrinkers.ts';
 
 /** Every lock whose word holds its owner, by class: reports scan them. */
 function lockRegions(m: Mm): LockRegion[] {
@@ -52,7 +53,6 @@ function lockRegions(m: Mm): LockRegion[] {
 
 /** The engine of an Mm that is bound already: the main thread's. */
 export function engineOf(m: Mm): Engine {
-  installShrinkerTypes(m);
   return {
     sync: m.sync,
     rcu: m.rcu,
@@ -60,6 +60,7 @@ export function engineOf(m: Mm): Engine {
     lockRegions: lockRegions(m),
     hungTaskMs: m.config.hungTaskMs,
     target: m,
+    takeModules: (modules) => takeShrinkerModules(m, modules),
   };
 }
 
@@ -67,6 +68,7 @@ export function engineOf(m: Mm): Engine {
 export function attachEngine(buffers: unknown, config: unknown, id: number, cpu: number): Engine {
   const m = attachMm(buffers as MmBuffers, config as MmConfig, id, cpu);
   bindRcuCallbacks(m);
+  installShrinkerTypes(m);
   enterMapping(m);
   enterFaults(m.faults, faultAttrs(m.config.faults), m.config.faultSeed, id);
   return engineOf(m);

@@ -7,18 +7,31 @@
  * that decide as they go.
  */
 import { LINE_WORDS } from '../shared/types.ts';
+import { fatalSignalPending } from '../src/mm/charge.ts';
 import type { Mm } from '../src/mm/mm.ts';
 import { mmapAnon } from '../src/mm/mmap.ts';
-import { KIND_READ, KIND_WRITE, RUN_DONE, RUN_STOPPED, UserContext } from '../src/mm/user.ts';
+import { readMachineFile, writeMachineFile } from '../src/mm/proc_access.ts';
+import {
+  KIND_READ,
+  KIND_WRITE,
+  RUN_DONE,
+  RUN_KILLED,
+  RUN_STOPPED,
+  UserContext,
+} from '../src/mm/user.ts';
+import { waitAtBarrier } from './gate.ts';
 import { ProcessCgroups } from './process_cgroups.ts';
 import { ProcessFiles } from './process_files.ts';
 import { ProcessPages } from './process_pages.ts';
+import { ProcessShrinkers } from './process_shrinkers.ts';
 
 /**
  * What a program sees of the machine: its memory, and accesses to it. One per CPU that runs it.
  * @context the CPU's own thread
  */
 export class Process {
+  /** Shrinkers of the configuration's types. */
+  readonly shrinkers: ProcessShrinkers;
   /** Accesses made so far, one context per set of regions: verified when the program has ended. */
   readonly contexts: UserContext[] = [];
   /** Memory groups. */
@@ -38,6 +51,7 @@ export class Process {
   readonly #owner = new Map<number, UserContext>();
 
   constructor(m: Mm, mm: number, shouldStop: () => boolean) {
+    this.shrinkers = new ProcessShrinkers(m);
     this.files = new ProcessFiles(m);
     this.#m = m;
     this.#mm = mm;
@@ -53,6 +67,11 @@ export class Process {
   /** Position of this CPU among those that run the process, 0 first. */
   get cpuIndex(): number {
     return this.#config.cpus.indexOf(this.#m.task.cpu);
+  }
+
+  /** The simulated CPU that this is. */
+  get cpu(): number {
+    return this.#m.task.cpu;
   }
 
   get isFirstCpu(): boolean {
@@ -105,6 +124,40 @@ export class Process {
   /** Stores to one page. @param vpn a mapped page @returns RUN_* */
   store(vpn: number): number {
     return this.#access(vpn, KIND_WRITE);
+  }
+
+  /**
+   * Waits until all CPUs whose programs run, of whatever process, have come here as often as this
+   * one: a program that ends is not waited for.
+   * @returns RUN_*: done, killed by the OOM killer, or stopped, in which case nobody waits for it
+   */
+  barrier(): number {
+    if (waitAtBarrier(this.#m, () => this.ended !== RUN_DONE)) return RUN_DONE;
+    return this.ended;
+  }
+
+  /**
+   * Reads a file of the machine, such as /proc/vmstat or a shrinker's count in
+   * /sys/kernel/debug/shrinker.
+   * @returns its text, or -ENOENT (-2), -EPERM (-1) for one that can only be written
+   */
+  readFile(path: string): string | number {
+    return readMachineFile(this.#m, path);
+  }
+
+  /**
+   * Writes to a file of the machine: /proc/sys/vm/drop_caches (1 page cache, which has nothing to
+   * drop, 2 slab, 3 both), a shrinker's scan, a group's memory.max.
+   * @returns 0, or -ENOENT (-2), -EPERM (-1) for one that can only be read, -EINVAL (-22)
+   */
+  writeFile(path: string, text: string): number {
+    return writeMachineFile(this.#m, path, text);
+  }
+
+  /** RUN_*: done while the program may go on; else it is to return this. */
+  get ended(): number {
+    if (fatalSignalPending(this.#m)) return RUN_KILLED;
+    return this.#shouldStop() ? RUN_STOPPED : RUN_DONE;
   }
 
   #access(vpn: number, kind: number): number {

@@ -40,6 +40,16 @@ const SPARE_VMAS = 64;
 const ROOT_GROUP = '';
 const PROGRAMS_GROUP = 'programs';
 
+/** Options that are sizes of tables, and the least of each. */
+const TABLE_OPTIONS: readonly (readonly [string, (mm: MmConfig) => Partial<MmConfig>])[] = [
+  ['memcgsMax', (mm) => ({ memcgsMax: mm.memcgs.length })],
+  ['shrinkersMax', () => ({ shrinkersMax: 1 })],
+  ['mountsMax', () => ({ superBlocksMax: 1 })],
+  ['dentriesMax', () => ({ dentriesMax: 1 })],
+  ['inodesMax', () => ({ inodesMax: 1 })],
+  ['filePagesMax', () => ({ filePagesMax: 0 })],
+];
+
 /** What a machine is made of, all resolved. */
 export interface ResolvedMachine {
   readonly mm: MmConfig;
@@ -154,7 +164,19 @@ function checkFits(mm: MmConfig, memory: number): void {
   const bytes = arenaBytes(mm);
   if (bytes <= ARENA_BYTES_MAX) return;
   const need = `the machine's tables need ${formatBytes(bytes)}, above the limit of 4 GiB`;
+  const [option, part] = largestTables(mm, bytes);
+  if (part > bytes / 2) {
+    throw new UsageError(`${option}: ${need}, ${formatBytes(part)} of them for this; give less`);
+  }
   throw new UsageError(`memory: ${need}; give less memory, swap or address space`);
+}
+
+/** The option whose rows take most of the arena, and the bytes that go without them. */
+function largestTables(mm: MmConfig, bytes: number): readonly [string, number] {
+  const parts = TABLE_OPTIONS.map(([option, least]) => {
+    return [option, bytes - arenaBytes({ ...mm, ...least(mm) })] as const;
+  });
+  return parts.reduce((most, part) => (part[1] > most[1] ? part : most), ['', 0]);
 }
 
 /**
@@ -184,17 +206,17 @@ export function resolveMachine(
     nodes: splitNodes(memory, full.nodes),
     cpus,
     memcgs: groups,
-    memcgsMax: groups.length,
-    kmem: true,
-    shrinker: 'lockless-fixed',
+    memcgsMax: Math.max(full.memcgsMax ?? 1, groups.length),
+    kmem: full.kmem,
+    shrinker: full.shrinker,
     shrinkerFlaws: null,
-    shrinkersMax: 64,
-    shrinkerTypes: [],
-    superBlocksMax: 16,
-    dentriesMax: 1024,
-    inodesMax: 1024,
-    filePagesMax: 1024,
-    vfsCachePressure: 100,
+    shrinkersMax: full.shrinkersMax,
+    shrinkerTypes: full.shrinkerTypes,
+    superBlocksMax: full.mountsMax,
+    dentriesMax: full.dentriesMax,
+    inodesMax: full.inodesMax,
+    filePagesMax: full.filePagesMax,
+    vfsCachePressure: full.vfsCachePressure,
     processes: processes.map((spec) => processConfig(spec, groups.length - 1)),
     contents: full.contents,
     swap: full.swap,
@@ -223,6 +245,7 @@ export function resolveMachine(
     cpus,
     memory: memory * PAGE_SIZE,
     memcgMax: limit === null ? null : limit * PAGE_SIZE,
+    memcgsMax: mm.memcgsMax,
     swapSize: swap * PAGE_SIZE,
     faultSeed: full.faultSeed ?? full.seed,
   };

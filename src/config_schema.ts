@@ -7,8 +7,10 @@
  */
 import * as v from 'valibot';
 import { oneLine, UsageError } from './errors.ts';
+import type { ShrinkerPolicy, ShrinkerTypeConfig } from './mm/config.ts';
 import { FAULT_NAMES, type FaultAttr, type FaultConfig, MODEST_FAULTS } from './mm/faults.ts';
-import { CPUS_MAX, MAX_SWAPPINESS, NODES_MAX } from './mm/limits.ts';
+import { CPUS_MAX, MAX_SWAPPINESS, MEMCGS_MAX, NODES_MAX } from './mm/limits.ts';
+import { shrinkerTypesSchema } from './shrinker_type_schema.ts';
 import type { Size } from './size.ts';
 
 /** How a machine is set up. Everything has a default. */
@@ -37,6 +39,29 @@ export interface MachineConfig {
   readonly minFreeKbytes?: number | null;
   /** vm.watermark_scale_factor, 1 .. 3000. Default 10. */
   readonly watermarkScaleFactor?: number;
+  /** Who may run while a shrinker comes or goes. Default `lockless-fixed`. */
+  readonly shrinker?: ShrinkerPolicy;
+  /** Types of shrinkers of the user's own, which every thread loads at boot. Default: none. */
+  readonly shrinkerTypes?: readonly ShrinkerTypeConfig[];
+  /** Kernel objects are charged to groups; cgroup.memory=nokmem when off. Default true. */
+  readonly kmem?: boolean;
+  /** vm.vfs_cache_pressure, 0 .. 1000. Default 100. */
+  readonly vfsCachePressure?: number;
+  /**
+   * Groups that may exist at once, the root and dying ones included, 1 .. 65536; null, the default,
+   * for those of the configuration, to which none can be added.
+   */
+  readonly memcgsMax?: number | null;
+  /** Shrinkers that may exist at once, 1 .. 65536. Default 64. */
+  readonly shrinkersMax?: number;
+  /** Mounts that may exist at once, 1 .. 65536. Default 16. */
+  readonly mountsMax?: number;
+  /** Dentries that may exist at once, 1 .. 2^22. Default 1024. */
+  readonly dentriesMax?: number;
+  /** Inodes that may exist at once, 1 .. 2^22. Default 1024. */
+  readonly inodesMax?: number;
+  /** Pages that all files together may hold, swapped ones too, 0 .. 2^26. Default 1024. */
+  readonly filePagesMax?: number;
   /** Entries of each CPU's emulated TLB, a power of two; 0, the default, for none. */
   readonly tlb?: number;
   /** The emulated TLB is flushed every so many accesses; 0, the default, for never. */
@@ -114,6 +139,14 @@ const allFaults = v.pipe(
   v.transform((): FaultConfig => MODEST_FAULTS),
 );
 
+const SHRINKER_POLICIES = ['rwsem', 'srcu', 'lockless', 'lockless-fixed'] as const;
+const POLICY_HINT = "give 'rwsem', 'srcu', 'lockless' or 'lockless-fixed'";
+/** More than a machine has a use for, and far from what an i32 of a table can name. */
+const SHRINKERS_MAX = 1 << 16;
+const MOUNTS_MAX = 1 << 16;
+const FILE_PAGES_MAX = 1 << 26;
+const OBJECTS_MAX = 1 << 22;
+
 /** What later versions bring: accepted by name, refused by value. */
 const LATER: Readonly<Record<string, readonly string[]>> = {
   lru: ['mglru'],
@@ -137,6 +170,16 @@ const SCHEMA = v.strictObject({
   pageCluster: v.optional(int(0, 5), 3),
   minFreeKbytes: v.optional(v.nullable(int(1, 2 ** 25)), null),
   watermarkScaleFactor: v.optional(int(1, 3000), 10),
+  shrinker: v.optional(v.picklist(SHRINKER_POLICIES, POLICY_HINT), 'lockless-fixed'),
+  shrinkerTypes: v.optional(shrinkerTypesSchema, []),
+  kmem: v.optional(flag, true),
+  vfsCachePressure: v.optional(int(0, 1000), 100),
+  memcgsMax: v.optional(v.nullable(int(1, MEMCGS_MAX)), null),
+  shrinkersMax: v.optional(int(1, SHRINKERS_MAX), 64),
+  mountsMax: v.optional(int(1, MOUNTS_MAX), 16),
+  dentriesMax: v.optional(int(1, OBJECTS_MAX), 1024),
+  filePagesMax: v.optional(int(0, FILE_PAGES_MAX), 1024),
+  inodesMax: v.optional(int(1, OBJECTS_MAX), 1024),
   tlb: v.optional(v.pipe(int(0, 2 ** 20), powerOfTwo), 0),
   tlbFlush: v.optional(int(0, 2 ** 30), 0),
   contents: v.optional(flag, true),
@@ -156,6 +199,7 @@ export const SYSCTLS: Readonly<Record<string, keyof MachineConfig>> = {
   'vm.page-cluster': 'pageCluster',
   'vm.min_free_kbytes': 'minFreeKbytes',
   'vm.watermark_scale_factor': 'watermarkScaleFactor',
+  'vm.vfs_cache_pressure': 'vfsCachePressure',
 };
 
 const OPTION_NAMES = Object.keys(SCHEMA.entries);

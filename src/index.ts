@@ -13,6 +13,7 @@
 export type { PanicReason, PanicRecord } from '../kthreads/panic.ts';
 // what a program sees
 export type { Process } from '../kthreads/process.ts';
+export type { ProcessShrinkers, ShrinkerOptions } from '../kthreads/process_shrinkers.ts';
 // configuration
 export { type FullConfig, type MachineConfig, parseConfig } from './config_schema.ts';
 // many seeds of a deterministic machine
@@ -22,7 +23,7 @@ export { UsageError } from './errors.ts';
 // the machine
 export type { MachineOptions, MachineState, RunResult } from './machine.ts';
 export { MachineBootError, MachinePanicError } from './machine_errors.ts';
-export type { ModuleRef, VmaSpec } from './mm/config.ts';
+export type { ModuleRef, ShrinkerPolicy, ShrinkerTypeConfig, VmaSpec } from './mm/config.ts';
 export type { FaultAttr, FaultConfig, FaultName } from './mm/faults.ts';
 export { RUN_DONE, RUN_KILLED, RUN_SIGSEGV, RUN_STOPPED } from './mm/user.ts';
 export { type BootConfig, ReclaimMachine as Machine } from './reclaim_machine.ts';
@@ -33,7 +34,8 @@ export { formatSummary } from './report/text_summary.ts';
 export { type RunWorkloadOptions, runWorkload, traceWorkload, type Workload } from './run.ts';
 export type { Size } from './size.ts';
 export type { ThreadInfo } from './thread_info.ts';
-// workloads
+// workloads and scenarios
 export { type GeneratorOptions, generateTrace } from './workload/generators.ts';
+export { planScenario, type ScenarioPlan } from './workload/scenario.ts';
 export { readTrace, type Trace, writeTrace } from './workload/trace.ts';
 export { type ProcessSpec, REPLAY_PROGRAM } from './workload/workload.ts';

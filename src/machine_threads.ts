@@ -10,6 +10,7 @@ import {
   STAGE_WATCHDOG,
   type ThreadSpec,
 } from '../kthreads/engine.ts';
+import { shrinkerModules } from '../kthreads/user_shrinkers.ts';
 import type { MmConfig, ProcessConfig } from './mm/config.ts';
 import type { Mm } from './mm/mm.ts';
 
@@ -60,5 +61,6 @@ export function engineRef(m: Mm): EngineRef {
     ...kthread('mm_engine', 'attachEngine'),
     buffers: m.buffers,
     config: { ...m.config, processes },
+    modules: shrinkerModules(m),
   };
 }

@@ -7,13 +7,17 @@
  *   shutdown  -> gone    they have given it back, every daemon has drained, no worker is left
  */
 import type { PanicRecord } from '../kthreads/panic.ts';
+import { loadShrinkerModules } from '../kthreads/user_shrinkers.ts';
 import { type MachineConfig, type ResolvedMachine, resolveMachine } from './config.ts';
 import { UsageError } from './errors.ts';
 import { Machine, type MachineOptions, type MachineState, type RunResult } from './machine.ts';
+import { MachineBootError } from './machine_errors.ts';
 import { createMm, type Mm } from './mm/mm.ts';
 import { mmInit } from './mm/mm_init.ts';
-import { procEntries } from './mm/proc_files.ts';
+import { procEntries, shrinkerEntries } from './mm/proc_files.ts';
+import type { LazyFiles } from './mm/proc_memcg.ts';
 import { vmstatItems } from './mm/proc_vmstat.ts';
+import { installShrinkerTypes } from './mm/shrinker_install.ts';
 import type { ThreadInfo } from './thread_info.ts';
 import type { ProcessSpec } from './workload/workload.ts';
 
@@ -38,7 +42,37 @@ export function createMachineTables(resolved: ResolvedMachine): Mm {
     );
   }
   mmInit(mm);
+  installShrinkerTypes(mm);
   return mm;
+}
+
+/** Modules load within so many ms, or they wait for what waits for them. */
+const LOAD_MS_MAX = 20_000;
+
+/** @throws Error when modules of the user's do not load within LOAD_MS_MAX */
+async function loadInTime(mm: Mm): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const [type] = mm.config.shrinkerTypes;
+    const reason = `${type?.module} did not load: does it await the machine at its top level?`;
+    timer = setTimeout(() => reject(new Error(reason)), LOAD_MS_MAX);
+  });
+  try {
+    await Promise.race([loadShrinkerModules(mm), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The main thread's own copy of the user's shrinker types: it reads debugfs. */
+async function installUserTypes(mm: Mm): Promise<void> {
+  if (mm.config.shrinkerTypes.length === 0) return;
+  try {
+    await loadInTime(mm);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new MachineBootError(`the machine did not boot: ${reason}`, null, error);
+  }
 }
 
 export class ReclaimMachine {
@@ -74,6 +108,7 @@ export class ReclaimMachine {
     resolved: ResolvedMachine,
     options: MachineOptions = {},
   ): Promise<ReclaimMachine> {
+    await installUserTypes(mm);
     return new ReclaimMachine(resolved, await Machine.bootMm(mm, options));
   }
 
@@ -125,12 +160,12 @@ export class ReclaimMachine {
 
   /** Paths of /proc and /sys that the machine has. */
   files(): string[] {
-    return [...procEntries(this.mm).keys()];
+    return [...this.#entries().keys()];
   }
 
   /** The text of one of `files()`. @throws UsageError when there is no such file */
   readFile(path: string): string {
-    const text = procEntries(this.mm).get(path);
+    const text = this.#entries().get(path);
     if (text === undefined) throw new UsageError(`${path}: no such file in this machine`);
     return text();
   }
@@ -140,5 +175,9 @@ export class ReclaimMachine {
    */
   terminateThread(comm: string): boolean {
     return this.#machine.terminateThread(comm);
+  }
+
+  #entries(): LazyFiles {
+    return new Map([...procEntries(this.mm), ...shrinkerEntries(this.mm)]);
   }
 }

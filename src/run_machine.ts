@@ -8,6 +8,7 @@ import { cpus as hostCpus } from 'node:os';
 import process from 'node:process';
 import { engineOf } from '../kthreads/mm_engine.ts';
 import { readPanic } from '../kthreads/panic.ts';
+import { ktimeNs } from '../shared/ktime.ts';
 import type { ResolvedMachine } from './config.ts';
 import type { MachineOptions, MachineState } from './machine.ts';
 import { MachinePanicError } from './machine_errors.ts';
@@ -19,11 +20,13 @@ import {
   type IntegrityReport,
   RUN_SCHEMA,
   type RunReport,
+  type ScenarioReport,
   type TraceReport,
 } from './report/run_report.ts';
 import { type Sample, Sampler } from './report/sampler.ts';
 import { type Snapshot, takeSnapshot } from './report/snapshot.ts';
 import { readThreads } from './thread_info.ts';
+import { type Figures, sumFigures } from './workload/figures.ts';
 import type { Trace } from './workload/trace.ts';
 import type { ProcessSpec } from './workload/workload.ts';
 
@@ -35,6 +38,15 @@ export interface Workload {
   readonly processes: readonly ProcessSpec[];
   /** Named in the report. */
   readonly traces?: readonly Trace[];
+  /** Named in the report, with what its programs counted. */
+  readonly scenario?: WorkloadScenario;
+}
+
+/** A built-in scenario, as it was asked for. Structured-clonable. */
+export interface WorkloadScenario {
+  readonly name: string;
+  readonly options: Readonly<Record<string, number | boolean>>;
+  readonly figures: Figures;
 }
 
 export interface RunWorkloadOptions {
@@ -54,6 +66,8 @@ export interface RunWorkloadOptions {
 
 /** What a run leaves behind before it becomes a report. */
 export interface Outcome {
+  /** From the configuration to a machine that is up; null where time is not real. */
+  bootMs: number | null;
   wallMs: number;
   interrupted: boolean;
   snapshot: Snapshot | null;
@@ -68,14 +82,22 @@ function limitTime(machine: ReclaimMachine, timeout: number | null): NodeJS.Time
   return setTimeout(() => machine.interrupt(), timeout * 1000).unref();
 }
 
+/** Milliseconds since an instant; null where time is virtual. */
+function sinceMs(resolved: ResolvedMachine, startNs: number): number | null {
+  return resolved.config.mode === 'parallel' ? (ktimeNs() - startNs) / 1e6 : null;
+}
+
+/** @param startNs when the making of the tables began */
 async function runMachine(
   mm: Mm,
   resolved: ResolvedMachine,
   sampler: Sampler,
   options: MachineOptions,
+  startNs: number,
 ): Promise<Outcome> {
   const { signal } = options;
   const outcome: Outcome = {
+    bootMs: null,
     wallMs: 0,
     interrupted: false,
     snapshot: null,
@@ -89,6 +111,7 @@ async function runMachine(
     if (signal?.aborted !== true) throw error;
     return { ...outcome, interrupted: true };
   }
+  outcome.bootMs = sinceMs(resolved, startNs);
   let limit: NodeJS.Timeout | null = null;
   try {
     sampler.start();
@@ -140,6 +163,17 @@ function traceReport(trace: Trace): TraceReport {
   return { name, format, events: trace.events.length, reads, writes, ifetches, pages };
 }
 
+function scenarioReport(scenario: WorkloadScenario | undefined): ScenarioReport | null {
+  if (scenario === undefined) return null;
+  const { name, options, figures } = scenario;
+  return { name, options, figures: sumFigures(figures) };
+}
+
+/** Most memory of the whole process so far: frames and the zram store are in it. */
+function maxRssBytes(): number {
+  return process.resourceUsage().maxRSS * 1024;
+}
+
 /** The version of this package. */
 export function packageVersion(): string {
   const file = new URL('../../package.json', import.meta.url);
@@ -164,11 +198,14 @@ export function reportOf(
     config: resolved.config,
     node: process.version,
     cpus: { count: host.length, model: host[0]?.model ?? 'unknown' },
+    bootMs: outcome.bootMs,
     wallMs: outcome.wallMs,
     footprintPages: resolved.footprintPages,
     arenaBytes: mm.arenaBytes,
+    maxRssBytes: resolved.config.mode === 'parallel' ? maxRssBytes() : null,
     ...tables,
     traces: (workload.traces ?? []).map(traceReport),
+    scenario: scenarioReport(workload.scenario),
     threads: outcome.state?.threads ?? [],
     interrupted: outcome.interrupted,
     panic: outcome.state?.panic ?? null,
@@ -191,6 +228,7 @@ export async function runMachineHere(
   machine: (mm: Mm) => Omit<MachineOptions, 'signal'> = () => ({}),
 ): Promise<RunReport> {
   const { signal } = options;
+  const startNs = ktimeNs();
   const mm = createMachineTables(resolved);
   options.onBoot?.(mm);
   const sampler = new Sampler(mm, options.onSample);
@@ -200,6 +238,7 @@ export async function runMachineHere(
     resolved,
     sampler,
     signal === undefined ? how : { ...how, signal },
+    startNs,
   );
   outcome.snapshot ??= takeSnapshot(mm);
   return reportOf(mm, resolved, workload, outcome, sampler);
@@ -217,6 +256,7 @@ export function runReportAfterPanic(
   const panic = readPanic(engine.sync.threads, engine.tasks);
   const state = { interrupted: false, panic, threads };
   const snapshot = takeSnapshot(mm);
-  const outcome: Outcome = { wallMs, interrupted: false, snapshot, checks: [], state };
+  const bootMs = null;
+  const outcome: Outcome = { bootMs, wallMs, interrupted: false, snapshot, checks: [], state };
   return reportOf(mm, resolved, workload, outcome, new Sampler(mm));
 }

@@ -21,6 +21,14 @@ export interface MachineFlags extends FaultFlags {
   readonly swap?: string;
   readonly swapSize?: string;
   readonly swappiness?: string;
+  readonly shrinker?: string;
+  readonly kmem?: string;
+  readonly memcgsMax?: string;
+  readonly shrinkersMax?: string;
+  readonly mountsMax?: string;
+  readonly dentriesMax?: string;
+  readonly inodesMax?: string;
+  readonly filePagesMax?: string;
   readonly tlb?: string;
   readonly lockdep?: true;
   readonly lockStat?: boolean;
@@ -36,13 +44,22 @@ const NUMBERS = [
   'cpus',
   'nodes',
   'swappiness',
+  'memcgsMax',
+  'shrinkersMax',
+  'mountsMax',
+  'dentriesMax',
+  'inodesMax',
+  'filePagesMax',
   'tlb',
   'hungTask',
   'timeout',
   'seed',
   'faultSeed',
 ] as const;
-const TEXTS = ['memory', 'memcgMax', 'lru', 'mode', 'swap', 'swapSize'] as const;
+const TEXTS = ['memory', 'memcgMax', 'lru', 'mode', 'swap', 'swapSize', 'shrinker'] as const;
+const SWITCHES = ['contents', 'kmem'] as const;
+
+const SHRINKER_VARIANTS = 'shrinkers under rwsem, srcu, lockless or lockless-fixed';
 
 function collect(value: string, previous: readonly string[] | undefined): string[] {
   return [...(previous ?? []), value];
@@ -63,6 +80,14 @@ export function addMachineOptions(command: Command): void {
     .option('--swap <kind>', 'zram or none (default: zram)')
     .option('--swap-size <size>', 'swap, uncompressed (default: twice the footprint)')
     .option('--swappiness <n>', 'vm.swappiness (default: 60)')
+    .option('--shrinker <variant>', `${SHRINKER_VARIANTS} (default: lockless-fixed)`)
+    .option('--kmem <on|off>', 'kernel objects are charged to groups (default: on)')
+    .option('--memcgs-max <n>', 'groups that may exist at once (default: no more than at boot)')
+    .option('--shrinkers-max <n>', 'shrinkers that may exist at once (default: 64)')
+    .option('--mounts-max <n>', 'mounts that may exist at once (default: 16)')
+    .option('--dentries-max <n>', 'dentries that may exist at once (default: 1024)')
+    .option('--inodes-max <n>', 'inodes that may exist at once (default: 1024)')
+    .option('--file-pages-max <n>', 'pages that all files together may hold (default: 1024)')
     .option('--tlb <n>', "entries of each CPU's emulated TLB, 0 for none (default: 0)")
     .option('--set <name=value>', `a sysctl: ${Object.keys(SYSCTLS).join(', ')}`, collect)
     .option('--config <file>', 'JSON object of options, by their names here or in the library')
@@ -117,7 +142,10 @@ export async function machineConfig(flags: MachineFlags): Promise<MachineConfig>
     if (text !== undefined) config[name] = toNumber(text);
   }
   for (const name of TEXTS) if (flags[name] !== undefined) config[name] = flags[name];
-  if (flags.contents !== undefined) config.contents = parseSwitch('contents', flags.contents);
+  for (const name of SWITCHES) {
+    const text = flags[name];
+    if (text !== undefined) config[name] = parseSwitch(name, text);
+  }
   const faults = faultConfig(flags);
   if (faults !== undefined) config.faults = faults;
   if (flags.share === true) config.share = true;

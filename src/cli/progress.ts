@@ -59,15 +59,20 @@ function freeBar(free: number, marks: Marks): string {
 export class Progress {
   readonly #target: ProgressTarget;
   readonly #totalEvents: number;
+  readonly #note: () => string;
   #marks: Marks = { min: 0, low: 0, high: 0 };
   #previous: Sample | null = null;
   #lineAtMs = LINE_MS;
   #drawn = 0;
 
-  /** @param totalEvents accesses that the run will make, 0 where unknown */
-  constructor(target: ProgressTarget, totalEvents: number) {
+  /**
+   * @param totalEvents accesses that the run will make, 0 where unknown
+   * @param note how far it is in the scenario's own words, empty for nothing
+   */
+  constructor(target: ProgressTarget, totalEvents: number, note: () => string = () => '') {
     this.#target = target;
     this.#totalEvents = totalEvents;
+    this.#note = note;
   }
 
   boot(m: Mm): void {
@@ -121,6 +126,8 @@ export class Progress {
   }
 
   #done(sample: Sample): string {
+    const note = this.#note();
+    if (note !== '') return ` ${note}`;
     if (this.#totalEvents === 0) return '';
     return ` ${Math.floor((100 * (sample.events as number)) / this.#totalEvents)} %`;
   }

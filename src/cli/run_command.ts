@@ -3,13 +3,20 @@
 import { existsSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { MachineConfig } from '../config_schema.ts';
 import { UsageError } from '../errors.ts';
 import { type RunReport, reportExitCode } from '../report/run_report.ts';
 import { formatSummary } from '../report/text_summary.ts';
 import { runWorkload, traceWorkload } from '../run.ts';
-import { SCENARIOS } from '../workload/scenario.ts';
+import {
+  planScenario,
+  SCENARIOS,
+  type Scenario,
+  type ScenarioPlan,
+  scenarioOf,
+} from '../workload/scenario.ts';
+import { type ScenarioOption, scenarioFlag } from '../workload/scenario_types.ts';
 import { readTrace, type Trace } from '../workload/trace.ts';
 import { interruptSignal } from './interrupt.ts';
 import { addLaterOptions, notYet, refuseLaterOptions } from './later.ts';
@@ -29,6 +36,7 @@ interface RunFlags extends MachineFlags {
 
 /** Where `demo` writes its report when not told. */
 const DEMO_REPORT = 'kreclaim-run.json';
+const TRACES_HELP = 'trace files, one process and CPU each; or the name of a scenario';
 const DEMO_TRACES = ['sqlite', 'sort'];
 
 function eventsLimit(text: string | undefined): number | undefined {
@@ -46,40 +54,73 @@ async function readTraces(files: readonly string[], limit: number | undefined): 
 }
 
 interface Chosen {
-  /** The built-in scenario, whose traces the seed draws; null for trace files. */
+  /** The built-in scenario; null for trace files. */
   readonly scenario: string | null;
-  readonly traces: Trace[];
+  readonly options: ScenarioValues;
+  readonly plan: ScenarioPlan;
+  /** As given: without what a scenario has chosen. */
   readonly config: MachineConfig;
+}
+
+type ScenarioValues = Record<string, string | boolean>;
+
+/** What of the command line is the scenarios' own. */
+function scenarioOptions(flags: RunFlags): ScenarioValues {
+  const given = flags as unknown as Readonly<Record<string, string | boolean | undefined>>;
+  const values: ScenarioValues = {};
+  for (const { name } of allScenarioOptions()) {
+    const value = given[name];
+    if (value !== undefined) values[name] = value;
+  }
+  return values;
+}
+
+/** Options of all scenarios, each once. */
+function allScenarioOptions(): ScenarioOption[] {
+  const byName = new Map<string, ScenarioOption>();
+  for (const { options } of Object.values(SCENARIOS)) {
+    for (const option of options) byName.set(option.name, option);
+  }
+  return [...byName.values()];
 }
 
 /** Reads the traces, or makes those of a built-in scenario. */
 async function choose(inputs: readonly string[], flags: RunFlags): Promise<Chosen> {
   const config = await machineConfig(flags);
   const limit = eventsLimit(flags.events);
+  const options = scenarioOptions(flags);
   const [first = ''] = inputs;
-  const scenario = Object.hasOwn(SCENARIOS, first) ? SCENARIOS[first] : undefined;
-  if (scenario !== undefined && inputs.length === 1 && !existsSync(first)) {
+  if (scenarioOf(first) !== undefined && inputs.length === 1 && !existsSync(first)) {
     const seed = typeof config.seed === 'number' ? config.seed : 1;
-    const traces = scenario.traces(seed, limit);
-    return { scenario: first, traces, config: { ...scenario.config, ...config } };
+    const plan = planScenario(first, { config, options, seed, events: limit });
+    return { scenario: first, options, plan, config };
+  }
+  const [stray] = Object.keys(options);
+  if (stray !== undefined) {
+    throw new UsageError(`${scenarioFlag(stray)}: goes with a scenario, not with traces`);
   }
   if (/\.(json|ya?ml)$/i.test(first)) notYet(`a scenario file (${first})`);
-  return { scenario: null, traces: await readTraces(inputs, limit), config };
+  const traces = await readTraces(inputs, limit);
+  return { scenario: null, options, plan: tracePlan(traces, config), config };
 }
 
-function accesses(traces: readonly Trace[], config: MachineConfig): number {
-  const cpus = config.share === true ? 1 : (config.cpus ?? traces.length);
+function tracePlan(traces: readonly Trace[], config: MachineConfig): ScenarioPlan {
+  return { workload: traceWorkload(traces, config), config };
+}
+
+function accesses({ workload, config }: ScenarioPlan): number {
+  const { traces = [], processes } = workload;
+  const cpus = config.share === true ? 1 : processes.length;
   let events = 0;
   for (let cpu = 0; cpu < cpus; cpu++) events += traces[cpu % traces.length]?.events.length ?? 0;
   return events;
 }
 
-async function runAndReport(chosen: Chosen, flags: RunFlags): Promise<void> {
-  const { traces, config } = chosen;
-  const workload = traceWorkload(traces, config);
+async function runAndReport(chosen: Pick<Chosen, 'plan'>, flags: RunFlags): Promise<void> {
+  const { workload, config, progress: note } = chosen.plan;
   await checkWritable(flags.json);
-  const total = accesses(traces, config);
-  const progress = flags.quiet ? null : new Progress(progressTarget(), total);
+  const total = accesses(chosen.plan);
+  const progress = flags.quiet ? null : new Progress(progressTarget(), total, note);
   const report = await runWorkload(workload, config, {
     signal: interruptSignal,
     onBoot: (m) => progress?.boot(m),
@@ -105,12 +146,13 @@ async function runAction(inputs: string[], flags: RunFlags): Promise<void> {
     return;
   }
   if (flags.seed !== undefined) throw new UsageError('--seed: give it or --seeds, not both');
-  const { scenario, traces, config } = await choose(inputs, flags);
+  const { scenario, options, plan, config } = await choose(inputs, flags);
   const input = {
     config: { mode: 'deterministic', ...config } as const,
     scenario,
-    traces: scenario === null ? traces : null,
+    traces: scenario === null ? (plan.workload.traces ?? []) : null,
     events: eventsLimit(flags.events) ?? null,
+    options,
   };
   await seedsAction(input, { ...flags, seeds: flags.seeds }, process.argv.slice(2));
 }
@@ -124,24 +166,34 @@ async function demoAction(flags: RunFlags): Promise<void> {
   const traces = await readTraces(DEMO_TRACES.map(bundledTrace), undefined);
   const json = flags.json ?? DEMO_REPORT;
   const config: MachineConfig = { memory: '50%' };
-  await runAndReport({ scenario: null, traces, config }, { ...flags, json });
+  await runAndReport({ plan: tracePlan(traces, config) }, { ...flags, json });
   if (json === '-') return;
   process.stdout.write(
     `\nreport: ${json} (kreclaim cat ${json} /proc/vmstat shows a part of it)\n`,
   );
 }
 
+function scenarioHelp([name, { description, options }]: [string, Scenario]): string {
+  const own = options.map((option) => `  ${optionText(option).padEnd(22)} ${option.description}`);
+  return [`\nScenario ${name}: ${description}.`, ...own].join('\n');
+}
+
+function optionText({ name, value }: ScenarioOption): string {
+  return `${scenarioFlag(name)} ${value}`.trim();
+}
+
 /** Adds `run` and `demo` to the program. */
 export function registerRunCommands(program: Command): void {
-  const scenarios = Object.entries(SCENARIOS).map(
-    ([name, { description }]) => `\nScenario ${name}: ${description}.`,
-  );
+  const scenarios = Object.entries(SCENARIOS).map(scenarioHelp);
   const run = program
     .command('run')
     .description('boot a machine, run traces or a scenario on it, report')
-    .argument('<trace|scenario...>', 'trace files, one process and CPU each; or a scenario: quick')
+    .argument('<trace|scenario...>', TRACES_HELP)
     .option('--events <n>', 'take only the first N events of each trace');
   addMachineOptions(run);
+  for (const option of allScenarioOptions()) {
+    run.addOption(new Option(optionText(option), option.description).hideHelp());
+  }
   run
     .option('--seeds <a..b>', 'run each seed of a range, deterministic, until one fails')
     .option('--jobs <n>', 'machines at once with --seeds (default: half the cores)');

@@ -5,7 +5,7 @@ import type { MachineConfig } from '../config_schema.ts';
 import { MachineBootError, MachinePanicError } from '../machine_errors.ts';
 import { type RunReport, reportExitCode } from '../report/run_report.ts';
 import { runWorkload, traceWorkload } from '../run.ts';
-import { SCENARIOS } from '../workload/scenario.ts';
+import { type PlanInput, planScenario, type ScenarioPlan } from '../workload/scenario.ts';
 import type { Trace } from '../workload/trace.ts';
 
 /** What the seeds of a range have in common. */
@@ -16,6 +16,8 @@ export interface SeedsInput {
   readonly scenario: string | null;
   /** Events of each trace of a scenario. */
   readonly events: number | null;
+  /** The scenario's own options. */
+  readonly options?: PlanInput['options'];
 }
 
 /** How one seed went. */
@@ -76,6 +78,13 @@ function deadMachine(seed: number, faultSeed: number, error: Error): SeedResult 
   return { seed, faultSeed, exitCode: 3, reason, details, ...none, ...counts };
 }
 
+/** What a seed runs: the traces, or what it draws of the scenario. @throws UsageError */
+function planSeed(input: SeedsInput, config: MachineConfig): ScenarioPlan {
+  const { scenario, traces, options = {}, events } = input;
+  if (scenario === null) return { workload: traceWorkload(traces ?? [], config), config };
+  return planScenario(scenario, { config, options, ...(events === null ? {} : { events }) });
+}
+
 /**
  * Runs one seed.
  * @returns how it went; a machine that did not come up is a failure of the seed
@@ -85,11 +94,9 @@ function deadMachine(seed: number, faultSeed: number, error: Error): SeedResult 
 export async function runSeed(seed: number): Promise<SeedResult> {
   const input = workerData as SeedsInput;
   const faultSeed = input.config.faultSeed ?? seed;
-  const config = { ...input.config, seed, faultSeed };
-  const drawn = input.scenario === null ? undefined : SCENARIOS[input.scenario];
-  const traces = drawn?.traces(seed, input.events ?? undefined) ?? input.traces ?? [];
+  const { workload, config } = planSeed(input, { ...input.config, seed, faultSeed });
   try {
-    const report = await runWorkload(traceWorkload(traces, config), config, { lean: true });
+    const report = await runWorkload(workload, config, { lean: true });
     return resultOf(seed, report);
   } catch (error) {
     if (error instanceof MachineBootError || error instanceof MachinePanicError) {

@@ -102,6 +102,8 @@ export const GATE_ALL_ENDED = 1;
 export const GATE_OPEN = 2;
 /** CPUs between the end of their program and rest: at the gate, or gone. */
 export const GATE_EXITING = 3;
+/** Barrier of the CPUs whose programs run: who has come, and which it is (kthreads/gate.ts). */
+export const GATE_BARRIER = 4;
 
 /** Buckets of the names of groups: a power of two, about one for each row. */
 export function nameBuckets(nrMemcgs: number): number {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Every file of /proc and /sys that a machine has, as text, by path. */
+import { THREADS_MAX } from '../../shared/limits.ts';
 import { formatLockStat } from '../../shared/lock_report.ts';
+import { enterRcu, leaveRcu } from '../../shared/rcu.ts';
 import { PAGE_SIZE } from './limits.ts';
 import type { Mm } from './mm.ts';
 import { addMemcgFiles, type LazyFiles, listedMemcgs, MemcgStats } from './proc_memcg.ts';
@@ -8,10 +10,13 @@ import { procMeminfo, procSwaps, totalSwapPages } from './proc_meminfo.ts';
 import { procVmstat } from './proc_vmstat.ts';
 import { procZoneinfo } from './proc_zoneinfo.ts';
 import { totalManaged } from './show_mem.ts';
+import { registeredShrinkers, shrinkerDebugCount, shrinkerDebugDir } from './shrinker_debug.ts';
 import { defaultMinFreeKbytes } from './watermark.ts';
 import { ZRAM_EMPTY, ZRAM_RAW, ZRAM_SAME } from './zram.ts';
 import { zsUsage } from './zsmalloc.ts';
 
+/** Row of RCU's readers that no thread of a machine has: CPUs and daemons are fewer. */
+const OUTSIDE_READER = THREADS_MAX - 1;
 const ZRAM = '/sys/block/zram0';
 
 /** mm_stat of zram: what is stored, what it takes. Peaks and compaction are not kept: 0. */
@@ -47,6 +52,7 @@ function sysctlFiles(m: Mm): Record<string, string> {
     at('page-cluster', config.pageCluster),
     at('min_free_kbytes', config.minFreeKbytes ?? defaultMinFreeKbytes(totalManaged(m) * 4)),
     at('watermark_scale_factor', config.watermarkScaleFactor),
+    at('vfs_cache_pressure', config.vfsCachePressure),
   ]);
 }
 
@@ -66,6 +72,30 @@ export function procEntries(m: Mm, memcgs: readonly number[] = listedMemcgs(m)):
   for (const [path, text] of Object.entries(made)) files.set(path, () => text);
   const stats = new MemcgStats(m);
   for (const memcg of memcgs) addMemcgFiles(m, memcg, stats, files);
+  return files;
+}
+
+/** What a shrinker counts, by a thread that is none of the machine's, and so no reader. */
+function countFromOutside(m: Mm, s: number): string {
+  enterRcu(m.rcu, OUTSIDE_READER);
+  try {
+    const counted = shrinkerDebugCount(m, s);
+    return typeof counted === 'string' ? counted : '';
+  } finally {
+    leaveRcu();
+  }
+}
+
+/**
+ * What every registered shrinker counts, not made yet. Callbacks run: of a machine that panicked
+ * nobody knows what they would find.
+ * @context the main thread, while the machine rests
+ */
+export function shrinkerEntries(m: Mm): LazyFiles {
+  const files: LazyFiles = new Map();
+  for (const s of registeredShrinkers(m)) {
+    files.set(`${shrinkerDebugDir(m, s)}/count`, () => countFromOutside(m, s));
+  }
   return files;
 }
 

@@ -196,7 +196,6 @@ export function shmemEvict(m: Mm, inode: number): void {
 
 /** Evicts every file that has pages. @context as shmemEvict */
 export function shmemEvictAll(m: Mm): void {
-  if (Atomics.load(m.fileInfo, 0) === 0) return;
   for (let inode = 1; inode <= m.config.inodesMax; inode++) {
     if (Atomics.load(m.mapping.head, inode) !== 0) shmemEvict(m, inode);
   }

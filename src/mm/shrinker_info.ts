@@ -105,10 +105,10 @@ export function clearShrinkerBit(m: Mm, unit: number, id: number): void {
   Atomics.and(m.shrinker.unitMap, unitWord(unit, id), ~(1 << (id & 31)));
 }
 
-/** @returns whether the bit is set; a hint */
+/** @returns whether the bit is set; a hint @context any: a unit's home is its own for ever */
 export function testShrinkerBit(m: Mm, memcg: number, nid: number, id: number): boolean {
-  const unit = memcg === 0 ? 0 : unitOf(m, memcg, nid, id);
-  if (unit === 0) return false;
+  if (memcg === 0) return false;
+  const unit = homeOfUnit(m, memcg * m.sizes.nrNodes + nid, id);
   return (Atomics.load(m.shrinker.unitMap, unitWord(unit, id)) & (1 << (id & 31))) !== 0;
 }
 

@@ -5,7 +5,6 @@
  * changes a counter.
  */
 import { condResched } from '../../shared/sched.ts';
-import { xaPoolUsed } from '../../shared/xarray.ts';
 import { pageWords } from './content.ts';
 import { folioLock, folioUnlock } from './folio.ts';
 import { PAGE_WORDS } from './limits.ts';
@@ -70,8 +69,7 @@ function verifyFile(m: Mm, inode: number, result: Verification): void {
  */
 export function verifyFiles(m: Mm): Verification {
   const result: Verification = { pages: 0, mismatches: 0, first: null };
-  const none = Atomics.load(m.fileInfo, 0) === 0 && xaPoolUsed(m.filePool) === 0;
-  if (!m.config.contents || none) return result;
+  if (!m.config.contents) return result;
   for (let inode = 1; inode <= m.config.inodesMax; inode++) {
     const { head, seqHead } = m.mapping;
     if (Atomics.load(head, inode) === 0 && Atomics.load(seqHead, inode) === 0) continue;

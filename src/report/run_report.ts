@@ -74,6 +74,14 @@ export interface TraceReport {
   readonly pages: number;
 }
 
+/** A built-in scenario: its options, and what its programs counted. */
+export interface ScenarioReport {
+  readonly name: string;
+  readonly options: Readonly<Record<string, number | boolean>>;
+  /** `xPerSec` is per second of the time that a CPU spent on it, summed over CPUs. */
+  readonly figures: Readonly<Record<string, number>>;
+}
+
 export interface LockReport {
   readonly class: string;
   readonly acquisitions: number;
@@ -135,10 +143,14 @@ export interface RunReport {
   /** Node.js, and the host that it ran on. */
   readonly node: string;
   readonly cpus: { readonly count: number; readonly model: string };
+  /** From the configuration to a machine that is up; null in deterministic mode. */
+  readonly bootMs: number | null;
   readonly wallMs: number;
   readonly footprintPages: number;
   /** Metadata, in bytes. */
   readonly arenaBytes: number;
+  /** Most memory of this process so far, frames included; null in deterministic mode. */
+  readonly maxRssBytes: number | null;
   readonly vmstat: Readonly<Record<string, number>>;
   /** Counters that are not the kernel's. */
   readonly counters: Readonly<Record<string, number>>;
@@ -152,6 +164,8 @@ export interface RunReport {
   readonly memcgsOmitted: number;
   readonly processes: readonly ProcessReport[];
   readonly traces: readonly TraceReport[];
+  /** The built-in scenario that was run, null for none. */
+  readonly scenario: ScenarioReport | null;
   readonly threads: readonly ThreadInfo[];
   readonly lockStat: readonly LockReport[];
   /** Path to text: /proc and /sys as the programs left them, with the groups of `memcgs`. */

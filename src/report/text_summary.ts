@@ -43,6 +43,30 @@ function vmstatLines(report: RunReport): string[] {
   return ['vmstat', ...formatPairs(moved)];
 }
 
+/** What the scenario's programs did, and what shrinkers did. */
+function shrinkerLines(report: RunReport): string[] {
+  const { scenario, counters, vmstat, config, bootMs, maxRssBytes } = report;
+  const lines: string[] = [];
+  if (scenario !== null) {
+    const figures = Object.entries(scenario.figures)
+      .filter(([, value]) => value !== 0)
+      .map(([name, value]) => `${name.replace(/PerSec$/, '/s')} ${formatNumber(value)}`);
+    lines.push(`${scenario.name}: ${figures.join(', ')}`);
+  }
+  const walks = counters.kr_shrink_walk ?? 0;
+  if (scenario === null && walks === 0) return [];
+  const n = (name: string): string => formatNumber(counters[name] ?? 0);
+  lines.push(
+    `shrinkers, ${config.shrinker}: ${plural(walks, 'walk')}, ${n('kr_shrink_skipped')} skipped, ` +
+      `${n('kr_shrink_early')} cut short; ${n('kr_shrink_count')} counts, ` +
+      `${n('kr_shrink_scan')} scans, ${plural(vmstat.slabs_scanned ?? 0, 'object')} scanned`,
+  );
+  const boot = bootMs === null ? '' : `boot ${(bootMs / 1000).toFixed(2)} s; `;
+  const most = maxRssBytes === null ? '' : `; process at most ${formatBytes(maxRssBytes)}`;
+  lines.push(`${boot}tables ${formatBytes(report.arenaBytes)}${most}`);
+  return lines;
+}
+
 function processLines(report: RunReport): string[] {
   const rows = report.processes.map((process) => [
     process.pid,
@@ -136,6 +160,7 @@ export function formatSummary(report: RunReport): string {
   const sections = [
     headLines(report),
     vmstatLines(report),
+    shrinkerLines(report),
     processLines(report),
     threadLines(report),
     lockLines(report),

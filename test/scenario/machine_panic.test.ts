@@ -213,7 +213,7 @@ test(
     };
     const error = await bootFails([toyThread('counter', 'counter', [9]), broken, watchdog]);
     expect(error.record).toMatchObject({ comm: 'cpu0', reason: 'boot' });
-    expect(error.message).toContain('this module does not load');
+    expect(error.message).toContain(`${module}, for its export x, does not load: this module`);
   },
   LIMIT_MS,
 );

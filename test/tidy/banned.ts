@@ -57,14 +57,16 @@ export function checkConstructs({ path, text }: SourceFile): Finding[] {
   ];
 }
 
+/** Load modules before the machine runs: loading suspends. */
+const LOADERS = ['kthreads/entry.ts', 'kthreads/load_module.ts'];
 const THREAD_SIDE = /^(shared|src\/mm|kthreads)\//;
 
 /**
- * Threads share words, not messages, and their functions are synchronous. kthreads/entry.ts loads
- * modules before the machine runs.
+ * Threads share words, not messages, and their functions are synchronous. Modules are loaded before
+ * the machine runs.
  */
 export function checkMessages({ path, text }: SourceFile): Finding[] {
-  if (!THREAD_SIDE.test(path) || path === 'kthreads/entry.ts') return [];
+  if (!THREAD_SIDE.test(path) || LOADERS.includes(path)) return [];
   const say = () => 'threads of a machine exchange no messages';
   return findAll('messages', path, split(text).code, /\bpostMessage\b|\bawait\b/g, say);
 }

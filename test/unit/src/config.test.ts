@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** From options to a configuration: sizes, definitions, threads, and what is refused. */
+import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { resolveMachine } from '../../../dist/src/config.js';
 import { parseConfig, parseConfigText } from '../../../dist/src/config_schema.js';
 import { UsageError } from '../../../dist/src/errors.js';
 import { machineThreads } from '../../../dist/src/machine_threads.js';
+import { arenaBytes } from '../../../dist/src/mm/mm.js';
 import { parseSize } from '../../../dist/src/size.js';
 import { generateTrace } from '../../../dist/src/workload/generators.js';
 import { replayProcesses, vmaTables } from '../../../dist/src/workload/workload.js';
@@ -100,6 +102,79 @@ describe('definitions', () => {
     expect(vmaTables([{ start: 0, end: 1 }])).toBe(4);
     expect(vmaTables([{ start: 511, end: 513 }])).toBe(5);
     expect(vmaTables([{ start: 0, end: 2 ** 18 + 1 }])).toBe(512 + 1 + 2 + 1 + 1);
+  });
+});
+
+describe('shrinkers', () => {
+  it('are lockless and fixed, in small tables, unless told', () => {
+    expect(resolved({}).mm).toMatchObject({
+      shrinker: 'lockless-fixed',
+      kmem: true,
+      vfsCachePressure: 100,
+      memcgsMax: 1,
+      shrinkersMax: 64,
+      superBlocksMax: 16,
+      dentriesMax: 1024,
+      inodesMax: 1024,
+      filePagesMax: 1024,
+      shrinkerTypes: [],
+    });
+    const small = arenaBytes({ ...resolved({}).mm, memcgsMax: 1, shrinkersMax: 1 });
+    expect(arenaBytes(resolved({}).mm) - small).toBeLessThan(1 << 20);
+  });
+
+  it('take every option', () => {
+    const config = {
+      shrinker: 'srcu',
+      kmem: false,
+      'vm.vfs_cache_pressure': 250,
+      'memcgs-max': 4001,
+      shrinkersMax: 4002,
+      mountsMax: 4003,
+      dentriesMax: 9000,
+      inodesMax: 8000,
+      filePagesMax: 7000,
+    };
+    expect(resolved(config).mm).toMatchObject({
+      shrinker: 'srcu',
+      kmem: false,
+      vfsCachePressure: 250,
+      memcgsMax: 4001,
+      shrinkersMax: 4002,
+      superBlocksMax: 4003,
+      dentriesMax: 9000,
+      inodesMax: 8000,
+      filePagesMax: 7000,
+    });
+    expect(resolved({ memcgsMax: 1, memcgMax: '25%' }).config.memcgsMax).toBe(2);
+  });
+
+  it("a user's type is a module by URL or path, and an export of it", () => {
+    const types = (...shrinkerTypes: object[]) => resolved({ shrinkerTypes }).config.shrinkerTypes;
+    const cache = { name: 'cache', module: 'file:///a/cache.mjs', export: 'cache', args: [1] };
+    expect(types(cache)).toEqual([cache]);
+    const [byPath] = types({ ...cache, module: 'cache.mjs', args: undefined });
+    expect(byPath).toMatchObject({ module: pathToFileURL('cache.mjs').href, args: null });
+  });
+
+  it.each([
+    [{ memcgsMax: 65536, shrinkersMax: 65536 }, /^memcgsMax: .*above the limit of 4 GiB/],
+    [{ shrinker: 'lock' }, /^shrinker: 'lock' will not do; give 'rwsem', 'srcu', 'lockless' or/],
+    [{ kmem: 'on' }, /^kmem: 'on' will not do; give true or false/],
+    [{ 'vm.vfs_cache_pressure': 1001 }, /^vfsCachePressure: 1001 will not do/],
+    [{ memcgsMax: 65537 }, /^memcgsMax: 65537 will not do/],
+    [{ mountsMax: 0 }, /^mountsMax: 0 will not do/],
+    [{ shrinkerTypes: 'x' }, /^shrinkerTypes: 'x' will not do; give \[\{ name/],
+    [{ shrinkerTypes: [{ name: '', module: 'a', export: 'b' }] }, /^shrinkerTypes\.0\.name: /],
+    [{ shrinkerTypes: [{ name: 'a', export: 'b' }] }, /^shrinkerTypes\.0\.module: /],
+    [
+      { shrinkerTypes: ['a', 'b'].map((module) => ({ name: 'x', module, export: 'e' })) },
+      /give each type a name of its own/,
+    ],
+  ])('%j is refused in one line', (config, expected) => {
+    const message = messageOf(() => resolved(config));
+    expect(message).toMatch(expected);
+    expect(message).not.toContain('\n');
   });
 });
 

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// A shrinker of our own, measured under every variant. One CPU fills a cache and writes to more
+// memory than there is; the other registers and frees shrinkers meanwhile.
+//   npm run build && node dist/examples/shrinker.js    (Node >= 22.18: node examples/shrinker.ts)
+import { isMainThread } from 'node:worker_threads';
+import { type Process, runWorkload } from 'kreclaim';
+import { SHRINK_EMPTY, type UserShrinker } from 'kreclaim/shrinker';
+
+const [FIRST, PAGES] = [65536, 4096]; // the program's memory, in pages
+const [CACHED, FREED, CHURNED, ENDED] = [0, 1, 2, 3]; // what each shared word counts
+
+/** The type: every thread of the machine calls this once, at boot. */
+export function cache(words: Int32Array): UserShrinker {
+  return {
+    countObjects: () => Atomics.load(words, CACHED) || SHRINK_EMPTY,
+    scanObjects(sc) {
+      const cached = Atomics.load(words, CACHED);
+      const freed = Math.min(cached, sc.nrToScan);
+      if (Atomics.compareExchange(words, CACHED, cached, cached - freed) !== cached) return 0;
+      Atomics.add(words, FREED, freed);
+      return freed;
+    },
+  };
+}
+
+export function fillAndChurn(process: Process, words: Int32Array): number {
+  const { shrinkers } = process;
+  while (Atomics.load(words, ENDED) === 0 && process.ended === 0) {
+    const shrinker = shrinkers.alloc('cache', { batch: 64 });
+    shrinkers.register(shrinker);
+    for (let n = 0; process.isFirstCpu && n < 8 * PAGES && process.ended === 0; n++) {
+      Atomics.add(words, CACHED, 4);
+      process.store(FIRST + (n % PAGES));
+    }
+    if (process.isFirstCpu) Atomics.store(words, ENDED, 1);
+    shrinkers.free(shrinker); // from here on none of its callbacks runs
+    Atomics.add(words, CHURNED, 1);
+  }
+  return process.ended;
+}
+
+async function measure(shrinker: 'rwsem' | 'srcu' | 'lockless' | 'lockless-fixed') {
+  const args = new Int32Array(new SharedArrayBuffer(16));
+  const here = (name: string) => ({ module: import.meta.url, export: name, args });
+  const spec = { comm: 'cache', cpus: [0, 1], program: here('fillAndChurn'), args };
+  const processes = [{ ...spec, vmas: [{ start: FIRST, end: FIRST + PAGES }] }];
+  const shrinkerTypes = [{ name: 'cache', ...here('cache') }];
+  const report = await runWorkload({ processes }, { shrinker, shrinkerTypes });
+  if (report.panic !== null) throw new Error(report.panic.message);
+  const { kr_shrink_walk: walks, kr_shrink_skipped: skipped } = report.counters;
+  const churnPerSec = Math.round((1000 * (args[CHURNED] ?? 0)) / report.wallMs);
+  return { shrinker, walks, skipped, freed: args[FREED], churnPerSec };
+}
+
+async function main(): Promise<void> {
+  const before = [await measure('rwsem'), await measure('srcu')];
+  console.table([...before, await measure('lockless'), await measure('lockless-fixed')]);
+}
+if (isMainThread) void main(); // not awaited: the machine loads this module once more

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * What a program sees of shrinkers: it makes, shows and frees instances of the types that the
+ * configuration names, as a driver or a file system would.
+ */
+import { EINVAL } from '../src/mm/errno.ts';
+import type { Mm } from '../src/mm/mm.ts';
+import { shrinkerAlloc, shrinkerFree, shrinkerRegister } from '../src/mm/shrinker.ts';
+import { setShrinkerBit } from '../src/mm/shrinker_info.ts';
+import { SHRINKER_TYPE_USER } from '../src/mm/shrinker_ops.ts';
+import {
+  SHRINKER_ALLOCATED,
+  SHRINKER_DYING,
+  SHRINKER_MEMCG_AWARE,
+  SHRINKER_NONSLAB,
+  SHRINKER_NUMA_AWARE,
+  SHRINKER_REGISTERED,
+} from '../src/mm/shrinker_types.ts';
+
+/** How a shrinker is made. Everything has a default. */
+export interface ShrinkerOptions {
+  /** For /sys/kernel/debug/shrinker, at most 31 ASCII characters. Default: the type's. */
+  readonly name?: string;
+  /** Passed to its callbacks as `sc.arg`, an i32. Default 0. */
+  readonly arg?: number;
+  /** Its callbacks are called for each group by itself. Default false. */
+  readonly memcgAware?: boolean;
+  /** Work that is put off is remembered for each node by itself. Default false. */
+  readonly numaAware?: boolean;
+  /** Holds no kernel objects: runs for groups with `kmem` off too. Default false. */
+  readonly nonslab?: boolean;
+  /** Objects of one scan. Default 128. */
+  readonly batch?: number;
+  /** Cost of making an object again; 0: half of the objects are scanned each time. Default 2. */
+  readonly seeks?: number;
+}
+
+/**
+ * Shrinkers, for a program. They are numbers, 1 and up; failures are negative and named as Linux's
+ * (src/mm/errno.ts). Any program may free what another made, once.
+ * @context the CPU's own thread; every call may block; not inside a callback
+ */
+export class ProcessShrinkers {
+  readonly #m: Mm;
+
+  constructor(m: Mm) {
+    this.#m = m;
+  }
+
+  /**
+   * Makes a shrinker that reclaim does not see yet.
+   * @param type name of a type of the configuration
+   * @returns its number; -EINVAL (-22) for a type that there is not, -ENOSPC (-28) when there are
+   *   `shrinkersMax` already, -ENOMEM (-12) when the groups' infos cannot grow
+   */
+  alloc(type: string, options: ShrinkerOptions = {}): number {
+    const m = this.#m;
+    const index = m.config.shrinkerTypes.findIndex(({ name }) => name === type);
+    if (index < 0) return EINVAL;
+    const { name = type, arg = 0, batch, seeks } = options;
+    const s = shrinkerAlloc(m, flagsOf(options), SHRINKER_TYPE_USER + index, arg, name);
+    if (s < 0) return s;
+    if (batch !== undefined) m.shrinker.batch[s] = batch;
+    if (seeks !== undefined) m.shrinker.seeks[s] = seeks;
+    return s;
+  }
+
+  /** Shows it to reclaim: from here on its callbacks run. @returns 0, or -EINVAL */
+  register(s: number): number {
+    if ((this.#flags(s) & (SHRINKER_ALLOCATED | SHRINKER_REGISTERED)) !== SHRINKER_ALLOCATED) {
+      return EINVAL;
+    }
+    shrinkerRegister(this.#m, s);
+    return 0;
+  }
+
+  /**
+   * Takes it away: when this returns, its callbacks do not run and never will.
+   * @returns 0, or -EINVAL for what is none, or is being freed
+   */
+  free(s: number): number {
+    const flags = this.#flags(s);
+    if ((flags & SHRINKER_ALLOCATED) === 0 || (flags & SHRINKER_DYING) !== 0) return EINVAL;
+    shrinkerFree(this.#m, s);
+    return 0;
+  }
+
+  /** Its id among the memcg-aware; -1 for one that is not, or is none. */
+  id(s: number): number {
+    return this.#flags(s) === 0 ? -1 : (this.#m.shrinker.id[s] as number);
+  }
+
+  /**
+   * Tells reclaim that a memcg-aware shrinker has objects of a group on a node: to be called after
+   * the object can be found, each time a list goes from empty to not empty.
+   * @returns 0, or -EINVAL
+   */
+  setBit(s: number, memcg: number, nid: number): number {
+    const { nrMemcgs, nrNodes } = this.#m.sizes;
+    const id = this.id(s);
+    if (id < 0 || !(memcg >= 0 && memcg < nrMemcgs && nid >= 0 && nid < nrNodes)) return EINVAL;
+    if (memcg !== 0) setShrinkerBit(this.#m, memcg, nid, id);
+    return 0;
+  }
+
+  #flags(s: number): number {
+    if (!(Number.isInteger(s) && s > 0 && s < this.#m.sizes.shrinkers.nrShrinkers)) return 0;
+    return Atomics.load(this.#m.shrinker.flags, s);
+  }
+}
+
+function flagsOf({ memcgAware, numaAware, nonslab }: ShrinkerOptions): number {
+  return (
+    (memcgAware === true ? SHRINKER_MEMCG_AWARE : 0) |
+    (numaAware === true ? SHRINKER_NUMA_AWARE : 0) |
+    (nonslab === true ? SHRINKER_NONSLAB : 0)
+  );
+}

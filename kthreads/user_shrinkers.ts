@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Shrinker types of the user's own: what their modules export, and how each thread installs them.
+ *
+ * A type is a factory, `(args) => ({ countObjects(sc), scanObjects(sc) })`. Every thread of the
+ * machine calls it once at boot, and so does the main thread, which reads debugfs files; what the
+ * threads are to share is a SharedArrayBuffer in `args`. What a callback returns is checked: a
+ * wrong number would only show as reclaim that goes astray.
+ */
+import { bug } from '../shared/assert.ts';
+import type { ShrinkerTypeConfig } from '../src/mm/config.ts';
+import type { Mm } from '../src/mm/mm.ts';
+import {
+  registerShrinkerType,
+  SHRINK_EMPTY,
+  SHRINK_STOP,
+  SHRINKER_TYPE_USER,
+  type ShrinkControl,
+} from '../src/mm/shrinker_ops.ts';
+import type { LoadedProgram, ProgramRef } from './engine.ts';
+import { loadAll } from './load_module.ts';
+
+/** A shrinker's callbacks. Both run in reclaim, on any thread, several at once. */
+export interface UserShrinker {
+  /** @returns objects that could be freed; 0 for none now, or SHRINK_EMPTY when there is none */
+  countObjects(sc: ShrinkControl): number;
+  /**
+   * Frees up to `sc.nrToScan` objects; sets `sc.nrScanned` when it looked at fewer.
+   * @returns objects freed, or SHRINK_STOP when it cannot go on now
+   */
+  scanObjects(sc: ShrinkControl): number;
+}
+
+/** What a module of `shrinkerTypes` exports. */
+export type UserShrinkerFactory<Args = unknown> = (args: Args) => UserShrinker;
+
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= 0;
+
+function checkedCount(type: ShrinkerTypeConfig, value: number): number {
+  if (isCount(value) || value === SHRINK_EMPTY) return value;
+  return bug(`shrinker type ${type.name}: countObjects returned ${String(value)}`);
+}
+
+function checkedScan(type: ShrinkerTypeConfig, value: number, sc: ShrinkControl): number {
+  if (!isCount(value) && value !== SHRINK_STOP) {
+    bug(`shrinker type ${type.name}: scanObjects returned ${String(value)}`);
+  }
+  if (!isCount(sc.nrScanned) || sc.nrScanned > sc.nrToScan) {
+    bug(`shrinker type ${type.name}: ${sc.nrScanned} scanned of ${sc.nrToScan}`);
+  }
+  return value;
+}
+
+function isShrinker(made: unknown): made is UserShrinker {
+  const { countObjects, scanObjects } = (made ?? {}) as Partial<UserShrinker>;
+  return typeof countObjects === 'function' && typeof scanObjects === 'function';
+}
+
+/** What every thread loads for a machine, in the order of the types. */
+export function shrinkerModules(m: Mm): readonly ProgramRef[] {
+  return m.config.shrinkerTypes;
+}
+
+/**
+ * Makes and installs the types in this thread.
+ * @param modules the factories, loaded, in the order of the configuration
+ * @throws BugError when one does not make a shrinker; names its file and export
+ * @context once per thread, at boot
+ */
+export function takeShrinkerModules(m: Mm, modules: readonly LoadedProgram[]): void {
+  m.config.shrinkerTypes.forEach((type, i) => {
+    const { fn, args } = modules[i] as LoadedProgram;
+    const made = (fn as unknown as UserShrinkerFactory)(args);
+    if (!isShrinker(made)) {
+      const need = 'an object with countObjects and scanObjects';
+      bug(`${type.module}: its export ${type.export} did not return ${need}`);
+    }
+    registerShrinkerType(m, SHRINKER_TYPE_USER + i, {
+      countObjects: (_m, sc) => checkedCount(type, made.countObjects(sc)),
+      scanObjects: (_m, sc) => checkedScan(type, made.scanObjects(sc), sc),
+    });
+  });
+}
+
+/**
+ * Loads and installs the types in a thread that is none of the machine's.
+ * @throws Error that names the file and the export of the first that will not do
+ * @context the main thread, once per machine; suspends
+ */
+export function loadShrinkerModules(m: Mm): Promise<void> {
+  return loadAll(shrinkerModules(m)).then((modules) => takeShrinkerModules(m, modules));
+}
