@@ -52,6 +52,8 @@ export interface TortureType<T = unknown> {
   readonly name: string;
   /** What is broken in the broken variant. */
   readonly busted: string;
+  /** Tries at the broken variant, in milliseconds, where it is caught seldom. */
+  readonly bustedMs?: readonly number[];
   /** Fewest threads that it works with. */
   readonly threadsMin?: number;
   /** It works with multiples of this number only. */

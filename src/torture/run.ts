@@ -18,7 +18,7 @@ export interface GroupOptions {
   readonly signal?: AbortSignal;
   /** Threads that make no turn for so long hang. Default HANG_MS. */
   readonly hangMs?: number;
-  /** Tries at the broken variant, in milliseconds. Default BUSTED_MS. */
+  /** Tries at the broken variant, in milliseconds. Default: the type's, else BUSTED_MS. */
   readonly bustedMs?: readonly number[];
   /** Called when a phase of a type begins. */
   readonly onPhase?: (type: string, phase: string) => void;
@@ -72,7 +72,7 @@ async function runBusted(
   const { threads, seed, signal = null, hangMs = HANG_MS } = options;
   const startNs = ktimeNs();
   let how = '';
-  for (const [attempt, ms] of (options.bustedMs ?? BUSTED_MS).entries()) {
+  for (const [attempt, ms] of (options.bustedMs ?? type.bustedMs ?? BUSTED_MS).entries()) {
     if (signal?.aborted === true) return null;
     const job = { threads, seed: seed + attempt, ms, busted: true, signal, hangMs };
     const result = await pool.run(type, job);
