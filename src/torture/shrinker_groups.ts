@@ -42,9 +42,10 @@ export function putGroup({ t, m }: ShrinkerThread, group: number): void {
 function makeGroup(thread: ShrinkerThread): number {
   const { t, m, ctx } = thread;
   const { state, parent, refs } = m.memcg;
-  const first = ctx.prng.below(GROUPS);
-  for (let i = 0; i < GROUPS; i++) {
-    const group = (first + i) % GROUPS;
+  const { groups } = thread;
+  const first = ctx.prng.below(groups);
+  for (let i = 0; i < groups; i++) {
+    const group = (first + i) % groups;
     if (group === 0 || Atomics.load(state, group) !== MEMCG_FREE) continue;
     const above = onlineGroup(thread);
     if (above !== 0 && !tryGetGroup(thread, above)) return 0;

@@ -31,13 +31,11 @@ import {
   CELL_FREE,
   CELL_MADE,
   CELL_SHOWN,
-  CELLS,
   DOING_ALLOC,
   DOING_FREE,
   DOING_REGISTER,
   DOING_WALK,
   doing,
-  GROUPS,
   KIND_AWARE,
   KIND_LEDGER,
   KIND_NUMA,
@@ -73,7 +71,7 @@ export function walk(thread: ShrinkerThread, group: number, nid: number, priorit
 /** Every group on one node, as reclaim of the root does; ends early when all are to rest. */
 export function walkAll(thread: ShrinkerThread, nid: number, priority: number): void {
   const { t, ctx, calm } = thread;
-  for (let group = 0; group < GROUPS; group++) {
+  for (let group = 0; group < thread.groups; group++) {
     if (!calm && (ctx.stopped || (Atomics.load(t.words, BARRIER) & 1) !== 0)) return;
     if (!tryGetGroup(thread, group)) continue;
     walk(thread, group, nid, priority);
@@ -93,7 +91,7 @@ export function walkerBody(thread: ShrinkerThread): Tally {
     const how = prng.below(8);
     if (how === 0) walk(thread, 0, nid, priority);
     else if (how < 4) walkAll(thread, nid, priority);
-    else walkOne(thread, prng.below(GROUPS), nid, priority);
+    else walkOne(thread, prng.below(thread.groups), nid, priority);
     if (ctx.rarely(256)) napOffline(ctx, prng.below(3));
   }
   return {};
@@ -107,8 +105,7 @@ function walkOne(thread: ShrinkerThread, group: number, nid: number, priority: n
 
 // ---- Churners: who mounts and unmounts. Each has cells of its own.
 
-/** Cells of a churner that has few, and what it puts in each. */
-const NARROW_CELLS = 6;
+/** Objects' places that a churner of few cells fills at once. */
 const NARROW_OBJECTS = 24;
 
 /** Cells first .. end-1 are the churner's. */
@@ -122,7 +119,7 @@ export function churnerBody(thread: ShrinkerThread, share: Share): Tally {
   const tally = { made: 0, freed: 0, full: 0, unseen: 0 };
   // One id after another that goes from hand to hand, for a race that needs just that.
   const narrow = thread.busted === 'stale-clear';
-  const end = narrow ? share.first + NARROW_CELLS : share.end;
+  const end = Math.min(share.first + thread.cells, share.end);
   for (let generation = 1; turnOf(thread); generation++) {
     const cell = share.first + ctx.prng.below(end - share.first);
     const there = isLive(Atomics.load(t.cell.state, cell));
@@ -223,7 +220,7 @@ function freeCell(thread: ShrinkerThread, cell: number, tally: ChurnTally): void
 function addTo(thread: ShrinkerThread, cell: number): void {
   const { t, ctx } = thread;
   const kind = Atomics.load(t.cell.kind, cell);
-  const group = (kind & KIND_AWARE) !== 0 ? ctx.prng.below(GROUPS) : 0;
+  const group = (kind & KIND_AWARE) !== 0 ? ctx.prng.below(thread.groups) : 0;
   if (!tryGetGroup(thread, group)) return;
   const nid = (kind & KIND_NUMA) !== 0 ? ctx.prng.below(NODES) : 0;
   const nr = 1 + ctx.prng.below(200);
@@ -237,7 +234,7 @@ export function adderBody(thread: ShrinkerThread): Tally {
   let added = 0;
   while (turnOf(thread)) {
     for (let i = 0; i < 8; i++) {
-      const cell = ctx.prng.below(thread.busted === 'stale-clear' ? NARROW_CELLS : CELLS);
+      const cell = ctx.prng.below(thread.cells);
       if (!useCell(t, cell)) continue;
       addTo(thread, cell);
       unuseCell(t, cell);

@@ -21,6 +21,8 @@ export const SHRINKERS = 192;
 export const NODES = 2;
 /** Private data of shrinkers: fewer than rows, since freed rows wait for a grace period. */
 export const CELLS = 176;
+const NARROW_GROUPS = 5;
+const NARROW_CELLS = 6;
 
 /** What a cell's shrinker is. */
 export const CELL_FREE = 0;
@@ -142,6 +144,9 @@ export interface ShrinkerThread {
   readonly ctx: TortureContext;
   /** Null in the sound variant. */
   readonly busted: Busted | null;
+  /** Groups and cells in use are below these: few where a race needs one id in all hands. */
+  readonly groups: number;
+  readonly cells: number;
   /** Priority of the walk that this thread is on. */
   priority: number;
   /** The same thread makes callbacks as plain as can be. */
@@ -166,7 +171,9 @@ export function enterShrinkerTorture(
   bindRcuCallbacks(m);
   const count = { walks: 0, counts: 0, scans: 0, scanned: 0, freed: 0 };
   const busted = ctx.busted ? shape.busted : null;
-  return { t, m, ctx, busted, priority: 0, calm: false, count };
+  const narrow = busted === 'stale-clear';
+  const sizes = { groups: narrow ? NARROW_GROUPS : GROUPS, cells: narrow ? NARROW_CELLS : CELLS };
+  return { t, m, ctx, busted, ...sizes, priority: 0, calm: false, count };
 }
 
 /** Leaves the machine, in whatever state: who threw may be inside a reader. */
