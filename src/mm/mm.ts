@@ -40,6 +40,7 @@ import {
 } from './limits.ts';
 import { LOCK_ORDER } from './lock_order.ts';
 import * as T from './mm_types.ts';
+import type { ShrinkScan } from './shrink_kernel.ts';
 import type { ShrinkerType } from './shrinker_ops.ts';
 import { declareShrinkers, type ShrinkerSizes, shrinkerSizes } from './shrinker_types.ts';
 import { NR_VM_EVENTS } from './vmstat_items.ts';
@@ -91,6 +92,11 @@ export const GATE_ALL_ENDED = 1;
 export const GATE_OPEN = 2;
 /** CPUs between the end of their program and rest: at the gate, or gone. */
 export const GATE_EXITING = 3;
+
+/** Buckets of the names of groups: a power of two, about one for each row. */
+export function nameBuckets(nrMemcgs: number): number {
+  return 1 << (32 - Math.clz32(nrMemcgs - 1));
+}
 
 /** Words of a CPU's region table: whole lines, since each CPU writes its own. */
 export function regionTableWords(config: MmConfig): number {
@@ -183,6 +189,8 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     memcg: builder.columns('memcg', T.MEMCG_COLUMNS, s.nrMemcgs),
     // @guardedBy cgroup_mutex  zero-terminated  @racy constant while referenced
     memcgName: builder.columns('memcg.name', { bytes: 'u8' }, s.nrMemcgs * MEMCG_NAME_BYTES).bytes,
+    // @guardedBy cgroup_mutex  first group of each bucket of names
+    cgroupHash: words('cgroup.hash', nameBuckets(s.nrMemcgs), 1),
     // @atomic words of cgroup_mutex, of the pool of rows and of cgroup_destroy
     cgroup: words('cgroup', 1, 2 * LINE_WORDS),
     // @atomic wait queue: woken when a group is to be released
@@ -228,7 +236,8 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     zsPool: words('zs.pool', 1, LINE_WORDS),
     // @guardedBy lru_batch  per thread: word 0 the lock, 1 count, 2.. pfns
     lruBatch: words('lru_batch', THREADS_MAX, 2 * LINE_WORDS),
-    // @guardedBy memcg_stock  per thread: word 0 the lock, 1 memcg, 2 pages
+    // @guardedBy memcg_stock  per thread: word 0 the lock, 1 memcg, 2 pages; 3 is the thread's own:
+    // its `task.memcg`, for the walkers
     stock: words('memcg.stock', THREADS_MAX, LINE_WORDS),
     // @atomic word 0: odd while the CPU is in a section; word 1: who waits for it to leave
     section: words('cpu.section', config.cpus, LINE_WORDS),
@@ -298,10 +307,14 @@ export interface Task {
   mm: number;
   /** Group that it charges to; it holds a reference on it. */
   memcg: number;
+  /** Round of the shared walk over groups that it has joined (memcg_iter.ts). */
+  iterGeneration: number;
   /** Slab pages that it has given back since reclaim last asked. */
   reclaimedSlab: number;
   /** Its handle on the shrinkers' SRCU domain, made at first use. */
   shrinkerSrcu: SrcuDomain | null;
+  /** What finds the next shrinker of a walk, made at first use. */
+  shrinkScan: ShrinkScan | null;
   /** Swap cluster that this thread allocates from. */
   swapCluster: number;
 }
@@ -338,8 +351,10 @@ function bindMm(
       kswapd: false,
       mm: 0,
       memcg: 0,
+      iterGeneration: 0,
       reclaimedSlab: 0,
       shrinkerSrcu: null,
+      shrinkScan: null,
       swapCluster: cpu + 1,
     },
   };
