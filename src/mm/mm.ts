@@ -405,11 +405,16 @@ export function declareMmTables(builder: ArenaBuilder, config: MmConfig): MmTabl
 
 /**
  * Binds to such tables: a machine without page contents, whose parts are tortured one by one.
- * @param config `contents` is off @param id this thread's id, 0 for the main thread
+ * @param memory the arena's @param config `contents` is off
+ * @param id this thread's id, 0 for the main thread
  */
-export function bindMmTables(tables: MmTables, config: MmConfig, id: number): Mm {
+export function bindMmTables(
+  tables: MmTables,
+  memory: SharedMemory,
+  config: MmConfig,
+  id: number,
+): Mm {
   assert(!config.contents, 'tables in a foreign arena have no page contents');
-  const memory = { buffer: tables.gate.buffer };
   return bindMm(tables, 0, { memory, frames: [], zram: null }, config, id, -1);
 }
 

@@ -99,18 +99,21 @@ export class TortureContext {
   readonly busted: boolean;
   readonly prng: Prng;
   readonly messages: string[] = [];
+  /** Memory of the job's arena, for code that is compiled over it. */
+  readonly memory: Arena<unknown>['memory'];
   readonly #control: I32;
   readonly #nap = new Int32Array(new SharedArrayBuffer(4));
   #turnsLeft = 0;
   #delayed = false;
 
-  constructor(control: I32, id: number, threads: number, role: string, busted: boolean, s: number) {
-    this.#control = control;
-    this.id = id;
-    this.threads = threads;
-    this.role = role;
-    this.busted = busted;
-    this.prng = new Prng(s, id);
+  constructor(request: JobRequest) {
+    this.#control = request.control;
+    this.memory = request.memory;
+    this.id = request.id;
+    this.threads = request.threads;
+    this.role = request.role;
+    this.busted = request.busted;
+    this.prng = new Prng(request.seed, request.id);
   }
 
   get stopped(): boolean {

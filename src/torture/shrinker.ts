@@ -66,7 +66,8 @@ function roleBody(thread: ShrinkerThread): Tally {
   if (ctx.role === 'keeper') return keeperBody(thread);
   if (ctx.role === 'churner') return churnerBody(thread, shareOf(ctx));
   if (ctx.role === 'adder') return adderBody(thread);
-  if (ctx.role === 'grouper') return grouperBody(thread);
+  if (ctx.role === 'grouper')
+    return grouperBody(thread, ctx.id === FIRST_ROLES.indexOf('grouper') + 1);
   return walkerBody(thread);
 }
 
@@ -106,7 +107,8 @@ function callTally({ count }: ShrinkerThread): Tally {
 }
 
 function init(t: ShrinkerTables, shape: ShrinkerShape): void {
-  const m = bindMmTables(t.mm, shapeConfig(shape, false), 0);
+  const memory = { buffer: t.words.buffer };
+  const m = bindMmTables(t.mm, memory, shapeConfig(shape, false), 0);
   mmInit(m);
   t.cell.state.fill(CELL_FREE);
   Atomics.store(t.words, TIDE, 128);

@@ -5,6 +5,7 @@
  */
 import { ktimeNs } from '../../shared/ktime.ts';
 import { rcuBarrier, rcuGpPass, rcuGpWait } from '../../shared/rcu_callback.ts';
+import { FULL_WALK } from '../mm/memcg_iter.ts';
 import { MEMCG_FREE, MEMCG_ONLINE } from '../mm/mm_types.ts';
 import { testShrinkerBit } from '../mm/shrinker_info.ts';
 import {
@@ -19,6 +20,7 @@ import type { Tally } from './job.ts';
 import { rcuTurn } from './rcu_tables.ts';
 import { quiesce, release } from './shrinker_barrier.ts';
 import { isLive } from './shrinker_cells.ts';
+import { checkGroups } from './shrinker_groups.ts';
 import { checkLedgers, checkOwnerless, excused } from './shrinker_ledger.ts';
 import { walkAll } from './shrinker_roles.ts';
 import {
@@ -81,6 +83,7 @@ function inspect(thread: ShrinkerThread, tally: KeeperTally): void {
   tally.barriers++;
   checkRows(thread, tally);
   checkObjects(thread, tally);
+  checkGroups(thread);
   checkInfos(thread);
   tally.ledgers += checkLedgers(thread);
   tally.ownerless += checkOwnerless(thread);
@@ -195,7 +198,7 @@ function checkInfos({ m, ctx }: ShrinkerThread): void {
 function checkStaleBits(thread: ShrinkerThread): void {
   const { m, ctx } = thread;
   thread.calm = true;
-  for (let nid = 0; nid < NODES; nid++) walkAll(thread, nid, 12);
+  for (let nid = 0; nid < NODES; nid++) walkAll(thread, 0, nid, 12, FULL_WALK);
   thread.calm = false;
   for (const [id, s] of m.shrinker.idr.entries()) {
     if (s !== 0) continue;

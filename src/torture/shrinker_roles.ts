@@ -2,7 +2,8 @@
 /** What the threads of the shrinker torture do: walk, make and free shrinkers, add objects. */
 import { rcuQuiescent } from '../../shared/rcu.ts';
 import { POISON_FREE } from '../../shared/rcu_cells.ts';
-import { armDelays } from '../harness/torture_delays.ts';
+import { memcgPut, memcgTryGet } from '../mm/memcg_css.ts';
+import { FULL_WALK, memcgIter, memcgIterBreak } from '../mm/memcg_iter.ts';
 import { shrinkSlab } from '../mm/shrink_slab.ts';
 import { shrinkerAlloc, shrinkerFree, shrinkerRegister } from '../mm/shrinker.ts';
 import { GFP_KERNEL, SHRINKER_TYPE_USER } from '../mm/shrinker_ops.ts';
@@ -24,7 +25,6 @@ import {
   unuseCell,
   useCell,
 } from './shrinker_cells.ts';
-import { putGroup, tryGetGroup } from './shrinker_groups.ts';
 import { checkFresh } from './shrinker_ledger.ts';
 import {
   BARRIER,
@@ -68,14 +68,25 @@ export function walk(thread: ShrinkerThread, group: number, nid: number, priorit
   if (!calm) napOffline(ctx, 0.02);
 }
 
-/** Every group on one node, as reclaim of the root does; ends early when all are to rest. */
-export function walkAll(thread: ShrinkerThread, nid: number, priority: number): void {
-  const { t, ctx, calm } = thread;
-  for (let group = 0; group < thread.groups; group++) {
-    if (!calm && (ctx.stopped || (Atomics.load(t.words, BARRIER) & 1) !== 0)) return;
-    if (!tryGetGroup(thread, group)) continue;
+/**
+ * Every group below one, as reclaim does; ends early when all are to rest.
+ * @param cookie FULL_WALK, or the node whose walk is shared with others
+ */
+export function walkAll(
+  thread: ShrinkerThread,
+  root: number,
+  nid: number,
+  priority: number,
+  cookie: number,
+): void {
+  const { t, m, ctx, calm } = thread;
+  let group = memcgIter(m, root, -1, cookie);
+  for (; group >= 0; group = memcgIter(m, root, group, cookie)) {
     walk(thread, group, nid, priority);
-    putGroup(thread, group);
+    const ends = ctx.stopped || (Atomics.load(t.words, BARRIER) & 1) !== 0 || ctx.rarely(256);
+    if (calm || !ends) continue;
+    memcgIterBreak(m, root, group);
+    return;
   }
 }
 
@@ -84,23 +95,24 @@ export function walkerBody(thread: ShrinkerThread): Tally {
   const { prng } = ctx;
   while (turnOf(thread)) {
     doing(thread, DOING_WALK);
-    // The moment between two looks of the core is short: it is stretched wherever it may be.
-    if (thread.busted === 'stale-clear') armDelays(prng.nextU32(), ctx.id, 0);
     const nid = prng.below(NODES);
     const priority = PRIORITIES[prng.below(PRIORITIES.length)] as number;
     const how = prng.below(8);
     if (how === 0) walk(thread, 0, nid, priority);
-    else if (how < 4) walkAll(thread, nid, priority);
-    else walkOne(thread, prng.below(thread.groups), nid, priority);
+    else if (how < 4) walkAll(thread, 0, nid, priority, how === 1 ? nid : FULL_WALK);
+    else walkBelow(thread, prng.below(thread.groups), nid, priority);
     if (ctx.rarely(256)) napOffline(ctx, prng.below(3));
   }
   return {};
 }
 
-function walkOne(thread: ShrinkerThread, group: number, nid: number, priority: number): void {
-  if (!tryGetGroup(thread, group)) return;
-  walk(thread, group, nid, priority);
-  putGroup(thread, group);
+/** A group alone, or all below it: reclaim at a limit. */
+function walkBelow(thread: ShrinkerThread, group: number, nid: number, priority: number): void {
+  const { m, ctx } = thread;
+  if (!memcgTryGet(m, group)) return;
+  if (ctx.rarely(4)) walkAll(thread, group, nid, priority, ctx.rarely(2) ? nid : FULL_WALK);
+  else walk(thread, group, nid, priority);
+  memcgPut(m, group);
 }
 
 // ---- Churners: who mounts and unmounts. Each has cells of its own.
@@ -221,12 +233,12 @@ function addTo(thread: ShrinkerThread, cell: number): void {
   const { t, ctx } = thread;
   const kind = Atomics.load(t.cell.kind, cell);
   const group = (kind & KIND_AWARE) !== 0 ? ctx.prng.below(thread.groups) : 0;
-  if (!tryGetGroup(thread, group)) return;
+  if (!memcgTryGet(thread.m, group)) return;
   const nid = (kind & KIND_NUMA) !== 0 ? ctx.prng.below(NODES) : 0;
   const nr = 1 + ctx.prng.below(200);
   Atomics.add(t.cell.added, cell, nr);
   addObjects(thread, cell, group, nid, nr);
-  putGroup(thread, group);
+  memcgPut(thread.m, group);
 }
 
 export function adderBody(thread: ShrinkerThread): Tally {

@@ -42,8 +42,7 @@ export const KIND_LEDGER = 4;
 /** Words of `words`. */
 export const BARRIER = 0; // @atomic odd: all are to come to rest
 export const TIDE = LINE_WORDS; // @atomic shrinkers that churners aim for, of all cells, in 1/256
-export const GROUP_LOCK = 2 * LINE_WORDS; // @atomic lock word: one maker or remover of groups
-export const AT = 3 * LINE_WORDS; // @atomic per thread: barrier that it rests at; -1 when it left
+export const AT = 2 * LINE_WORDS; // @atomic per thread: barrier that it rests at; -1 when it left
 const DOING = AT + LINE_WORDS * 64; // @atomic per thread: what it does, DOING_*, and to whom
 const NR_WORDS = DOING + LINE_WORDS * 64;
 
@@ -73,11 +72,6 @@ const CELL_COLUMNS = {
   inside: 'i32', // @atomic callbacks that run
   added: 'i32', // @atomic objects that came, mod 2^32
   freed: 'i32', // @atomic objects that callbacks freed, mod 2^32
-} as const;
-
-const GROUP_COLUMNS = {
-  children: 'i32', // @guardedBy GROUP_LOCK  online children
-  release: 'i32', // @atomic 1: the last reference went
 } as const;
 
 /** What a type of the group is made of. */
@@ -127,7 +121,6 @@ export function declareShrinkerTorture(builder: ArenaBuilder, config: MmConfig) 
     // @atomic words as above
     words: words('words', NR_WORDS),
     cell: builder.columns('torture.cell', CELL_COLUMNS, CELLS),
-    group: builder.columns('torture.group', GROUP_COLUMNS, GROUPS),
     // @atomic objects of a cell in a group on a node
     objects: words('objects', CELLS * GROUPS * NODES),
     // @atomic work put off less work done, of a cell on a node, mod 2^32
@@ -154,14 +147,33 @@ export interface ShrinkerThread {
   readonly count: { walks: number; counts: number; scans: number; scanned: number; freed: number };
 }
 
+/**
+ * The same tables, but who reaches for a bitmap is slow at times. Between the last look at an id and
+ * the clearing of its bit there is nothing else to slow down, and too little to be met otherwise.
+ */
+function dawdlingOverBits(shrinker: Mm['shrinker'], ctx: TortureContext): Mm['shrinker'] {
+  const { unitMap } = shrinker;
+  return {
+    ...shrinker,
+    get unitMap() {
+      if (ctx.rarely(8)) ctx.nap(ctx.prng.below(5) / 10);
+      return unitMap;
+    },
+  };
+}
+
 /** Makes the worker a thread of the machine. */
 export function enterShrinkerTorture(
   t: ShrinkerTables,
   ctx: TortureContext,
   shape: ShrinkerShape,
 ): ShrinkerThread {
-  const config = shapeConfig(shape, ctx.busted);
-  const m = bindMmTables(t.mm, config, ctx.id);
+  // The kernel that finds the next shrinker and its twin, side by side: delays strike the twin.
+  const accessKernel = ctx.prng.below(2) === 0 ? 'wasm' : 'ts';
+  const config = { ...shapeConfig(shape, ctx.busted), accessKernel } as const;
+  const bound = bindMmTables(t.mm, ctx.memory, config, ctx.id);
+  const slow = ctx.busted && shape.busted === 'stale-clear' && ctx.role === 'walker';
+  const m = slow ? { ...bound, shrinker: dawdlingOverBits(bound.shrinker, ctx) } : bound;
   // Lock-order checking is part of what is tortured, for every other thread.
   const lockdep = !ctx.busted && ctx.prng.below(2) === 0;
   enterSync({ ...m.sync, options: { ...m.sync.options, lockdep } }, ctx.id);
