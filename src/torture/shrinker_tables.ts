@@ -148,8 +148,8 @@ export interface ShrinkerThread {
 }
 
 /**
- * The same tables, but who reaches for a bitmap is slow at times. Between the last look at an id and
- * the clearing of its bit there is nothing else to slow down, and too little to be met otherwise.
+ * The same tables, but who reaches for a bitmap is slow at times. Between the last look at an id
+ * and the clearing of its bit is nothing else to slow down, and too little to be met otherwise.
  */
 function dawdlingOverBits(shrinker: Mm['shrinker'], ctx: TortureContext): Mm['shrinker'] {
   const { unitMap } = shrinker;
