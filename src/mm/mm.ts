@@ -430,16 +430,17 @@ export function declareMmTables(builder: ArenaBuilder, config: MmConfig): MmTabl
 /**
  * Binds to such tables: a machine without page contents, whose parts are tortured one by one.
  * @param memory the arena's @param config `contents` is off
- * @param id this thread's id, 0 for the main thread
+ * @param id this thread's id, 0 for the main thread @param cpu the simulated CPU it is, or -1
  */
 export function bindMmTables(
   tables: MmTables,
   memory: SharedMemory,
   config: MmConfig,
   id: number,
+  cpu: number,
 ): Mm {
   assert(!config.contents, 'tables in a foreign arena have no page contents');
-  return bindMm(tables, 0, { memory, frames: [], zram: null }, config, id, -1);
+  return bindMm(tables, 0, { memory, frames: [], zram: null }, config, id, cpu);
 }
 
 /** The batch row must hold the lock, the count and the entries. */

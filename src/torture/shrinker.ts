@@ -25,6 +25,7 @@ import {
   type TortureType,
   type Verdict,
 } from './job.ts';
+import { MOUNT_TYPES } from './mounts.ts';
 import { installCallbacks } from './shrinker_cells.ts';
 import { keeperBody } from './shrinker_checks.ts';
 import { grouperBody } from './shrinker_groups.ts';
@@ -34,7 +35,7 @@ import {
   CELLS,
   declareShrinkerTorture,
   enterShrinkerTorture,
-  leaveShrinkerTorture,
+  leaveTorture,
   type ShrinkerShape,
   type ShrinkerTables,
   type ShrinkerThread,
@@ -97,7 +98,7 @@ function body(t: ShrinkerTables, ctx: TortureContext, shape: ShrinkerShape): Tal
     const early = events[EV.kr_shrink_early] as number;
     return { ...tally, ...callTally(thread), skipped, early };
   } finally {
-    leaveShrinkerTorture(thread, thrown);
+    leaveTorture(thread, thrown);
   }
 }
 
@@ -108,7 +109,7 @@ function callTally({ count }: ShrinkerThread): Tally {
 
 function init(t: ShrinkerTables, shape: ShrinkerShape): void {
   const memory = { buffer: t.words.buffer };
-  const m = bindMmTables(t.mm, memory, shapeConfig(shape, false), 0);
+  const m = bindMmTables(t.mm, memory, shapeConfig(shape, false), 0, -1);
   mmInit(m);
   t.cell.state.fill(CELL_FREE);
   Atomics.store(t.words, TIDE, 128);
@@ -221,4 +222,5 @@ export const types = [
     { ...FIXED, busted: 'lost-work' },
     'lost-work: work put off for a removed group stays there',
   ),
+  ...MOUNT_TYPES,
 ] as readonly TortureType[];

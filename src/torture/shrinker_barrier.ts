@@ -15,7 +15,8 @@ import {
   doing,
   doingOf,
   doingText,
-  type ShrinkerThread,
+  LEFT,
+  type RestThread,
 } from './shrinker_tables.ts';
 
 /** shrinkerFree may take so long when no thread runs a callback any more. */
@@ -25,7 +26,7 @@ const COME_MS = 4000;
 const LOOK_MS = 1;
 
 /** One turn: rests when the keeper asks, pauses when all pause. @returns false to stop */
-export function turnOf(thread: ShrinkerThread): boolean {
+export function turnOf(thread: RestThread): boolean {
   const { t, ctx } = thread;
   doing(thread, DOING_TURN);
   const seq = Atomics.load(t.words, BARRIER);
@@ -33,7 +34,12 @@ export function turnOf(thread: ShrinkerThread): boolean {
   return rcuTurn(ctx);
 }
 
-function rest({ t, ctx }: ShrinkerThread, seq: number): void {
+/** Are all to rest? Long turns end early then. */
+export function restsNow({ t }: RestThread): boolean {
+  return (Atomics.load(t.words, BARRIER) & 1) !== 0;
+}
+
+function rest({ t, ctx }: RestThread, seq: number): void {
   rcuOffline();
   Atomics.store(t.words, AT + ctx.id * LINE_WORDS, seq);
   while (Atomics.load(t.words, BARRIER) === seq && !ctx.failed) {
@@ -47,9 +53,17 @@ function rest({ t, ctx }: ShrinkerThread, seq: number): void {
  * @returns false when one does not come, which is reported
  * @context the keeper; followed by release
  */
-export function quiesce(thread: ShrinkerThread): boolean {
+export function quiesce(thread: RestThread): boolean {
+  return awaitAll(thread, Atomics.add(thread.t.words, BARRIER, 1) + 1);
+}
+
+/** Waits until all other threads have left. @returns as quiesce @context the keeper, at the end */
+export function awaitEnd(thread: RestThread): boolean {
+  return awaitAll(thread, LEFT);
+}
+
+function awaitAll(thread: RestThread, seq: number): boolean {
   const { t, ctx } = thread;
-  const seq = Atomics.add(t.words, BARRIER, 1) + 1;
   const startNs = ktimeNs();
   for (;;) {
     const missing = awaited(thread, seq);
@@ -69,16 +83,16 @@ export function quiesce(thread: ShrinkerThread): boolean {
   }
 }
 
-function awaited({ t, ctx }: ShrinkerThread, seq: number): number[] {
+function awaited({ t, ctx }: RestThread, seq: number): number[] {
   const missing: number[] = [];
   for (let id = 1; id <= ctx.threads; id++) {
     const at = Atomics.load(t.words, AT + id * LINE_WORDS);
-    if (id !== ctx.id && at !== seq && at !== -1) missing.push(id);
+    if (id !== ctx.id && at !== seq && at !== LEFT) missing.push(id);
   }
   return missing;
 }
 
-function report(thread: ShrinkerThread, missing: number[], ms: number, freeing: boolean): void {
+function report(thread: RestThread, missing: number[], ms: number, freeing: boolean): void {
   const { t, m, ctx } = thread;
   const [id] = missing as [number, ...number[]];
   const { row } = doingOf(t, id);
@@ -93,7 +107,7 @@ function report(thread: ShrinkerThread, missing: number[], ms: number, freeing: 
 }
 
 /** Lets all threads go on. @context the keeper */
-export function release({ t }: ShrinkerThread): void {
+export function release({ t }: RestThread): void {
   Atomics.add(t.words, BARRIER, 1);
   Atomics.notify(t.words, BARRIER);
 }

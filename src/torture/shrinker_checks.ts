@@ -18,7 +18,7 @@ import {
 } from '../mm/shrinker_types.ts';
 import type { Tally } from './job.ts';
 import { rcuTurn } from './rcu_tables.ts';
-import { quiesce, release } from './shrinker_barrier.ts';
+import { awaitEnd, quiesce, release } from './shrinker_barrier.ts';
 import { isLive } from './shrinker_cells.ts';
 import { checkGroups } from './shrinker_groups.ts';
 import { checkLedgers, checkOwnerless, excused } from './shrinker_ledger.ts';
@@ -70,10 +70,7 @@ export function keeperBody(thread: ShrinkerThread): Tally {
     nextNs = ktimeNs() + ctx.prng.below(2 * waitMs) * 1e6;
   }
   // The last look is at what all have left.
-  if (!ctx.failed && quiesce(thread)) {
-    inspect(thread, tally);
-    release(thread);
-  }
+  if (!ctx.failed && awaitEnd(thread)) inspect(thread, tally);
   return { ...tally };
 }
 

@@ -14,7 +14,7 @@ import {
 } from '../mm/shrinker_types.ts';
 import { EV } from '../mm/vmstat_items.ts';
 import type { Tally } from './job.ts';
-import { turnOf } from './shrinker_barrier.ts';
+import { restsNow, turnOf } from './shrinker_barrier.ts';
 import {
   addObjects,
   closeCell,
@@ -27,7 +27,6 @@ import {
 } from './shrinker_cells.ts';
 import { checkFresh } from './shrinker_ledger.ts';
 import {
-  BARRIER,
   CELL_FREE,
   CELL_MADE,
   CELL_SHOWN,
@@ -79,11 +78,11 @@ export function walkAll(
   priority: number,
   cookie: number,
 ): void {
-  const { t, m, ctx, calm } = thread;
+  const { m, ctx, calm } = thread;
   let group = memcgIter(m, root, -1, cookie);
   for (; group >= 0; group = memcgIter(m, root, group, cookie)) {
     walk(thread, group, nid, priority);
-    const ends = ctx.stopped || (Atomics.load(t.words, BARRIER) & 1) !== 0 || ctx.rarely(256);
+    const ends = ctx.stopped || restsNow(thread) || ctx.rarely(256);
     if (calm || !ends) continue;
     memcgIterBreak(m, root, group);
     return;

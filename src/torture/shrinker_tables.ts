@@ -42,9 +42,12 @@ export const KIND_LEDGER = 4;
 /** Words of `words`. */
 export const BARRIER = 0; // @atomic odd: all are to come to rest
 export const TIDE = LINE_WORDS; // @atomic shrinkers that churners aim for, of all cells, in 1/256
-export const AT = 2 * LINE_WORDS; // @atomic per thread: barrier that it rests at; -1 when it left
+export const AT = 2 * LINE_WORDS; // @atomic per thread: barrier that it rests at, or LEFT
+/** It has left. */
+export const LEFT = -1;
 const DOING = AT + LINE_WORDS * 64; // @atomic per thread: what it does, DOING_*, and to whom
-const NR_WORDS = DOING + LINE_WORDS * 64;
+/** Words that rest needs. */
+export const REST_WORDS = DOING + LINE_WORDS * 64;
 
 /** What a thread is at, for who waits for it: low bits what, the rest the row. */
 export const DOING_TURN = 0;
@@ -53,6 +56,7 @@ export const DOING_REGISTER = 2;
 export const DOING_FREE = 3;
 export const DOING_WALK = 4;
 export const DOING_GROUP = 5;
+export const DOING_MOUNT = 6;
 const DOING_NAMES = [
   'a turn',
   'shrinkerAlloc',
@@ -60,6 +64,7 @@ const DOING_NAMES = [
   'shrinkerFree',
   'a walk',
   'groups',
+  'mounts',
 ];
 
 const CELL_COLUMNS = {
@@ -92,21 +97,24 @@ export type Busted = ShrinkerFlaw | 'poison' | 'put' | 'bit';
 
 const WRONG_USE: readonly Busted[] = ['poison', 'put', 'bit'];
 
-/** The machine of a shape: two nodes, no swap, no processes, no page contents. */
-export function shapeConfig(shape: ShrinkerShape, busted: boolean): MmConfig {
+/** A machine of two nodes, without swap, processes and page contents. */
+export function machineConfig(memory: number): MmConfig {
   const nobody = { comm: 'nobody', cpus: [0], program: { module: '', export: '' } };
-  const given = { contents: false, swap: 'none', nodes: NODES, memory: 64 << 20 } as const;
+  const given = { contents: false, swap: 'none', nodes: NODES, memory } as const;
   const { mm } = resolveMachine(given, [{ ...nobody, vmas: [{ start: 4096, end: 4097 }] }]);
+  return { ...mm, processes: [], lockdep: true };
+}
+
+/** The machine of a shape. */
+export function shapeConfig(shape: ShrinkerShape, busted: boolean): MmConfig {
+  const flawed = busted && !WRONG_USE.includes(shape.busted);
   return {
-    ...mm,
-    processes: [],
-    lockdep: true,
+    ...machineConfig(16 << 20),
     memcgsMax: GROUPS,
     shrinkersMax: SHRINKERS,
     shrinker: shape.policy,
     kmem: shape.kmem,
-    shrinkerFlaws:
-      busted && !WRONG_USE.includes(shape.busted) ? [shape.busted as ShrinkerFlaw] : null,
+    shrinkerFlaws: flawed ? [shape.busted as ShrinkerFlaw] : null,
   };
 }
 
@@ -119,7 +127,7 @@ export function declareShrinkerTorture(builder: ArenaBuilder, config: MmConfig) 
   return {
     mm: declareMmTables(builder, config) as MmTables,
     // @atomic words as above
-    words: words('words', NR_WORDS),
+    words: words('words', REST_WORDS),
     cell: builder.columns('torture.cell', CELL_COLUMNS, CELLS),
     // @atomic objects of a cell in a group on a node
     objects: words('objects', CELLS * GROUPS * NODES),
@@ -130,11 +138,22 @@ export function declareShrinkerTorture(builder: ArenaBuilder, config: MmConfig) 
 
 export type ShrinkerTables = ReturnType<typeof declareShrinkerTorture>;
 
-/** What a thread of the torture works with. */
-export interface ShrinkerThread {
-  readonly t: ShrinkerTables;
+/** What a torture on a machine's tables has, with words for rest. */
+export interface RestTables {
+  readonly mm: MmTables;
+  readonly words: I32; // @atomic words as above
+}
+
+/** A thread that comes to rest with others. */
+export interface RestThread {
+  readonly t: RestTables;
   readonly m: Mm;
   readonly ctx: TortureContext;
+}
+
+/** What a thread of the torture works with. */
+export interface ShrinkerThread extends RestThread {
+  readonly t: ShrinkerTables;
   /** Null in the sound variant. */
   readonly busted: Busted | null;
   /** Groups and cells in use are below these: few where a race needs one id in all hands. */
@@ -162,18 +181,11 @@ function dawdlingOverBits(shrinker: Mm['shrinker'], ctx: TortureContext): Mm['sh
   };
 }
 
-/** Makes the worker a thread of the machine. */
-export function enterShrinkerTorture(
-  t: ShrinkerTables,
-  ctx: TortureContext,
-  shape: ShrinkerShape,
-): ShrinkerThread {
+/** Makes the worker a thread of the machine. @returns the machine, as the thread sees it */
+export function bindTorture(t: RestTables, ctx: TortureContext, config: MmConfig, cpu: number): Mm {
   // The kernel that finds the next shrinker and its twin, side by side: delays strike the twin.
   const accessKernel = ctx.prng.below(2) === 0 ? 'wasm' : 'ts';
-  const config = { ...shapeConfig(shape, ctx.busted), accessKernel } as const;
-  const bound = bindMmTables(t.mm, ctx.memory, config, ctx.id);
-  const slow = ctx.busted && shape.busted === 'stale-clear' && ctx.role === 'walker';
-  const m = slow ? { ...bound, shrinker: dawdlingOverBits(bound.shrinker, ctx) } : bound;
+  const m = bindMmTables(t.mm, ctx.memory, { ...config, accessKernel }, ctx.id, cpu);
   // Lock-order checking is part of what is tortured, for every other thread.
   const lockdep = !ctx.busted && ctx.prng.below(2) === 0;
   enterSync({ ...m.sync, options: { ...m.sync.options, lockdep } }, ctx.id);
@@ -181,6 +193,18 @@ export function enterShrinkerTorture(
   Atomics.store(m.sync.threads.state, ctx.id, THREAD_RUNNING);
   enterRcu(m.rcu, ctx.id);
   bindRcuCallbacks(m);
+  return m;
+}
+
+/** Makes the worker a thread of the shape's machine. */
+export function enterShrinkerTorture(
+  t: ShrinkerTables,
+  ctx: TortureContext,
+  shape: ShrinkerShape,
+): ShrinkerThread {
+  const bound = bindTorture(t, ctx, shapeConfig(shape, ctx.busted), -1);
+  const slow = ctx.busted && shape.busted === 'stale-clear' && ctx.role === 'walker';
+  const m = slow ? { ...bound, shrinker: dawdlingOverBits(bound.shrinker, ctx) } : bound;
   const count = { walks: 0, counts: 0, scans: 0, scanned: 0, freed: 0 };
   const busted = ctx.busted ? shape.busted : null;
   const narrow = busted === 'stale-clear';
@@ -189,28 +213,27 @@ export function enterShrinkerTorture(
 }
 
 /** Leaves the machine, in whatever state: who threw may be inside a reader. */
-export function leaveShrinkerTorture(thread: ShrinkerThread, thrown: boolean): void {
-  const { t, m, ctx } = thread;
+export function leaveTorture({ t, m, ctx }: RestThread, thrown: boolean): void {
   if (thrown) {
     Atomics.store(m.sync.threads.state, ctx.id, THREAD_EXITED);
     resetRcu();
   } else leaveRcu();
-  Atomics.store(t.words, AT + ctx.id * LINE_WORDS, -1);
+  Atomics.store(t.words, AT + ctx.id * LINE_WORDS, LEFT);
 }
 
 /** Says what this thread is about to do. */
-export function doing({ t, ctx }: ShrinkerThread, what: number, row = 0): void {
+export function doing({ t, ctx }: RestThread, what: number, row = 0): void {
   Atomics.store(t.words, DOING + ctx.id * LINE_WORDS, (row << 3) | what);
 }
 
 /** What a thread is at. @returns DOING_* and the row */
-export function doingOf(t: ShrinkerTables, id: number): { what: number; row: number } {
+export function doingOf(t: RestTables, id: number): { what: number; row: number } {
   const word = Atomics.load(t.words, DOING + id * LINE_WORDS);
   return { what: word & 7, row: word >> 3 };
 }
 
 /** The same in words. */
-export function doingText(t: ShrinkerTables, id: number): string {
+export function doingText(t: RestTables, id: number): string {
   const { what, row } = doingOf(t, id);
   return row === 0 ? (DOING_NAMES[what] as string) : `${DOING_NAMES[what]} of row ${row}`;
 }
