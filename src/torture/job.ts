@@ -54,6 +54,8 @@ export interface TortureType<T = unknown> {
   readonly busted: string;
   /** Tries at the broken variant, in milliseconds, where it is caught seldom. */
   readonly bustedMs?: readonly number[];
+  /** Threads that make no turn for so long hang, where one does what takes long. */
+  readonly hangMs?: number;
   /** Fewest threads that it works with. */
   readonly threadsMin?: number;
   /** It works with multiples of this number only. */

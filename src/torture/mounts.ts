@@ -18,6 +18,7 @@ import {
   type MountThread,
   mountConfig,
 } from './mounts_tables.ts';
+import { REST_HANG_MS } from './shrinker_barrier.ts';
 import { leaveTorture } from './shrinker_tables.ts';
 
 const FIRST_ROLES = ['keeper', 'user', 'mounter', 'reclaimer', 'user', 'cgrouper'];
@@ -79,6 +80,7 @@ function mountType(name: string, policy: ShrinkerPolicy) {
     name,
     busted: 'bits are cleared though there are objects',
     threadsMin: 6,
+    hangMs: REST_HANG_MS,
     roles: rolesOf,
     declare: (builder) => declareMountTorture(builder, mountConfig(policy)),
     init: (t) => mmInit(bindMmTables(t.mm, { buffer: t.words.buffer }, mountConfig(policy), 0, -1)),

@@ -16,7 +16,7 @@ export interface GroupOptions {
   /** Types by name; null for all. */
   readonly only?: readonly string[] | null;
   readonly signal?: AbortSignal;
-  /** Threads that make no turn for so long hang. Default HANG_MS. */
+  /** Threads that make no turn for so long hang. Default: the type's, else HANG_MS. */
   readonly hangMs?: number;
   /** Tries at the broken variant, in milliseconds. Default: the type's, else BUSTED_MS. */
   readonly bustedMs?: readonly number[];
@@ -69,7 +69,8 @@ async function runBusted(
   type: TortureType,
   options: GroupOptions,
 ): Promise<BustedReport | null> {
-  const { threads, seed, signal = null, hangMs = HANG_MS } = options;
+  const { threads, seed, signal = null } = options;
+  const hangMs = options.hangMs ?? type.hangMs ?? HANG_MS;
   const startNs = ktimeNs();
   let how = '';
   for (const [attempt, ms] of (options.bustedMs ?? type.bustedMs ?? BUSTED_MS).entries()) {
@@ -89,7 +90,8 @@ async function runType(
   options: GroupOptions,
   shareMs: number,
 ): Promise<TypeReport> {
-  const { threads, seed, signal = null, hangMs = HANG_MS } = options;
+  const { threads, seed, signal = null } = options;
+  const hangMs = options.hangMs ?? type.hangMs ?? HANG_MS;
   const startNs = ktimeNs();
   options.onPhase?.(type.name, 'busted');
   const busted = await runBusted(pool, type, options);

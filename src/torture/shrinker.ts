@@ -26,6 +26,7 @@ import {
   type Verdict,
 } from './job.ts';
 import { MOUNT_TYPES } from './mounts.ts';
+import { REST_HANG_MS } from './shrinker_barrier.ts';
 import { installCallbacks } from './shrinker_cells.ts';
 import { keeperBody } from './shrinker_checks.ts';
 import { grouperBody } from './shrinker_groups.ts';
@@ -165,6 +166,7 @@ function shrinkerType(name: string, shape: ShrinkerShape, busted: string) {
     busted,
     ...(shape.busted === 'stale-clear' ? { bustedMs: RARE_MS } : {}),
     threadsMin: 6,
+    hangMs: REST_HANG_MS,
     roles: rolesOf,
     declare: (builder) => declareShrinkerTorture(builder, shapeConfig(shape, false)),
     init: (t) => init(t, shape),

@@ -20,9 +20,11 @@ import {
 } from './shrinker_tables.ts';
 
 /** shrinkerFree may take so long when no thread runs a callback any more. */
-const FREE_MS = 1500;
-/** And any thread to come to the end of its turn. */
-const COME_MS = 4000;
+const FREE_MS = 5000;
+/** And any thread to come to the end of its turn. A busy machine runs some for seconds not. */
+const COME_MS = 15_000;
+/** While the keeper looks, nobody makes a turn. */
+export const REST_HANG_MS = 20_000;
 const LOOK_MS = 1;
 
 /** One turn: rests when the keeper asks, pauses when all pause. @returns false to stop */
