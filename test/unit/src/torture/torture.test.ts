@@ -31,6 +31,8 @@ describe('torture groups', () => {
     ['rings', ['list', 'bitmap']],
     ['shrinker', ['shrinker_rwsem', 'shrinker_srcu']],
     ['shrinker', ['shrinker_lockless', 'shrinker_fixed']],
+    ['shrinker', ['mounts_rwsem', 'mounts_srcu']],
+    ['shrinker', ['mounts_lockless', 'mounts_fixed']],
     ['shrinker', ['shrinker_leak', 'shrinker_early_clear']],
     ['shrinker', ['shrinker_stale_state', 'shrinker_lost_work']],
   ])('%s: %s hold, and their broken variants are caught', async (name, types) => {
