@@ -18,7 +18,7 @@ import { checkWritable, emitResult, JSON_HELP } from './output.ts';
 import { progressTarget } from './progress.ts';
 
 /** Groups, in the order of a full run. */
-const GROUPS = ['locks', 'rcu', 'rings', 'reclaim'];
+const GROUPS = ['locks', 'rcu', 'rings', 'shrinker', 'reclaim'];
 const DEFAULT_SECONDS = 60;
 
 interface TortureFlags {
@@ -59,6 +59,7 @@ function chooseGroups(group: string | undefined): string[] {
 function moduleOf(group: string): URL {
   if (group === 'locks') return new URL('../torture/locks.js', import.meta.url);
   if (group === 'rcu') return new URL('../torture/rcu.js', import.meta.url);
+  if (group === 'shrinker') return new URL('../torture/shrinker.js', import.meta.url);
   return new URL('../torture/rings.js', import.meta.url);
 }
 

@@ -73,6 +73,8 @@ export function createCgroup(m: Mm, parent: number, name: string, maxPages: numb
   memcgGet(m, parent);
   m.memcg.onlineChildren[parent] = (m.memcg.onlineChildren[parent] as number) + 1;
   hashCgroup(m, memcg, parent, name);
+  // Whoever still has the row's number from its last life may take a reference from here on.
+  m.memcg.parent[memcg] = parent;
   Atomics.store(m.memcg.state, memcg, MEMCG_ONLINE);
   linkMemcg(m, memcg, parent);
   return memcg;

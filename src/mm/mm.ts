@@ -297,7 +297,7 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
   };
 }
 
-type MmTables = ReturnType<typeof declareMm>;
+export type MmTables = ReturnType<typeof declareMm>;
 
 /** The engine's tables plus what is private to this thread. */
 export interface Mm extends MmTables {
@@ -426,6 +426,27 @@ export function attachMm(buffers: MmBuffers, config: MmConfig, id: number, cpu: 
   const sizes = mmSizes(config);
   const arena = attachArena(buffers.memory, (builder) => declareMm(builder, config, sizes));
   return bindMm(arena.tables, arena.sizeBytes, buffers, config, id, cpu);
+}
+
+/** Declares a machine's tables in an arena that has others too. Pure, as the arena asks. */
+export function declareMmTables(builder: ArenaBuilder, config: MmConfig): MmTables {
+  return declareMm(builder, config, mmSizes(config));
+}
+
+/**
+ * Binds to such tables: a machine without page contents, whose parts are tortured one by one.
+ * @param memory the arena's @param config `contents` is off
+ * @param id this thread's id, 0 for the main thread @param cpu the simulated CPU it is, or -1
+ */
+export function bindMmTables(
+  tables: MmTables,
+  memory: SharedMemory,
+  config: MmConfig,
+  id: number,
+  cpu: number,
+): Mm {
+  assert(!config.contents, 'tables in a foreign arena have no page contents');
+  return bindMm(tables, 0, { memory, frames: [], zram: null }, config, id, cpu);
 }
 
 /** The batch row must hold the lock, the count and the entries. */

@@ -52,6 +52,10 @@ export interface TortureType<T = unknown> {
   readonly name: string;
   /** What is broken in the broken variant. */
   readonly busted: string;
+  /** Tries at the broken variant, in milliseconds, where it is caught seldom. */
+  readonly bustedMs?: readonly number[];
+  /** Threads that make no turn for so long hang, where one does what takes long. */
+  readonly hangMs?: number;
   /** Fewest threads that it works with. */
   readonly threadsMin?: number;
   /** It works with multiples of this number only. */
@@ -97,18 +101,21 @@ export class TortureContext {
   readonly busted: boolean;
   readonly prng: Prng;
   readonly messages: string[] = [];
+  /** Memory of the job's arena, for code that is compiled over it. */
+  readonly memory: Arena<unknown>['memory'];
   readonly #control: I32;
   readonly #nap = new Int32Array(new SharedArrayBuffer(4));
   #turnsLeft = 0;
   #delayed = false;
 
-  constructor(control: I32, id: number, threads: number, role: string, busted: boolean, s: number) {
-    this.#control = control;
-    this.id = id;
-    this.threads = threads;
-    this.role = role;
-    this.busted = busted;
-    this.prng = new Prng(s, id);
+  constructor(request: JobRequest) {
+    this.#control = request.control;
+    this.memory = request.memory;
+    this.id = request.id;
+    this.threads = request.threads;
+    this.role = request.role;
+    this.busted = request.busted;
+    this.prng = new Prng(request.seed, request.id);
   }
 
   get stopped(): boolean {

@@ -16,9 +16,9 @@ export interface GroupOptions {
   /** Types by name; null for all. */
   readonly only?: readonly string[] | null;
   readonly signal?: AbortSignal;
-  /** Threads that make no turn for so long hang. Default HANG_MS. */
+  /** Threads that make no turn for so long hang. Default: the type's, else HANG_MS. */
   readonly hangMs?: number;
-  /** Tries at the broken variant, in milliseconds. Default BUSTED_MS. */
+  /** Tries at the broken variant, in milliseconds. Default: the type's, else BUSTED_MS. */
   readonly bustedMs?: readonly number[];
   /** Called when a phase of a type begins. */
   readonly onPhase?: (type: string, phase: string) => void;
@@ -69,10 +69,11 @@ async function runBusted(
   type: TortureType,
   options: GroupOptions,
 ): Promise<BustedReport | null> {
-  const { threads, seed, signal = null, hangMs = HANG_MS } = options;
+  const { threads, seed, signal = null } = options;
+  const hangMs = options.hangMs ?? type.hangMs ?? HANG_MS;
   const startNs = ktimeNs();
   let how = '';
-  for (const [attempt, ms] of (options.bustedMs ?? BUSTED_MS).entries()) {
+  for (const [attempt, ms] of (options.bustedMs ?? type.bustedMs ?? BUSTED_MS).entries()) {
     if (signal?.aborted === true) return null;
     const job = { threads, seed: seed + attempt, ms, busted: true, signal, hangMs };
     const result = await pool.run(type, job);
@@ -89,7 +90,8 @@ async function runType(
   options: GroupOptions,
   shareMs: number,
 ): Promise<TypeReport> {
-  const { threads, seed, signal = null, hangMs = HANG_MS } = options;
+  const { threads, seed, signal = null } = options;
+  const hangMs = options.hangMs ?? type.hangMs ?? HANG_MS;
   const startNs = ktimeNs();
   options.onPhase?.(type.name, 'busted');
   const busted = await runBusted(pool, type, options);

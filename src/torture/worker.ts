@@ -18,12 +18,12 @@ import {
 const READY_MS = 10_000;
 
 async function run(request: JobRequest): Promise<JobAnswer> {
-  const { id, threads, role, busted, seed, control } = request;
+  const { id, threads, control } = request;
   const module = (await import(request.module)) as { types: readonly TortureType[] };
   const type = module.types.find(({ name }) => name === request.type);
   if (type === undefined) throw new Error(`no torture type ${request.type}`);
   const { tables } = attachArena(request.memory, (builder) => type.declare(builder, threads));
-  const context = new TortureContext(control, id, threads, role, busted, seed);
+  const context = new TortureContext(request);
   noteDelaysAt(control, J_PROGRESS + id * LINE_WORDS);
   Atomics.add(control, J_READY, 1);
   Atomics.notify(control, J_READY);

@@ -76,7 +76,7 @@ describe('torture', () => {
   });
 
   test.each([
-    ['torture locke', /no group 'locke'; give one of locks, rcu, rings, reclaim, all$/],
+    ['torture locke', /no group 'locke'; give one of locks, rcu, rings, shrinker, reclaim, all$/],
     ['torture --seconds 0', /^kreclaim: --seconds: '0' will not do; give a number in/],
     ['torture --seconds ten', /^kreclaim: --seconds: 'ten' will not do/],
     ['torture --threads 1', /^kreclaim: --threads: '1' will not do; give an integer in 2\.\.60$/],

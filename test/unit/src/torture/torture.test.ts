@@ -29,6 +29,12 @@ describe('torture groups', () => {
     ['rcu', ['srcu', 'call_rcu']],
     ['rings', ['kfifo_mpsc', 'trace_ring']],
     ['rings', ['list', 'bitmap']],
+    ['shrinker', ['shrinker_rwsem', 'shrinker_srcu']],
+    ['shrinker', ['shrinker_lockless', 'shrinker_fixed']],
+    ['shrinker', ['mounts_rwsem', 'mounts_srcu']],
+    ['shrinker', ['mounts_lockless', 'mounts_fixed']],
+    ['shrinker', ['shrinker_leak', 'shrinker_early_clear']],
+    ['shrinker', ['shrinker_stale_state', 'shrinker_lost_work']],
   ])('%s: %s hold, and their broken variants are caught', async (name, types) => {
     expectHeld(await run(name, types), types);
   });
