@@ -35,7 +35,8 @@ function takeShrinker(m: Mm, unit: number, id: number): number {
   }
   // One that is not registered yet may have objects, whose bit this is.
   const going = s === 0 || (Atomics.load(m.shrinker.flags, s) & SHRINKER_DYING) !== 0;
-  if (going || m.shrinkerFlaws.has('early-clear')) clearStaleBit(m, unit, id, s);
+  if (going) clearStaleBit(m, unit, id, s);
+  else if (m.shrinkerFlaws.has('early-clear')) clearShrinkerBit(m, unit, id);
   rcuReadUnlock();
   return 0;
 }
