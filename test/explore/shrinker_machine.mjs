@@ -10,7 +10,7 @@
 import { expect, sharedTables } from './subject.mjs';
 
 /** 'lockless' is the code of 'lockless-fixed' but for its flaws, which are plants here. */
-const POLICIES = ['rwsem', 'srcu', 'lockless-fixed'];
+export const POLICIES = ['rwsem', 'srcu', 'lockless-fixed'];
 export const CACHES = 4;
 
 const ALIVE = 1;
@@ -28,7 +28,7 @@ export const GENTLE = 2;
 
 /**
  * @param subject of openSubject
- * @param plants of the scenario; one with `twin` is the flaw of that name, switched on
+ * @param plants of the scenario; one with `flaw` is the flaw of that name, switched on
  */
 export async function shrinkerMachine({ load, begin, plant }, plants) {
   const rcu = await load('rcu');
@@ -53,8 +53,13 @@ export async function shrinkerMachine({ load, begin, plant }, plants) {
     const { arg, id, idr, flags } = m.shrinker;
     const s = sc.shrinker;
     expect(arg[s] === sc.arg, `row ${s} is cache ${arg[s]}'s, not ${sc.arg}'s`);
-    expect((flags[s] & types.SHRINKER_ALLOCATED) !== 0, `a callback of row ${s}, which is free`);
-    if (id[s] >= 0) expect(idr[id[s]] === s, `a callback of row ${s}, whose id was given back`);
+    const seen = Atomics.load(flags, s);
+    expect((seen & types.SHRINKER_ALLOCATED) !== 0, `a callback of row ${s}, which is free`);
+    const aware = (seen & types.SHRINKER_MEMCG_AWARE) !== 0;
+    expect(aware || sc.memcg === 0, `a callback of row ${s} for a group, which it does not know`);
+    if (id[s] < 0) return;
+    const owner = Atomics.load(idr, id[s]);
+    expect(owner === s, `a callback of row ${s}, whose id leads to row ${owner}`);
   }
 
   const cacheType = {
@@ -85,10 +90,10 @@ export async function shrinkerMachine({ load, begin, plant }, plants) {
   function bound(state, id) {
     const m = {
       ...state,
-      config: { shrinker: state.policy, kmem: state.kmem },
+      config: { shrinker: state.policy, kmem: state.kmem, accessKernel: 'ts' },
       shrinkerFlaws: new Set(state.flaws),
       shrinkerTypes: [],
-      task: { id, events: new Float64Array(EVENTS), shrinkerSrcu: undefined, gentle: false },
+      task: { id, events: new Float64Array(EVENTS), gentle: false },
     };
     ops.registerShrinkerType(m, TYPE, cacheType);
     rcu.enterRcu(m.rcu, id);
@@ -121,10 +126,12 @@ export async function shrinkerMachine({ load, begin, plant }, plants) {
     Atomics.store(m.caches.row, cache, s);
   }
 
-  /** Adds an object, and says so. @param s row of the shrinker */
+  /** Adds an object to a group, unless that is gone, and says so. @param s row of the shrinker */
   function add(m, memcg, cache, s) {
+    if (!refcountIncNotZero(m.memcg.refs, memcg)) return;
     Atomics.add(m.caches.objects, memcg * CACHES + cache, 1);
     info.setShrinkerBit(m, memcg, 0, m.shrinker.id[s]);
+    put(m, memcg);
   }
 
   /** Takes a cache away; from then on nothing of it may be touched. */
@@ -159,8 +166,9 @@ export async function shrinkerMachine({ load, begin, plant }, plants) {
 
   /** What cgroup_rmdir does: objects and put-off work go to the parent. */
   function kill(m, memcg) {
-    Atomics.store(m.memcg.state, memcg, DYING);
+    if (plant !== 'late_dying') Atomics.store(m.memcg.state, memcg, DYING);
     infos.reparentShrinkerDeferred(m, memcg);
+    Atomics.store(m.memcg.state, memcg, DYING);
     put(m, memcg);
   }
 
@@ -187,7 +195,7 @@ export async function shrinkerMachine({ load, begin, plant }, plants) {
    */
   function tables(spec) {
     const { policy, kmem = true, rows = 2, groups = 2, unborn = 0, idsTaken = 0, first } = spec;
-    const flaws = plants[plant]?.twin ? [plant] : [];
+    const flaws = plants[plant]?.flaw ? [plant] : [];
     const sizes = { nrNodes: 1, nrLruvecs: groups, shrinkers: null };
     sizes.shrinkers = types.shrinkerSizes(1, groups, rows + idsTaken);
     const made = sharedTables((builder) => ({
@@ -254,6 +262,12 @@ export async function shrinkerMachine({ load, begin, plant }, plants) {
     let freeRows = 0;
     for (let s = words[types.SHRINKER_FREE]; s !== 0; s = prev[s]) freeRows++;
     expect(freeRows === m.sizes.shrinkers.nrShrinkers - 1 - live, `${freeRows} rows are free`);
+    for (let g = 1; g < m.groups; g++) {
+      const row = m.lruvec.shrinkerInfo[g];
+      if (row === 0) continue;
+      const longEnough = info.infoNrMax(m, row) >= words[types.SHRINKER_NR_MAX];
+      expect(longEnough, `the info of group ${g} is too short`);
+    }
     const used = m.lruvec.shrinkerInfo.reduce((sum, row) => sum + Number(row !== 0), 0);
     expect(words[types.SHRINKER_INFOS_USED] === used, 'an info was lost');
   }
@@ -274,16 +288,37 @@ export async function shrinkerMachine({ load, begin, plant }, plants) {
     rcu.leaveRcu();
   }
 
-  /** Every way, with every policy: variants. */
+  /**
+   * Every way, with every policy.
+   * @param ways as variants, with `spec` of tables, and in `suite` the policies for the suite
+   * @returns `variants`, and `more` for campaigns
+   */
   function perPolicy(ways) {
-    const all = POLICIES.flatMap((policy) =>
-      Object.entries(ways).map(([name, { says, spec, ...way }]) => {
+    const made = { variants: {}, more: {} };
+    for (const [name, { says, spec, suite = [], ...way }] of Object.entries(ways)) {
+      for (const policy of POLICIES) {
         const setup = () => tables({ policy, ...spec });
-        return [`${policy}_${name}`, { ...way, says: `${policy}: ${says}`, setup, check }];
-      }),
-    );
-    return Object.fromEntries(all);
+        const kind = suite.includes(policy) ? 'variants' : 'more';
+        made[kind][`${policy}_${name}`] = { check, ...way, says: `${policy}: ${says}`, setup };
+      }
+    }
+    return made;
   }
 
-  return { types, thread, perPolicy, alloc, register, add, free, shrink, online, kill, destroy, take };
+  return {
+    types,
+    thread,
+    perPolicy,
+    alloc,
+    register,
+    add,
+    free,
+    shrink,
+    online,
+    kill,
+    destroy,
+    take,
+    check,
+    rcuBarrier,
+  };
 }

@@ -11,12 +11,12 @@
  *   export const { setup, threads, check, options } = choose(exploration);
  *
  * A variant is { says, threads, setup, check, preemptions, timeouts }; `?variant=` names it, the
- * first is the default. Plain accesses are scheduling points and must not race (`racy` says which
+ * first is the default; those of `more` are for campaigns. Plain accesses are scheduling points and must not race (`racy` says which
  * may), unless the exploration says `plainData: false`.
  *
  * Modules have names: 'completion' is one of shared/, 'mm/shrinker' one of src/mm.
  *
- * A plant is { says, module, edits, variant }: each of the edits [text, becomes] must fit the built
+ * A plant is { says, module, edits, variant, options }: each of the edits [text, becomes] must fit the built
  * module exactly once. An edited module, and those that import it, are loaded as data: URLs; all
  * others are the ones that everybody uses. A plant with `twin` is made by the scenario.
  */
@@ -94,14 +94,20 @@ export async function openSubject(url, plants = {}) {
       resetSync(context.id + 1);
       resetRcu();
     },
-    choose: ({ variants, plainData = true, include }) => {
+    choose: ({ variants: suite, more = {}, plainData = true, include }) => {
+      const variants = { ...suite, ...more };
       const variant = query.get('variant') ?? plant?.variant ?? Object.keys(variants)[0];
       if (variants[variant] === undefined) throw new Error(`no variant '${variant}' in ${url}`);
       const { setup, threads, check, preemptions, reduction, timeouts } = variants[variant];
       // Edited modules are not instrumented: where data is plain, nothing may be left out then.
       const race = plant === null && plainData;
       const bound = { preemptions, timeouts, reduction: race ? true : reduction };
-      return { setup, threads, check, options: { ...BASE, race, include, ...bound } };
+      return {
+        setup,
+        threads,
+        check,
+        options: { ...BASE, race, include, ...bound, ...plant?.options },
+      };
     },
   };
 }
