@@ -27,6 +27,7 @@ import { WAIT_QUEUE_WORDS } from '../../shared/wait_queue.ts';
 import { newSharedMemory, type SharedMemory } from '../../shared/wasm.ts';
 import { type MmConfig, type ShrinkerFlaw, shrinkerFlaws } from './config.ts';
 import { FAULT_NAMES } from './faults.ts';
+import { declareFs, type FsSizes, fsSizes } from './fs_types.ts';
 import {
   ACCESS_WINDOW_WORDS,
   CPUS_MAX,
@@ -38,11 +39,13 @@ import {
   PTRS_PER_TABLE,
   SWAPFILE_CLUSTER,
 } from './limits.ts';
+import { declareListLru, type ListLruSizes, listLruSizes } from './list_lru_types.ts';
 import { LOCK_ORDER } from './lock_order.ts';
 import * as T from './mm_types.ts';
 import type { ShrinkScan } from './shrink_kernel.ts';
 import type { ShrinkerType } from './shrinker_ops.ts';
 import { declareShrinkers, type ShrinkerSizes, shrinkerSizes } from './shrinker_types.ts';
+import { declareSlabs, type SlabSizes, slabSizes } from './slab_types.ts';
 import { NR_VM_EVENTS } from './vmstat_items.ts';
 import { ZS_CLASSES, ZS_PAGES_PER_BLOCK } from './zsmalloc_sizes.ts';
 
@@ -51,6 +54,8 @@ export const FRAME_BUFFER_PAGES = 1 << 18;
 
 /** Bytes of what a CPU has to say about its first mismatch. */
 export const CPU_NOTE_BYTES = 256;
+/** Slots of a swap cache node, as of an XArray's. */
+export const SHADOW_NODE_SLOTS = 64;
 /** Hash buckets on which folio lock and writeback waiters sleep. */
 const FOLIO_WAIT_BUCKETS = 64;
 
@@ -74,6 +79,9 @@ export interface MmSizes {
   readonly nrMemcgs: number;
   readonly nrLruvecs: number;
   readonly shrinkers: ShrinkerSizes;
+  readonly slabs: SlabSizes;
+  readonly lists: ListLruSizes;
+  readonly fs: FsSizes;
   readonly nrMms: number;
   readonly nrSlots: number;
   readonly nrClusters: number;
@@ -92,6 +100,11 @@ export const GATE_ALL_ENDED = 1;
 export const GATE_OPEN = 2;
 /** CPUs between the end of their program and rest: at the gate, or gone. */
 export const GATE_EXITING = 3;
+
+/** Buckets of the names of groups: a power of two, about one for each row. */
+export function nameBuckets(nrMemcgs: number): number {
+  return 1 << (32 - Math.clz32(nrMemcgs - 1));
+}
 
 /** Words of a CPU's region table: whole lines, since each CPU writes its own. */
 export function regionTableWords(config: MmConfig): number {
@@ -127,6 +140,9 @@ export function mmSizes(config: MmConfig): MmSizes {
   const nrSlots = config.swap === 'none' ? 0 : config.swapPages + 1;
   assert(nrSlots <= PFN_MAX, 'swap fits in the slot field of a page-table entry');
   const storing = config.swap === 'zram' && config.contents;
+  const slabs = slabSizes(nrNodes, nrMemcgs, config.dentriesMax, config.inodesMax);
+  const mounts = config.superBlocksMax;
+  const shadowNodes = Math.ceil(nrSlots / SHADOW_NODE_SLOTS);
   return {
     nrPages,
     nrZones,
@@ -134,6 +150,9 @@ export function mmSizes(config: MmConfig): MmSizes {
     nrMemcgs,
     nrLruvecs,
     shrinkers: shrinkerSizes(nrNodes, nrLruvecs, config.shrinkersMax),
+    slabs,
+    lists: listLruSizes(nrNodes, nrMemcgs, mounts, slabs.nrObjects, shadowNodes),
+    fs: fsSizes(mounts, slabs),
     nrMms: config.processes.length + 1,
     nrSlots,
     nrClusters: Math.ceil(nrSlots / SWAPFILE_CLUSTER),
@@ -141,6 +160,15 @@ export function mmSizes(config: MmConfig): MmSizes {
     nrZramPages: storing ? config.swapPages + ZS_CLASSES * ZS_PAGES_PER_BLOCK : 0,
     heads: nrPages,
     nrHeads: nrZones * NR_PAGE_ORDERS + nrZones * config.cpus + nrLruvecs * T.NR_LRU_LISTS,
+  };
+}
+
+/** Kernel objects, the lists of unused ones, and what they are objects of. */
+function declareObjects(builder: ArenaBuilder, s: MmSizes) {
+  return {
+    ...declareSlabs(builder, s.slabs),
+    lists: declareListLru(builder, s.lists),
+    fs: declareFs(builder, s.fs),
   };
 }
 
@@ -184,11 +212,14 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     memcg: builder.columns('memcg', T.MEMCG_COLUMNS, s.nrMemcgs),
     // @guardedBy cgroup_mutex  zero-terminated  @racy constant while referenced
     memcgName: builder.columns('memcg.name', { bytes: 'u8' }, s.nrMemcgs * MEMCG_NAME_BYTES).bytes,
+    // @guardedBy cgroup_mutex  first group of each bucket of names
+    cgroupHash: words('cgroup.hash', nameBuckets(s.nrMemcgs), 1),
     // @atomic words of cgroup_mutex, of the pool of rows and of cgroup_destroy
     cgroup: words('cgroup', 1, 2 * LINE_WORDS),
     // @atomic wait queue: woken when a group is to be released
     cgroupWait: words('cgroup.wait', 1, WAIT_QUEUE_WORDS),
     shrinker: declareShrinkers(builder, s.shrinkers),
+    ...declareObjects(builder, s),
     mm: builder.columns('mm', T.MM_COLUMNS, s.nrMms),
     // @atomic words of mmap_lock
     mmapLock: words('mm.mmap_lock', s.nrMms, RWSEM_WORDS),
@@ -229,7 +260,8 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     zsPool: words('zs.pool', 1, LINE_WORDS),
     // @guardedBy lru_batch  per thread: word 0 the lock, 1 count, 2.. pfns
     lruBatch: words('lru_batch', THREADS_MAX, 2 * LINE_WORDS),
-    // @guardedBy memcg_stock  per thread: word 0 the lock, 1 memcg, 2 pages
+    // @guardedBy memcg_stock  per thread: word 0 the lock, 1 memcg, 2 pages; 3 is the thread's own:
+    // its `task.memcg`, for the walkers
     stock: words('memcg.stock', THREADS_MAX, LINE_WORDS),
     // @atomic word 0: odd while the CPU is in a section; word 1: who waits for it to leave
     section: words('cpu.section', config.cpus, LINE_WORDS),
@@ -299,6 +331,8 @@ export interface Task {
   mm: number;
   /** Group that it charges to; it holds a reference on it. */
   memcg: number;
+  /** Round of the shared walk over groups that it has joined (memcg_iter.ts). */
+  iterGeneration: number;
   /** Slab pages that it has given back since reclaim last asked. */
   reclaimedSlab: number;
   /** Its handle on the shrinkers' SRCU domain, made at first use. */
@@ -341,6 +375,7 @@ function bindMm(
       kswapd: false,
       mm: 0,
       memcg: 0,
+      iterGeneration: 0,
       reclaimedSlab: 0,
       shrinkerSrcu: null,
       shrinkScan: null,

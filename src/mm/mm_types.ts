@@ -16,7 +16,7 @@ export const PAGE_COLUMNS = {
   mapcount: 'i32', // @atomic page-table entries that map the page
   mapping: 'i32', // @guardedBy folio_lock  anon_vma id, 0 for none  @racy rmap: looks again
   index: 'f64', // @guardedBy folio_lock  page in the anon_vma  @racy rmap: constant if mapped
-  private: 'i32', // @guardedBy folio_lock  swap slot if PG_SWAPCACHE; buddy order under zone->lock
+  private: 'i32', // @guardedBy folio_lock  slot if PG_SWAPCACHE; order under zone->lock; slab row
   memcg: 'u16', // @guardedBy folio_lock  group charged for the page, constant from charge to free
   zone: 'u8', // @frozen zone index
 } as const;
@@ -46,6 +46,7 @@ export const NODE_COLUMNS = {
   anonMapped: 'i32', // @atomic NR_ANON_MAPPED: pages with mapcount > 0
   swapCache: 'i32', // @atomic NR_SWAPCACHE
   writeback: 'i32', // @atomic NR_WRITEBACK
+  slabReclaimable: 'i32', // @atomic NR_SLAB_RECLAIMABLE_B, in pages
   kswapdFailures: 'i32', // @atomic runs of kswapd that reclaimed nothing; 16 is hopeless
   kswapdOrder: 'i32', // @atomic largest order asked for since the last wake-up
   kswapdZone: 'i32', // @atomic highest zone index asked for, +1; 0 is none
@@ -53,7 +54,6 @@ export const NODE_COLUMNS = {
   readaheadHits: 'i32', // @atomic swap readahead pages used since the last window was sized
   readaheadPrev: 'i32', // @atomic slot of the last readahead: a lost update costs one window
   readaheadWindow: 'i32', // @atomic pages of the last window
-  walkCookie: 'i32', // @atomic where the next direct reclaimer joins the walk over groups
 } as const;
 
 /** Rows memcg x nid. */
@@ -79,9 +79,11 @@ export const MEMCG_COLUMNS = {
   lastChild: 'i32', // @guardedBy cgroup_mutex
   nextSibling: 'i32', // @guardedBy cgroup_mutex  @racy walks read it under RCU
   prevSibling: 'i32', // @guardedBy cgroup_mutex
+  onlineChildren: 'i32', // @guardedBy cgroup_mutex
+  hashNext: 'i32', // @guardedBy cgroup_mutex  next of the same bucket of names
   procs: 'i32', // @atomic processes attached
   objcg: 'i32', // @atomic what its objects are charged through; replaced by nobody
-  releaseNext: 'i32', // @atomic next of those that wait for cgroup_destroy
+  releaseNext: 'i32', // @atomic next of those that wait for cgroup_destroy, or of the free rows
   max: 'i32', // @atomic limit in pages; -1 for none
   usage: 'i32', // @atomic pages charged, stocks included
   peak: 'i32', // @atomic largest usage seen; a lost update costs a smaller peak
@@ -181,6 +183,8 @@ export const PG_BUDDY = 1 << 14;
 export const PG_READAHEAD = 1 << 15;
 /** Never allocated: the zero page. */
 export const PG_RESERVED = 1 << 16;
+/** Holds kernel objects: on no list, its slab's row in `private`. */
+export const PG_SLAB = 1 << 17;
 
 // --- LRU lists
 // --------------------------------------------------------------------------------------
