@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Shrinkers that come and go beside reclaim, under every policy. */
 
-import { CACHES, POLICIES, shrinkerMachine } from './shrinker_machine.mjs';
+import { CACHES } from './shrinker_acts.mjs';
+import { POLICIES, shrinkerMachine } from './shrinker_machine.mjs';
 import { expect, openSubject } from './subject.mjs';
 
-/** For plants whose effect is in plain accesses, which an exhaustive search does not order there. */
+/** For plants that show in plain accesses, which an exhaustive search of a plant does not order. */
 const BY_CHANCE = { strategy: 'mix', iterations: 20_000 };
 
 const plants = {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Groups that come, go and get longer maps beside reclaim, under every policy. */
-
-import { CACHES, GENTLE, OBJECTS_PUT_OFF, POLICIES, shrinkerMachine } from './shrinker_machine.mjs';
+import { CACHES, GENTLE, OBJECTS_PUT_OFF } from './shrinker_acts.mjs';
+import { POLICIES, shrinkerMachine } from './shrinker_machine.mjs';
 import { openSubject } from './subject.mjs';
 
-/** For plants whose effect is in plain accesses, which an exhaustive search does not order there. */
+/** For plants that show in plain accesses, which an exhaustive search of a plant does not order. */
 const BY_CHANCE = { strategy: 'mix', iterations: 20_000 };
 
 const plants = {
@@ -157,7 +157,7 @@ const ways = {
     says: 'work is put off; the id has a new owner',
     threads: [gentle, heir],
     spec: one,
-    suite: ['srcu', 'lockless-fixed'],
+    suite: LOCKLESS,
   },
   offline: {
     says: 'work is put off; the group goes',
@@ -188,7 +188,7 @@ const ways = {
     says: 'work is put off; maps grow',
     threads: [gentle, comer],
     spec: long,
-    suite: POLICIES,
+    suite: ['srcu', 'lockless-fixed'],
   },
   growAdd: {
     says: 'an object is added; maps grow',

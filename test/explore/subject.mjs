@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * What a scenario of this folder explores: modules of shared/ and of src/mm as they are built, or,
- * when its URL names a plant (`x.scenario.mjs?plant=no_notify`), the same modules with an edit. So a
- * broken twin is the shipped code but for the planted bug.
+ * when its URL names a plant (`x.scenario.mjs?plant=no_notify`), the same modules with an edit. So
+ * a broken twin is the shipped code but for the planted bug.
  *
  *   const plants = { ... };
  *   const { begin, choose, load } = await openSubject(import.meta.url, plants);
@@ -11,8 +11,8 @@
  *   export const { setup, threads, check, options } = choose(exploration);
  *
  * A variant is { says, threads, setup, check, preemptions, timeouts }; `?variant=` names it, the
- * first is the default; those of `more` are for campaigns. Plain accesses are scheduling points and must not race (`racy` says which
- * may), unless the exploration says `plainData: false`.
+ * first is the default; `more` has those that only campaigns run. Plain accesses are scheduling
+ * points and must not race (`racy` says which may), unless the exploration says `plainData: false`.
  *
  * Modules have names: 'completion' is one of shared/, 'mm/shrinker' one of src/mm.
  *
