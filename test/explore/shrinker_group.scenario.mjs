@@ -78,6 +78,9 @@ const plants = {
   },
 };
 
+/** A row that no scenario gets to. */
+const PHANTOM = 70;
+
 const subject = await openSubject(import.meta.url, plants);
 const machine = await shrinkerMachine(subject, plants);
 const {
@@ -104,6 +107,13 @@ function standing(m) {
     add(m, g, 0, s);
     m.caches.objects[g * CACHES] = OBJECTS_PUT_OFF;
   }
+}
+
+/** The maps have grown a moment ago, and the infos that they had wait for their grace period. */
+function grown(m) {
+  standing(m);
+  register(m, 2, alloc(m, 2));
+  m.shrinker.idr.fill(PHANTOM, 65, 128);
 }
 
 function come(m) {
@@ -145,6 +155,7 @@ const one = { first: standing };
 const two = { first: standing, groups: 3 };
 const born = { first: standing, groups: 3, unborn: 1 };
 const long = { first: standing, idsTaken: 63 };
+const again = { first: grown, idsTaken: 63, rows: PHANTOM };
 const LOCKLESS = ['lockless-fixed'];
 const ways = {
   takes: {
@@ -190,6 +201,19 @@ const ways = {
     spec: long,
     suite: ['srcu', 'lockless-fixed'],
   },
+  growTwice: {
+    says: 'work is put off; maps grow when no info is left',
+    threads: [gentle, comer],
+    spec: again,
+    preemptions: 2,
+    suite: LOCKLESS,
+  },
+  growTwice2: {
+    says: 'work is put off; maps grow when no info is left',
+    threads: [gentle, comer],
+    spec: again,
+  },
+  growLeave: { says: 'a group goes; the same', threads: [offliner, comer], spec: again },
   growAdd: {
     says: 'an object is added; maps grow',
     threads: [adder, comer],
