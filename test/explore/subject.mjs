@@ -16,9 +16,9 @@
  *
  * Modules have names: 'completion' is one of shared/, 'mm/shrinker' one of src/mm.
  *
- * A plant is { says, module, edits, variant, options }: each of the edits [text, becomes] must fit the built
- * module exactly once. An edited module, and those that import it, are loaded as data: URLs; all
- * others are the ones that everybody uses. A plant with `twin` is made by the scenario.
+ * A plant is { says, module, edits, variant, options }: each of the edits [text, becomes] must fit
+ * the built module exactly once. An edited module, and those that import it, are loaded as data:
+ * URLs; all others are the ones that everybody uses. A plant with `twin` is made by the scenario.
  */
 import { readFileSync } from 'node:fs';
 import { ArenaBuilder } from '../../dist/shared/arena.js';
