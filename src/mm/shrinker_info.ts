@@ -114,11 +114,13 @@ export function testShrinkerBit(m: Mm, memcg: number, nid: number, id: number): 
 
 /** Cell of a shrinker's own counts, for those without an id and for the root. */
 function ownDeferred(m: Mm, s: number, nid: number): number {
+  // kreclaim-racy: other bits change, this one does not
   const node = ((m.shrinker.flags[s] as number) & SHRINKER_NUMA_AWARE) === 0 ? 0 : nid;
   return s * m.sizes.nrNodes + node;
 }
 
 function inUnit(m: Mm, s: number, memcg: number): boolean {
+  // kreclaim-racy: other bits change, this one does not
   return memcg !== 0 && ((m.shrinker.flags[s] as number) & SHRINKER_MEMCG_AWARE) !== 0;
 }
 

@@ -14,6 +14,7 @@ const control: ShrinkControl = shrinkControl();
 
 /** Objects are not accounted, and this shrinker frees such: it has nothing in a group. */
 export function idleWithoutKmem(m: Mm, s: number): boolean {
+  // kreclaim-racy: other bits change, this one does not
   return !m.config.kmem && ((m.shrinker.flags[s] as number) & SHRINKER_NONSLAB) === 0;
 }
 

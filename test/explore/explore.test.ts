@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Every primitive of shared/, explored exhaustively within the bound that its scenario states; and
- * its broken twins, each of which the same exploration must find.
+ * Every primitive of shared/ and the shrinkers of src/mm, explored exhaustively within the bound
+ * that the scenario states; and its broken twins, each of which the same exploration must find.
  *
  * EXPLORATION_TABLE=1 writes what the run came to into docs/exploration.md.
  */
@@ -20,12 +20,15 @@ import {
 } from './scenario_files.ts';
 
 const SECONDS = 120;
+/** Of a campaign's variant, in the suite. */
+const BRIEF = { strategy: 'pct', iterations: 500, race: false } as const;
 const files = await scenarioFiles();
 const rows: Row[] = [];
 const found = new Map<string, number>();
 
 describe.each(files)('$name', (file) => {
-  const { variants, plants, include = [], plainData = true } = file.exploration;
+  const { variants, more = {}, plants, include = [], plainData = true } = file.exploration;
+  const brief = Object.keys(more).filter((name) => more[name]?.brief === true);
 
   test.each(Object.entries(variants))('%s: nothing fails, nothing is left', async (name) => {
     // Said here as well, so that the scenario is loaded once.
@@ -35,6 +38,13 @@ describe.each(files)('$name', (file) => {
     expect(report.exhausted).toBe(true);
     expect(report.options.strategy).toBe('dfs');
     rows.push(rowOf(file, name, report));
+  });
+
+  test.each(brief)('%s, for a while: nothing fails', async (name) => {
+    const bound = { ...BRIEF, seconds: SECONDS, replayDir: tmpdir() };
+    const report = await exploreReport(chosen(file, { variant: name }), bound);
+    if (report.failure !== null) throw new Error(report.failure.text);
+    expect(report.executions).toBe(BRIEF.iterations);
   });
 
   test.each(Object.entries(plants))('%s is found', async (name) => {

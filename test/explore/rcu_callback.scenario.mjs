@@ -56,7 +56,8 @@ const LOG = 2;
 const OBJECT = 8;
 const GOOD = 7;
 const FREED = -1;
-const FREE = 1;
+/** The last id: those of the engine begin at 0. */
+const FREE = 63;
 
 /** The words of the execution that runs: callbacks get no more than a number. */
 let words;

@@ -15,6 +15,8 @@ export interface Variant {
   readonly says: string;
   readonly threads: readonly unknown[];
   readonly preemptions?: number;
+  /** One of `more` that the suite runs too, for a while and by chance. */
+  readonly brief?: boolean;
 }
 
 /** A planted bug. */
@@ -31,6 +33,8 @@ export interface Exploration {
   /** Packages whose plain accesses are made visible too. */
   readonly include?: readonly string[];
   readonly variants: Readonly<Record<string, Variant>>;
+  /** Those of a campaign: scripts/explore_campaign.mjs. */
+  readonly more?: Readonly<Record<string, Variant>>;
   readonly plants: Readonly<Record<string, Plant>>;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * What a scenario of this folder explores: modules of shared/ as they are built, or, when its URL
- * names a plant (`x.scenario.mjs?plant=no_notify`), the same modules with an edit. So a broken
- * twin is the shipped code but for the planted bug.
+ * What a scenario of this folder explores: modules of shared/ and of src/mm as they are built, or,
+ * when its URL names a plant (`x.scenario.mjs?plant=no_notify`), the same modules with an edit. So
+ * a broken twin is the shipped code but for the planted bug.
  *
  *   const plants = { ... };
  *   const { begin, choose, load } = await openSubject(import.meta.url, plants);
@@ -11,69 +11,70 @@
  *   export const { setup, threads, check, options } = choose(exploration);
  *
  * A variant is { says, threads, setup, check, preemptions, timeouts }; `?variant=` names it, the
- * first is the default. Plain accesses are scheduling points and must not race (`racy` says which
- * may), unless the exploration says `plainData: false`.
+ * first is the default; `more` has those that only campaigns run. Plain accesses are scheduling
+ * points and must not race (`racy` says which may), unless the exploration says `plainData: false`.
  *
- * A plant is { says, module, edits, variant }: each of the edits [text, becomes] must fit the built
- * module exactly once. An edited module, and those of shared/ that import it, are loaded as data:
+ * Modules have names: 'completion' is one of shared/, 'mm/shrinker' one of src/mm.
+ *
+ * A plant is { says, module, edits, variant, options }: each of the edits [text, becomes] must fit
+ * the built module exactly once. An edited module, and those that import it, are loaded as data:
  * URLs; all others are the ones that everybody uses. A plant with `twin` is made by the scenario.
  */
 import { readFileSync } from 'node:fs';
 import { ArenaBuilder } from '../../dist/shared/arena.js';
 
-const SHARED = new URL('../../dist/shared/', import.meta.url);
-const IMPORT = /(from |import )["']\.\/(\w+)\.js["']/g;
+const BUILT = new URL('../../dist/', import.meta.url);
+const IMPORT = /(from |import )["'](\.\.?\/[\w./]+\.js)["']/g;
 const SOURCE_MAP = /\/\/# sourceMappingURL=.*/;
 
 /** How every scenario of this folder is explored, unless a caller says otherwise. */
 const BASE = { strategy: 'dfs', maxSteps: 20_000, seconds: 120 };
 
+/** The URL of a module's file. @param name as a scenario says it */
 function fileOf(name) {
-  return new URL(`${name}.js`, SHARED).href;
+  const path = name.startsWith('mm/') ? `src/${name}` : `shared/${name}`;
+  return new URL(`${path}.js`, BUILT).href;
 }
 
-function sourceOf(name) {
-  return readFileSync(new URL(fileOf(name)), 'utf8');
-}
-
-function edited(name, plant) {
-  return plant.edits.reduce((source, [text, becomes]) => {
-    const parts = source.split(text);
-    if (parts.length !== 2) throw new Error(`${name}.js has '${text}' ${parts.length - 1} times`);
+function edited(source, plant) {
+  return plant.edits.reduce((text, [part, becomes]) => {
+    const parts = text.split(part);
+    if (parts.length !== 2) {
+      throw new Error(`${plant.module}.js has '${part}' ${parts.length - 1} times`);
+    }
     return parts.join(becomes);
-  }, sourceOf(name));
+  }, source);
 }
 
-/** The URL of each module, given the plant: of the file, or of the edited text. */
+/** The URL to load for each module's URL, given the plant: the file's, or of the edited text. */
 function urlFinder(plant) {
   const known = new Map();
-  const find = (name) => {
-    const seen = known.get(name);
+  const target = fileOf(plant.module);
+  const find = (url) => {
+    const seen = known.get(url);
     if (seen !== undefined) return seen;
-    known.set(name, fileOf(name));
-    const touched = name === plant.module;
-    let differs = touched;
-    const text = (touched ? edited(name, plant) : sourceOf(name)).replace(
-      IMPORT,
-      (_, verb, imported) => {
-        const url = find(imported);
-        differs ||= url.startsWith('data:');
-        return `${verb}'${url}'`;
-      },
-    );
+    known.set(url, url);
+    const source = readFileSync(new URL(url), 'utf8');
+    let differs = url === target;
+    const text = (differs ? edited(source, plant) : source).replace(IMPORT, (_, verb, path) => {
+      const imported = find(new URL(path, url).href);
+      differs ||= imported.startsWith('data:');
+      return `${verb}'${imported}'`;
+    });
     if (differs) {
-      const named = text.replace(SOURCE_MAP, `//# sourceURL=planted/${name}.js`);
-      known.set(name, `data:text/javascript;base64,${Buffer.from(named).toString('base64')}`);
+      const name = url.slice(BUILT.href.length);
+      const named = text.replace(SOURCE_MAP, `//# sourceURL=planted/${name}`);
+      known.set(url, `data:text/javascript;base64,${Buffer.from(named).toString('base64')}`);
     }
-    return known.get(name);
+    return known.get(url);
   };
-  return find;
+  return (name) => find(fileOf(name));
 }
 
 /**
  * @param url of the scenario: `?variant=` and `?plant=` choose
  * @param plants by name
- * @returns `load`, which imports a module of shared/; `begin`, with which every thread function
+ * @returns `load`, which imports a module; `begin`, with which every thread function
  * begins: it forgets what module state of the substrate an earlier execution left behind;
  * `choose`, which finds the variant
  */
@@ -82,7 +83,7 @@ export async function openSubject(url, plants = {}) {
   const name = query.get('plant');
   const plant = name === null ? null : plants[name];
   if (plant === undefined) throw new Error(`no plant '${name}' in ${url}`);
-  const find = plant === null || plant.twin ? (module) => fileOf(module) : urlFinder(plant);
+  const find = plant === null || plant.twin ? fileOf : urlFinder(plant);
   const load = (module) => import(find(module));
   const { resetSync } = await load('sync_domain');
   const { resetRcu } = await load('rcu');
@@ -93,14 +94,20 @@ export async function openSubject(url, plants = {}) {
       resetSync(context.id + 1);
       resetRcu();
     },
-    choose: ({ variants, plainData = true, include }) => {
+    choose: ({ variants: suite, more = {}, plainData = true, include }) => {
+      const variants = { ...suite, ...more };
       const variant = query.get('variant') ?? plant?.variant ?? Object.keys(variants)[0];
       if (variants[variant] === undefined) throw new Error(`no variant '${variant}' in ${url}`);
       const { setup, threads, check, preemptions, reduction, timeouts } = variants[variant];
       // Edited modules are not instrumented: where data is plain, nothing may be left out then.
       const race = plant === null && plainData;
       const bound = { preemptions, timeouts, reduction: race ? true : reduction };
-      return { setup, threads, check, options: { ...BASE, race, include, ...bound } };
+      return {
+        setup,
+        threads,
+        check,
+        options: { ...BASE, race, include, ...bound, ...plant?.options },
+      };
     },
   };
 }
