@@ -5,6 +5,8 @@
  * the first N workers of the pool at once.
  */
 import { Worker } from 'node:worker_threads';
+import { PROFILE_INTERVAL_US } from '../kthreads/engine.ts';
+import type { CpuProfile } from '../kthreads/profiler.ts';
 import type { I32 } from '../shared/types.ts';
 
 /** Words of a job's control block. */
@@ -31,6 +33,22 @@ export interface JobRequest {
   readonly threads: number;
   readonly ms: number;
   readonly control: I32;
+  /** Time between samples of a profile of the job, in us; null for none. */
+  readonly profileUs: number | null;
+}
+
+/** What one worker says of its part of a job. */
+export interface JobResult {
+  readonly ops: number;
+  readonly ns: number;
+  readonly profile: CpuProfile | null;
+}
+
+/** A job whose threads were sampled: what sampling cost is in its rate. */
+export interface ProfiledRun {
+  readonly opsPerSec: number;
+  /** One for each thread, in the order of their indices. */
+  readonly profiles: readonly CpuProfile[];
 }
 
 export class BenchPool {
@@ -52,20 +70,32 @@ export class BenchPool {
    * @returns operations per second, all threads together
    */
   async run(job: string, threads: number, ms: number, data: unknown = null): Promise<number> {
-    while (this.#workers.length < threads) this.#start();
-    const control = new Int32Array(new SharedArrayBuffer(16));
-    const results = await Promise.all(
-      this.#workers
-        .slice(0, threads)
-        .map((worker, index) => request(worker, { job, data, index, threads, ms, control })),
-    );
-    const ops = results.reduce((sum, result) => sum + result.ops, 0);
-    return (ops / Math.max(...results.map(({ ns }) => ns))) * 1e9;
+    return rate(await this.#runAll({ job, threads, ms, data, profileUs: null }));
+  }
+
+  /** As `run`, each thread under its profiler. @param intervalUs between samples, 50 .. 1e6 us */
+  async runProfiled(
+    job: string,
+    threads: number,
+    ms: number,
+    data: unknown = null,
+    intervalUs = PROFILE_INTERVAL_US,
+  ): Promise<ProfiledRun> {
+    const results = await this.#runAll({ job, threads, ms, data, profileUs: intervalUs });
+    const profiles = results.map(({ profile }) => profile as CpuProfile);
+    return { opsPerSec: rate(results), profiles };
   }
 
   /** Ends the workers. */
   async close(): Promise<void> {
     await Promise.all(this.#workers.splice(0).map((worker) => worker.terminate()));
+  }
+
+  async #runAll(job: Omit<JobRequest, 'index' | 'control'>): Promise<JobResult[]> {
+    while (this.#workers.length < job.threads) this.#start();
+    const control = new Int32Array(new SharedArrayBuffer(16));
+    const workers = this.#workers.slice(0, job.threads);
+    return Promise.all(workers.map((worker, index) => request(worker, { ...job, index, control })));
   }
 
   #start(): void {
@@ -74,13 +104,18 @@ export class BenchPool {
   }
 }
 
-function request(worker: Worker, job: JobRequest): Promise<{ ops: number; ns: number }> {
+function rate(results: readonly JobResult[]): number {
+  const ops = results.reduce((sum, result) => sum + result.ops, 0);
+  return (ops / Math.max(...results.map(({ ns }) => ns))) * 1e9;
+}
+
+function request(worker: Worker, job: JobRequest): Promise<JobResult> {
   return new Promise((resolve, reject) => {
     const settle = () => {
       worker.off('message', onMessage);
       worker.off('error', onError);
     };
-    const onMessage = (result: { ops: number; ns: number }) => {
+    const onMessage = (result: JobResult) => {
       settle();
       resolve(result);
     };

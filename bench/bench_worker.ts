@@ -5,9 +5,18 @@
  */
 import { readFileSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
+import type { CpuProfile } from '../kthreads/profiler.ts';
 import { ktimeNs } from '../shared/ktime.ts';
 import type { I32 } from '../shared/types.ts';
-import { ARRIVED, type BenchJobs, GO, type JobRequest, OPS_PER_CHUNK, STOP } from './bench_pool.ts';
+import {
+  ARRIVED,
+  type BenchJobs,
+  GO,
+  type JobRequest,
+  type JobResult,
+  OPS_PER_CHUNK,
+  STOP,
+} from './bench_pool.ts';
 
 const { moduleUrl, setup } = workerData as { moduleUrl: string; setup: unknown };
 const module = (await import(moduleUrl)) as {
@@ -36,7 +45,7 @@ function runDelayNs(): number {
   }
 }
 
-function runJob(request: JobRequest): { ops: number; ns: number } {
+function measure(request: JobRequest): { ops: number; ns: number } {
   const { control, threads, index } = request;
   const prepare = module.jobs[request.job];
   if (prepare === undefined) throw new Error(`no bench job ${request.job} in ${moduleUrl}`);
@@ -55,6 +64,28 @@ function runJob(request: JobRequest): { ops: number; ns: number } {
   return { ops, ns: ktimeNs() - start - delayNs };
 }
 
+/** Runs a job, under the profiler when asked: the inspector is loaded only then. */
+async function runJob(request: JobRequest): Promise<JobResult> {
+  if (request.profileUs === null) return { ...measure(request), profile: null };
+  const { startProfile, stopProfile } = await import('../kthreads/profiler.ts');
+  startProfile(request.profileUs);
+  let profile: CpuProfile | null = null;
+  try {
+    const figures = measure(request);
+    profile = stopProfile();
+    return { ...figures, profile };
+  } finally {
+    if (profile === null) stopProfile();
+  }
+}
+
+/** An error ends the worker, which its pool hears of. */
+function fail(error: unknown): void {
+  setImmediate(() => {
+    throw error;
+  });
+}
+
 parentPort?.on('message', (request: JobRequest) => {
-  parentPort?.postMessage(runJob(request));
+  runJob(request).then((result) => parentPort?.postMessage(result), fail);
 });
