@@ -115,6 +115,7 @@ function benchConfig(
     memcgsMax: 1,
     kmem: true,
     shrinker: 'lockless-fixed',
+    shrinkerFlaws: null,
     shrinkersMax: 64,
     shrinkerTypes: [],
     superBlocksMax: 16,

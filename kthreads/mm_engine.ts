@@ -7,6 +7,7 @@ import type { MmConfig } from '../src/mm/config.ts';
 import { faultAttrs } from '../src/mm/faults.ts';
 import * as L from '../src/mm/lock_order.ts';
 import { attachMm, type Mm, type MmBuffers } from '../src/mm/mm.ts';
+import { bindRcuCallbacks } from '../src/mm/rcu_ids.ts';
 import type { Engine } from './engine.ts';
 
 /** Every lock whose word holds its owner, by class: reports scan them. */
@@ -50,6 +51,7 @@ export function engineOf(m: Mm): Engine {
 /** @context a worker, at its start */
 export function attachEngine(buffers: unknown, config: unknown, id: number, cpu: number): Engine {
   const m = attachMm(buffers as MmBuffers, config as MmConfig, id, cpu);
+  bindRcuCallbacks(m);
   enterFaults(m.faults, faultAttrs(m.config.faults), m.config.faultSeed, id);
   return engineOf(m);
 }

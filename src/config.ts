@@ -187,6 +187,7 @@ export function resolveMachine(
     memcgsMax: groups.length,
     kmem: true,
     shrinker: 'lockless-fixed',
+    shrinkerFlaws: null,
     shrinkersMax: 64,
     shrinkerTypes: [],
     superBlocksMax: 16,

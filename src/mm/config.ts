@@ -47,8 +47,31 @@ export interface NodeConfig {
   readonly zonePages: readonly number[];
 }
 
-/** Who may run while a shrinker comes or goes: seed 004, what it replaced, and what became of it. */
+/** How walks and the freeing of shrinkers keep clear of each other: the seed, before it, after it. */
 export type ShrinkerPolicy = 'rwsem' | 'srcu' | 'lockless' | 'lockless-fixed';
+
+/**
+ * What is wrong with the seed's version as posted, one by one.
+ *   leak          one that does not run for a group, as objects are not accounted, is not put
+ *   early-clear   the bit of a shrinker that is not registered yet is cleared
+ *   stale-clear   a bit is cleared although its id has found a new owner since it was looked at
+ *   stale-state   bits and put-off work of an id outlive its owner, and fall to the next
+ *   lost-work     work put off for a removed group stays there
+ */
+export type ShrinkerFlaw = 'leak' | 'early-clear' | 'stale-clear' | 'stale-state' | 'lost-work';
+const AS_POSTED: readonly ShrinkerFlaw[] = [
+  'leak',
+  'early-clear',
+  'stale-clear',
+  'stale-state',
+  'lost-work',
+];
+
+/** @returns the flaws that a machine has: those asked for, else those of its policy */
+export function shrinkerFlaws(config: MmConfig): ReadonlySet<ShrinkerFlaw> {
+  const asked = config.shrinkerFlaws ?? (config.shrinker === 'lockless' ? AS_POSTED : []);
+  return new Set(asked);
+}
 
 /** A type of shrinker of the user's own: its module is loaded by every worker at boot. */
 export interface ShrinkerTypeConfig extends ModuleRef {
@@ -68,6 +91,8 @@ export interface MmConfig {
   /** Kernel objects are charged to groups (cgroup.memory=nokmem when off). */
   readonly kmem: boolean;
   readonly shrinker: ShrinkerPolicy;
+  /** Null for those that the policy has: all of them for 'lockless', none for the others. */
+  readonly shrinkerFlaws: readonly ShrinkerFlaw[] | null;
   /** Shrinkers that may exist at once. */
   readonly shrinkersMax: number;
   readonly shrinkerTypes: readonly ShrinkerTypeConfig[];

@@ -11,6 +11,8 @@ export const LOCK_ORDER = [
   's_umount',
   'mmap_lock',
   'shrinker_rwsem',
+  'shrinker_srcu',
+  'shrinker',
   'list_lrus_mutex',
   'folio_lock',
   'anon_vma->rwsem',
@@ -38,23 +40,25 @@ export const LC_CGROUP = 2;
 export const LC_S_UMOUNT = 3;
 export const LC_MMAP = 4;
 export const LC_SHRINKER = 5;
-export const LC_LIST_LRUS = 6;
-export const LC_FOLIO = 7;
-export const LC_ANON_VMA = 8;
-export const LC_PAGE_TABLE = 9;
-export const LC_PTL = 10;
-export const LC_TABLE_POOL = 11;
-export const LC_I_LOCK = 12;
-export const LC_D_LOCK = 13;
-export const LC_I_PAGES = 14;
-export const LC_SWAP_CLUSTER = 15;
-export const LC_LIST_LRU = 16;
-export const LC_SLAB = 17;
-export const LC_LRU_BATCH = 18;
-export const LC_LRU = 19;
-export const LC_MEMCG_STOCK = 20;
-export const LC_PCP = 21;
-export const LC_ZONE = 22;
-export const LC_ZS_CLASS = 23;
-export const LC_ZS_POOL = 24;
-export const LC_SHRINKER_POOL = 25;
+export const LC_SHRINKER_SRCU = 6;
+export const LC_SHRINKER_MAP = 7;
+export const LC_LIST_LRUS = 8;
+export const LC_FOLIO = 9;
+export const LC_ANON_VMA = 10;
+export const LC_PAGE_TABLE = 11;
+export const LC_PTL = 12;
+export const LC_TABLE_POOL = 13;
+export const LC_I_LOCK = 14;
+export const LC_D_LOCK = 15;
+export const LC_I_PAGES = 16;
+export const LC_SWAP_CLUSTER = 17;
+export const LC_LIST_LRU = 18;
+export const LC_SLAB = 19;
+export const LC_LRU_BATCH = 20;
+export const LC_LRU = 21;
+export const LC_MEMCG_STOCK = 22;
+export const LC_PCP = 23;
+export const LC_ZONE = 24;
+export const LC_ZS_CLASS = 25;
+export const LC_ZS_POOL = 26;
+export const LC_SHRINKER_POOL = 27;

@@ -25,7 +25,7 @@ import {
 } from '../../shared/types.ts';
 import { WAIT_QUEUE_WORDS } from '../../shared/wait_queue.ts';
 import { newSharedMemory, type SharedMemory } from '../../shared/wasm.ts';
-import type { MmConfig } from './config.ts';
+import { type MmConfig, type ShrinkerFlaw, shrinkerFlaws } from './config.ts';
 import { FAULT_NAMES } from './faults.ts';
 import {
   ACCESS_WINDOW_WORDS,
@@ -40,6 +40,7 @@ import {
 } from './limits.ts';
 import { LOCK_ORDER } from './lock_order.ts';
 import * as T from './mm_types.ts';
+import type { ShrinkerType } from './shrinker_ops.ts';
 import { declareShrinkers, type ShrinkerSizes, shrinkerSizes } from './shrinker_types.ts';
 import { NR_VM_EVENTS } from './vmstat_items.ts';
 import { ZS_CLASSES, ZS_PAGES_PER_BLOCK } from './zsmalloc_sizes.ts';
@@ -273,6 +274,10 @@ export interface Mm extends MmTables {
   readonly frame32: readonly I32[];
   readonly zram8: U8 | null;
   readonly zram32: U32 | null;
+  /** Callbacks of shrinkers, by type: this thread's own copies. */
+  readonly shrinkerTypes: (ShrinkerType | undefined)[];
+  /** Flaws of the policy, one by one. */
+  readonly shrinkerFlaws: ReadonlySet<ShrinkerFlaw>;
   /** This thread. Not shared. */
   readonly task: Task;
 }
@@ -323,6 +328,8 @@ function bindMm(
     frame32: frames.map(({ buffer }, i) => new Int32Array(buffer, 0, bytesOfFrames(i) / 4)),
     zram8: buffers.zram === null ? null : new Uint8Array(buffers.zram),
     zram32: buffers.zram === null ? null : new Uint32Array(buffers.zram),
+    shrinkerTypes: [],
+    shrinkerFlaws: shrinkerFlaws(config),
     task: {
       id,
       cpu,

@@ -10,6 +10,7 @@ import { GATE_RUNNING, type Mm } from './mm.ts';
 import { MEMCG_ONLINE, PG_RESERVED } from './mm_types.ts';
 import { freeOnePageLocked } from './page_alloc.ts';
 import { allocTable } from './pgtable.ts';
+import { shrinkerInit } from './shrinker.ts';
 import { swapInit } from './swapfile.ts';
 import { setupPcp, setupPerZoneWmarks } from './watermark.ts';
 
@@ -26,6 +27,7 @@ export function mmInit(m: Mm): void {
   setupPerZoneWmarks(m);
   setupPcp(m);
   initMemcgs(m);
+  shrinkerInit(m);
   swapInit(m);
   initProcesses(m);
   initFaults(m.faults, faultAttrs(m.config.faults));

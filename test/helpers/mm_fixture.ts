@@ -20,6 +20,7 @@ export function fixtureConfig(options: FixtureOptions = {}): MmConfig {
     memcgsMax: 8,
     kmem: true,
     shrinker: 'lockless-fixed',
+    shrinkerFlaws: null,
     shrinkersMax: 64,
     shrinkerTypes: [],
     superBlocksMax: 16,

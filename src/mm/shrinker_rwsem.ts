@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Walks under shrinker_rwsem, as they were before the seed: the read side is tried, and when a
+ * writer has it or waits for it, the walk gives up; a walk that a writer waits for ends early.
+ */
+import { rwsemContended, rwsemTryRead, rwsemUpRead } from '../../shared/rwsem.ts';
+import { LC_SHRINKER } from './lock_order.ts';
+import type { Mm } from './mm.ts';
+import { derefInfo, infoNrMax, infoUnit } from './shrinker_info.ts';
+import { idleWithoutKmem, shrinkOne, shrinkOwn } from './shrinker_one.ts';
+import { SHRINKER_REGISTERED, SHRINKER_UNIT_BITS, UNIT_MAP_WORDS } from './shrinker_types.ts';
+import { EV } from './vmstat_items.ts';
+
+/** Takes the read side, or counts that it could not. */
+function begin(m: Mm): boolean {
+  const { events } = m.task;
+  events[EV.kr_shrink_walk] = (events[EV.kr_shrink_walk] as number) + 1;
+  if (rwsemTryRead(m.shrinker.rwsem, 0, LC_SHRINKER)) return true;
+  events[EV.kr_shrink_skipped] = (events[EV.kr_shrink_skipped] as number) + 1;
+  return false;
+}
+
+/** Does a writer wait? Then the walk ends, and says that it has made progress. */
+function contended(m: Mm): boolean {
+  if (!rwsemContended(m.shrinker.rwsem, 0)) return false;
+  m.task.events[EV.kr_shrink_early] = (m.task.events[EV.kr_shrink_early] as number) + 1;
+  return true;
+}
+
+/** The shrinkers that have a bit. @returns objects freed */
+export function shrinkMemcgRwsem(
+  m: Mm,
+  gfp: number,
+  nid: number,
+  memcg: number,
+  priority: number,
+): number {
+  if (!begin(m)) return 0;
+  const { unitMap, idr, flags } = m.shrinker;
+  let freed = 0;
+  const info = derefInfo(m, memcg * m.sizes.nrNodes + nid);
+  const units = info === 0 ? 0 : infoNrMax(m, info) / SHRINKER_UNIT_BITS;
+  walk: for (let index = 0; index < units; index++) {
+    const unit = infoUnit(m, info, index);
+    for (let word = 0; word < UNIT_MAP_WORDS; word++) {
+      let bits = Atomics.load(unitMap, unit * UNIT_MAP_WORDS + word);
+      while (bits !== 0) {
+        const bit = 31 - Math.clz32(bits & -bits);
+        bits &= bits - 1;
+        const id = index * SHRINKER_UNIT_BITS + word * 32 + bit;
+        const s = Atomics.load(idr, id);
+        if (s === 0) {
+          // Nobody can take the id while the read side is held.
+          Atomics.and(unitMap, unit * UNIT_MAP_WORDS + word, ~(1 << bit));
+          continue;
+        }
+        if ((Atomics.load(flags, s) & SHRINKER_REGISTERED) === 0) continue;
+        if (idleWithoutKmem(m, s)) continue;
+        freed += shrinkOne(m, gfp, nid, memcg, s, id, unit, priority);
+        if (contended(m)) {
+          freed = freed === 0 ? 1 : freed;
+          break walk;
+        }
+      }
+    }
+  }
+  rwsemUpRead(m.shrinker.rwsem, 0, LC_SHRINKER);
+  return freed;
+}
+
+/** Every shrinker, for the root. @returns objects freed */
+export function shrinkGlobalRwsem(m: Mm, gfp: number, nid: number, priority: number): number {
+  if (!begin(m)) return 0;
+  const { next } = m.shrinker;
+  let freed = 0;
+  for (let s = Atomics.load(next, 0); s !== 0; s = Atomics.load(next, s)) {
+    freed += shrinkOwn(m, gfp, nid, s, priority);
+    if (contended(m)) {
+      freed = freed === 0 ? 1 : freed;
+      break;
+    }
+  }
+  rwsemUpRead(m.shrinker.rwsem, 0, LC_SHRINKER);
+  return freed;
+}

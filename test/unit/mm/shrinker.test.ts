@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** Shrinkers on one thread, under every policy: life, bits, the work formula, put-off work. */
+import { afterEach, describe, expect, test } from 'vitest';
+import { enterRcu, leaveRcu, resetRcu } from '../../../dist/shared/rcu.js';
+import { rcuBarrier } from '../../../dist/shared/rcu_callback.js';
+import { ENOSPC } from '../../../dist/src/mm/errno.js';
+import type { Mm } from '../../../dist/src/mm/mm.js';
+import { bindRcuCallbacks } from '../../../dist/src/mm/rcu_ids.js';
+import { shrinkSlab } from '../../../dist/src/mm/shrink_slab.js';
+import {
+  shrinkerAlloc,
+  shrinkerFree,
+  shrinkerName,
+  shrinkerRegister,
+} from '../../../dist/src/mm/shrinker.js';
+import {
+  allocShrinkerInfo,
+  freeShrinkerInfo,
+  reparentShrinkerDeferred,
+} from '../../../dist/src/mm/shrinker_expand.js';
+import {
+  addNrDeferred,
+  setShrinkerBit,
+  testShrinkerBit,
+  xchgNrDeferred,
+} from '../../../dist/src/mm/shrinker_info.js';
+import {
+  GFP_KERNEL,
+  registerShrinkerType,
+  SHRINK_EMPTY,
+  SHRINK_STOP,
+  SHRINKER_TYPE_USER,
+  type ShrinkControl,
+} from '../../../dist/src/mm/shrinker_ops.js';
+import {
+  SHRINKER_INFOS_USED,
+  SHRINKER_MEMCG_AWARE,
+  SHRINKER_NONSLAB,
+  SHRINKER_NR_MAX,
+} from '../../../dist/src/mm/shrinker_types.js';
+import { EV } from '../../../dist/src/mm/vmstat_items.js';
+import { bootFixture, type FixtureOptions } from '../../helpers/mm_fixture.js';
+
+const POLICIES = ['rwsem', 'srcu', 'lockless', 'lockless-fixed'] as const;
+const AWARE = SHRINKER_MEMCG_AWARE;
+
+/** A cache of `objects` per shrinker row. */
+interface Cache {
+  readonly m: Mm;
+  readonly objects: Map<number, number>;
+  readonly scans: number[];
+  stop: boolean;
+}
+
+function boot(options: FixtureOptions = {}): Cache {
+  const m = bootFixture({ shrinkersMax: 200, ...options });
+  enterRcu(m.rcu, 1);
+  bindRcuCallbacks(m);
+  const cache: Cache = { m, objects: new Map(), scans: [], stop: false };
+  const of = (sc: ShrinkControl): number => cache.objects.get(sc.shrinker) ?? 0;
+  registerShrinkerType(m, SHRINKER_TYPE_USER, {
+    countObjects: (_, sc) => of(sc) || SHRINK_EMPTY,
+    scanObjects: (_, sc) => {
+      cache.scans.push(sc.nrToScan);
+      if (cache.stop) return SHRINK_STOP;
+      const freed = Math.min(of(sc), sc.nrToScan);
+      cache.objects.set(sc.shrinker, of(sc) - freed);
+      return freed;
+    },
+  });
+  for (let memcg = 1; memcg < 3; memcg++) {
+    m.memcg.state[memcg] = 1;
+    m.memcg.parent[memcg] = memcg - 1;
+    if (m.lruvec.shrinkerInfo[memcg] === 0) expect(allocShrinkerInfo(m, memcg)).toBe(0);
+  }
+  return cache;
+}
+
+function make(cache: Cache, objects: number, flags = AWARE): number {
+  const s = shrinkerAlloc(cache.m, flags, SHRINKER_TYPE_USER, 7, 'cache');
+  expect(s).toBeGreaterThan(0);
+  cache.objects.set(s, objects);
+  shrinkerRegister(cache.m, s);
+  return s;
+}
+
+const bitOf = (m: Mm, memcg: number, s: number): boolean =>
+  testShrinkerBit(m, memcg, 0, m.shrinker.id[s] as number);
+
+function setBit(m: Mm, memcg: number, s: number): void {
+  setShrinkerBit(m, memcg, 0, m.shrinker.id[s] as number);
+}
+
+afterEach(() => {
+  leaveRcu();
+  resetRcu();
+});
+
+describe.each(POLICIES)('%s', (shrinker) => {
+  test('a group runs the shrinkers that have a bit, and the root runs all', () => {
+    const cache = boot({ shrinker });
+    const { m } = cache;
+    const a = make(cache, 1000);
+    const b = make(cache, 1000);
+    setBit(m, 1, a);
+    expect(shrinkSlab(m, GFP_KERNEL, 0, 1, 0)).toBe(1000);
+    expect([cache.objects.get(a), cache.objects.get(b)]).toEqual([0, 1000]);
+    expect(shrinkSlab(m, GFP_KERNEL, 0, 0, 0)).toBe(1000);
+    expect(cache.objects.get(b)).toBe(0);
+  });
+
+  test('an empty shrinker loses its bit, one with objects keeps it', () => {
+    const cache = boot({ shrinker });
+    const { m } = cache;
+    const a = make(cache, 0);
+    const b = make(cache, 4096);
+    setBit(m, 1, a);
+    setBit(m, 1, b);
+    shrinkSlab(m, GFP_KERNEL, 0, 1, 12);
+    expect([bitOf(m, 1, a), bitOf(m, 1, b), bitOf(m, 2, b)]).toEqual([false, true, false]);
+  });
+
+  test('a freed shrinker runs no more, its row and id come back', () => {
+    const cache = boot({ shrinker });
+    const { m } = cache;
+    const a = make(cache, 500);
+    const id = m.shrinker.id[a];
+    setBit(m, 1, a);
+    shrinkerFree(m, a);
+    expect(shrinkSlab(m, GFP_KERNEL, 0, 1, 0)).toBe(0);
+    expect(shrinkSlab(m, GFP_KERNEL, 0, 0, 0)).toBe(0);
+    expect(m.shrinker.idr[id as number]).toBe(0);
+    rcuBarrier();
+    const b = make(cache, 1);
+    expect([b, m.shrinker.id[b]]).toEqual([a, id]);
+  });
+
+  test('rows run out and come back after a grace period', () => {
+    const cache = boot({ shrinker, shrinkersMax: 64 });
+    const { m } = cache;
+    const all = Array.from({ length: 64 }, () => make(cache, 0));
+    expect(shrinkerAlloc(m, AWARE, SHRINKER_TYPE_USER, 0, 'one more')).toBe(ENOSPC);
+    for (const s of all) shrinkerFree(m, s);
+    const again = Array.from({ length: 64 }, () => make(cache, 0));
+    expect(new Set(again).size).toBe(64);
+  });
+
+  test('an unregistered shrinker is left alone, and can be freed', () => {
+    const cache = boot({ shrinker });
+    const { m } = cache;
+    const s = shrinkerAlloc(m, AWARE, SHRINKER_TYPE_USER, 0, 'a name');
+    cache.objects.set(s, 100);
+    setBit(m, 1, s);
+    expect(shrinkSlab(m, GFP_KERNEL, 0, 1, 0)).toBe(0);
+    expect(bitOf(m, 1, s)).toBe(shrinker !== 'lockless');
+    expect(shrinkerName(m, s)).toBe('a name');
+    shrinkerFree(m, s);
+    shrinkerFree(m, 0);
+    expect(() => shrinkerFree(m, s)).toThrow(/not allocated, or freed already/);
+  });
+
+  test('infos grow with ids, and what is replaced is freed', () => {
+    const cache = boot({ shrinker });
+    const { m } = cache;
+    const first = make(cache, 1000);
+    setBit(m, 2, first);
+    for (let i = 0; i < 130; i++) make(cache, 0);
+    expect(m.shrinker.words[SHRINKER_NR_MAX]).toBe(192);
+    rcuBarrier();
+    const groups = m.sizes.nrMemcgs - 1;
+    const live = m.lruvec.shrinkerInfo.slice(1, groups + 1).filter((info) => info !== 0).length;
+    expect(m.shrinker.words[SHRINKER_INFOS_USED]).toBe(live);
+    expect(bitOf(m, 2, first)).toBe(true);
+    expect(shrinkSlab(m, GFP_KERNEL, 0, 2, 0)).toBe(1000);
+    freeShrinkerInfo(m, 2);
+    expect(m.shrinker.words[SHRINKER_INFOS_USED]).toBe(live - 1);
+  });
+
+  test('work is put off when a scan stops, and done later', () => {
+    const cache = boot({ shrinker });
+    const { m } = cache;
+    const s = make(cache, 4096);
+    setBit(m, 1, s);
+    cache.stop = true;
+    shrinkSlab(m, GFP_KERNEL, 0, 1, 4);
+    // (4096 >> 4) * 4 / 2
+    expect(xchgNrDeferred(m, s, 0, 1)).toBe(512);
+    addNrDeferred(m, 512, s, 0, 1);
+    cache.stop = false;
+    shrinkSlab(m, GFP_KERNEL, 0, 1, 0);
+    expect(cache.objects.get(s)).toBe(0);
+  });
+
+  test('put-off work of a removed group is its parent’s', () => {
+    const cache = boot({ shrinker });
+    const { m } = cache;
+    const s = make(cache, 100);
+    addNrDeferred(m, 30, s, 0, 2);
+    m.memcg.state[2] = 2;
+    reparentShrinkerDeferred(m, 2);
+    const late = shrinker === 'lockless' ? 0 : 5;
+    addNrDeferred(m, 5, s, 0, 2);
+    expect(xchgNrDeferred(m, s, 0, 1)).toBe(30 + late);
+    addNrDeferred(m, 9, s, 0, 0);
+    expect(xchgNrDeferred(m, s, 0, 0)).toBe(9);
+  });
+
+  test('the next owner of an id inherits nothing', () => {
+    const cache = boot({ shrinker });
+    const { m } = cache;
+    const a = make(cache, 10);
+    setBit(m, 1, a);
+    addNrDeferred(m, 77, a, 0, 1);
+    shrinkerFree(m, a);
+    const b = make(cache, 10);
+    expect(m.shrinker.id[b]).toBe(m.shrinker.id[a]);
+    const inherits = shrinker === 'lockless';
+    expect([bitOf(m, 1, b), xchgNrDeferred(m, b, 0, 1)]).toEqual(
+      inherits ? [true, 77] : [false, 0],
+    );
+  });
+});
+
+test('without object accounting a slab shrinker is plain, and one as posted is never put', () => {
+  const cache = boot({ shrinker: 'lockless-fixed', kmem: false });
+  const plain = make(cache, 10);
+  expect(cache.m.shrinker.id[plain]).toBe(-1);
+  const nonslab = make(cache, 10, AWARE | SHRINKER_NONSLAB);
+  setBit(cache.m, 1, nonslab);
+  expect(shrinkSlab(cache.m, GFP_KERNEL, 0, 1, 0)).toBe(10);
+  leaveRcu();
+  resetRcu();
+  const posted = boot({ shrinker: 'lockless', kmem: false });
+  const s = make(posted, 10);
+  setBit(posted.m, 1, s);
+  expect(shrinkSlab(posted.m, GFP_KERNEL, 0, 1, 0)).toBe(0);
+  expect(posted.m.shrinker.refcount[s]).toBe(2);
+});
+
+test.each([
+  [12, 2, 1 << 20, (1 << 8) * 2],
+  [0, 2, 1000, 2000],
+  [6, 0, 1000, 500],
+  [12, 2, 100, 0],
+])('the share at priority %i, seeks %i, of %i objects', (priority, seeks, objects, total) => {
+  const cache = boot();
+  const { m } = cache;
+  const s = shrinkerAlloc(m, 0, SHRINKER_TYPE_USER, 0, 'formula');
+  m.shrinker.seeks[s] = seeks;
+  cache.objects.set(s, objects);
+  cache.stop = true;
+  shrinkerRegister(m, s);
+  const before = m.task.events[EV.slabs_scanned] as number;
+  shrinkSlab(m, GFP_KERNEL, 0, 0, priority);
+  expect(xchgNrDeferred(m, s, 0, 0)).toBe(Math.min(total, 2 * objects));
+  expect(m.task.events[EV.slabs_scanned]).toBe(before);
+  cache.stop = false;
+  cache.scans.length = 0;
+  shrinkSlab(m, GFP_KERNEL, 0, 0, 0);
+  expect(Math.max(...cache.scans)).toBeLessThanOrEqual(128);
+});
+
+test('batches are as large as the shrinker says', () => {
+  const cache = boot();
+  const { m } = cache;
+  const s = shrinkerAlloc(m, 0, SHRINKER_TYPE_USER, 0, 'batch');
+  m.shrinker.batch[s] = 10;
+  cache.objects.set(s, 95);
+  shrinkerRegister(m, s);
+  expect(shrinkSlab(m, GFP_KERNEL, 0, 0, 0)).toBe(95);
+  expect(new Set(cache.scans.slice(0, 9))).toEqual(new Set([10]));
+});
