@@ -47,7 +47,7 @@ export interface NodeConfig {
   readonly zonePages: readonly number[];
 }
 
-/** How walks and the freeing of shrinkers keep clear of each other: the seed, before it, after it. */
+/** How walks and the freeing of shrinkers keep clear of each other: seed 004, before and after. */
 export type ShrinkerPolicy = 'rwsem' | 'srcu' | 'lockless' | 'lockless-fixed';
 
 /**

@@ -24,6 +24,8 @@ import {
   DEACTIVATE_FILE,
   type ScanControl,
 } from './scan_control.ts';
+import { shrinkSlab } from './shrink_slab.ts';
+import { GFP_KERNEL } from './shrinker_ops.ts';
 import { nrSwapPages } from './swapfile.ts';
 import { nodeLru } from './throttle.ts';
 import { shrinkActiveList, shrinkInactiveList } from './vmscan_lists.ts';
@@ -194,6 +196,15 @@ function shrinkLruvec(m: Mm, lruvec: number, sc: ScanControl): void {
   }
 }
 
+/**
+ * Credits the reclaim with the slab pages that its thread has given back. Not at a group's limit:
+ * the objects of a slab may be of several groups.
+ */
+function flushReclaimState(m: Mm, sc: ScanControl): void {
+  if (!cgroupReclaim(sc)) sc.nrReclaimed += m.task.reclaimedSlab;
+  m.task.reclaimedSlab = 0;
+}
+
 /** One pass over a node's groups below the target (shrink_node). */
 export function shrinkNode(m: Mm, nid: number, sc: ScanControl): void {
   const before = sc.nrReclaimed;
@@ -204,6 +215,8 @@ export function shrinkNode(m: Mm, nid: number, sc: ScanControl): void {
     const memcg = (start + i) % groups;
     if (!memcgWithin(m, memcg, sc.targetMemcg)) continue;
     shrinkLruvec(m, lruvecRow(m, memcg, nid), sc);
+    shrinkSlab(m, GFP_KERNEL, nid, memcg, sc.priority);
+    flushReclaimState(m, sc);
     const partial = sc.role === 'direct' && !sc.memcgFullWalk;
     if (partial && sc.nrReclaimed >= sc.nrToReclaim) break;
   }
