@@ -8,6 +8,8 @@ import { faultAttrs } from '../src/mm/faults.ts';
 import * as L from '../src/mm/lock_order.ts';
 import { attachMm, type Mm, type MmBuffers } from '../src/mm/mm.ts';
 import { bindRcuCallbacks } from '../src/mm/rcu_ids.ts';
+// Any thread may run what others queued for a grace period: each must know all of it.
+import '../src/mm/shrinker.ts';
 import type { Engine } from './engine.ts';
 
 /** Every lock whose word holds its owner, by class: reports scan them. */

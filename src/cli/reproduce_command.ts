@@ -12,16 +12,17 @@ import { readTrace } from '../workload/trace.ts';
 import { EXIT_INTERRUPTED, interruptSignal } from './interrupt.ts';
 import { notYet } from './later.ts';
 import { checkWritable, emitResult, JSON_HELP } from './output.ts';
+import { FLAME_HELP } from './profile_output.ts';
+import { type ReproduceShrinkerOptions, reproduceShrinker } from './reproduce_shrinker.ts';
 
 const NAMES = ['reference', 'kshrinkd', 'kcompressd', 'mglru', 'klruscand', 'shrinker', 'all'];
 
 /** The bundled traces, and what a real kernel did with them. */
 const BUNDLED = fileURLToPath(new URL('../../../traces/', import.meta.url));
 
-interface ReproduceOptions {
+interface ReproduceOptions extends ReproduceShrinkerOptions {
   readonly traces?: string;
   readonly reference?: string;
-  readonly json?: string;
 }
 
 /** Rows of classic kernels, by trace, in the file's order. */
@@ -119,6 +120,10 @@ async function reproduceAction(name: string, options: ReproduceOptions): Promise
     await reproduceReference(options);
     return;
   }
+  if (name === 'shrinker') {
+    await reproduceShrinker(options);
+    return;
+  }
   if (NAMES.includes(name)) notYet(`reproduce ${name}`);
   const known = NAMES.join(', ');
   throw new UsageError(`reproduce: no '${oneLine(name, 40)}'; give one of ${known}`);
@@ -132,6 +137,11 @@ export function registerReproduceCommand(program: Command): void {
     .argument('<name>', NAMES.join(', '))
     .option('--traces <dir>', 'reference: traces other than the bundled ones')
     .option('--reference <file>', "reference: the real kernel's figures for them")
+    .option('--runs <n>', 'shrinker: repeats; default 5')
+    .option('--memcgs <n>', 'shrinker: groups; default 4000')
+    .option('--threads <list>', 'shrinker: numbers of walking threads; default 1,2,4,8')
+    .option('--quick', 'shrinker: short samples, one run: shows that it runs, not how fast')
+    .option('--flame <file>', `shrinker: ${FLAME_HELP}`)
     .option('--json <file>', JSON_HELP)
     .action(reproduceAction);
 }

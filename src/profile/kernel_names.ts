@@ -5,9 +5,19 @@
  * The compiler of a kernel inlines small static functions, and perf then shows their callers. So a
  * function here either has a kernel's name, or is folded into whoever calls it, or stands for
  * itself. Folded are helpers that the kernel has as static inlines (reference counts, bit
- * operations, the walk's own parts), and our record of held locks, which a kernel without lockdep
+ * operations, the look at an info), and our record of held locks, which a kernel without lockdep
  * does not keep: what it costs is charged to the lock operation that it belongs to.
  */
+
+/** Modules of which every function is part of one of the kernel's. */
+const MODULES: Readonly<Record<string, string>> = {
+  shrink_slab: 'shrink_slab',
+  shrinker_rwsem: 'shrink_slab',
+  shrinker_srcu: 'shrink_slab',
+  shrinker_lockless: 'shrink_slab',
+  shrinker_one: 'shrink_slab',
+  shrinker_scan: 'do_shrink_slab',
+};
 
 /** By module, without folder and ending; then by function. */
 const NAMES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -20,29 +30,44 @@ const NAMES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
   rcu_state: { rcuReadLock: '__rcu_read_lock', rcuReadUnlock: '__rcu_read_unlock' },
   rcu: { synchronizeRcu: 'synchronize_rcu' },
+  srcu: {
+    readLock: '__srcu_read_lock',
+    readUnlock: '__srcu_read_unlock',
+    synchronize: 'synchronize_srcu',
+  },
   bitmap: { findNextBit: '_find_next_bit', search: '_find_next_bit' },
-  xarray: { xaLoad: 'xas_descend' },
   spinlock: { spinLock: '_raw_spin_lock', spinUnlock: '_raw_spin_unlock' },
-  completion: { complete: 'complete', completionWait: 'wait_for_completion' },
   sched: { condResched: '__cond_resched' },
+  shrinker: { shrinkerTryGet: 'shrink_slab', shrinkerPut: 'shrink_slab' },
+  shrinker_info: { setShrinkerBit: 'set_shrinker_bit' },
   memcg_iter: { memcgIter: 'mem_cgroup_iter', memcgIterBreak: 'mem_cgroup_iter_break' },
-  list_lru: { listLruCount: 'list_lru_count_one', listLruWalk: 'list_lru_walk_one' },
+  list_lru: {
+    listLruAdd: 'list_lru_add',
+    listLruDel: 'list_lru_del',
+    listLruCount: 'list_lru_count_one',
+    listLruWalk: 'list_lru_walk_one',
+  },
   vmscan: { shrinkNode: 'shrink_node', shrinkLruvec: 'shrink_lruvec' },
 };
 
-/** Modules whose functions are all folded into their callers. */
-const FOLDED_FILES: ReadonlySet<string> = new Set([
+/** Modules whose other functions are folded into their callers. */
+const FOLDED_MODULES: ReadonlySet<string> = new Set([
   'held_locks',
   'lock_stat',
   'lock_trace',
   'refcount',
+  'shrinker_info',
+  'shrinker_map',
 ]);
 
 /** Functions that are folded into their callers, by module. */
 const FOLDED: Readonly<Record<string, readonly string[]>> = {
   bitmap: ['setBit', 'clearBit', 'testBit', 'testAndSetBitAtomic', 'testAndClearBitAtomic', 'ffs'],
   rcu: ['rcuDereference', 'rcuDomain'],
-  rwsem: ['wakeWriter', 'ownedBySelf'],
+  rcu_state: ['rcuQuiescent'],
+  rwsem: ['wakeWriter', 'ownedBySelf', 'rwsemContended'],
+  sched: ['pendingRequests'],
+  shrinker_ops: ['shrinkerType'],
 };
 
 function moduleOf(url: string): string {
@@ -51,12 +76,15 @@ function moduleOf(url: string): string {
 
 /** @returns the kernel's name, null where a function has none */
 export function kernelName(name: string, url: string): string | null {
-  const names = NAMES[moduleOf(url)];
-  return names !== undefined && Object.hasOwn(names, name) ? (names[name] as string) : null;
+  const module = moduleOf(url);
+  const names = NAMES[module];
+  if (names !== undefined && Object.hasOwn(names, name)) return names[name] as string;
+  return MODULES[module] ?? null;
 }
 
 /** True for a function whose samples belong to its caller. */
 export function isFolded(name: string, url: string): boolean {
   const module = moduleOf(url);
-  return FOLDED_FILES.has(module) || FOLDED[module]?.includes(name) === true;
+  if (FOLDED[module]?.includes(name) === true) return true;
+  return FOLDED_MODULES.has(module) && kernelName(name, url) === null;
 }

@@ -31,7 +31,7 @@ import {
 export interface LabPlan {
   readonly policy: ShrinkerPolicy;
   readonly shape: ShrinkerShape;
-  /** Threads that walk, at least 1. */
+  /** Threads that walk; 0 only beside a churner. */
   readonly walkers: number;
   /** One more thread registers and frees. */
   readonly churn: boolean;

@@ -55,9 +55,9 @@ export interface ShrinkerShape {
   readonly shrinkers: number;
   /**
    * `own`: group i has the bit of shrinker i, three groups of four; `sparse`: one bit in a hundred,
-   * evenly spread.
+   * evenly spread; `none`: no group has anything.
    */
-  readonly bits: 'own' | 'sparse';
+  readonly bits: 'own' | 'sparse' | 'none';
 }
 
 /** What every thread of an experiment is told. */
@@ -96,6 +96,7 @@ function makeShrinker(m: Mm, arg: number): number {
 
 /** @returns whether group i has a bit for shrinker j, both from 0 */
 function hasBit(shape: ShrinkerShape, i: number, j: number): boolean {
+  if (shape.bits === 'none') return false;
   if (shape.bits === 'own') return i % shape.shrinkers === j && i % 4 !== 3;
   return (i * shape.shrinkers + j) % 100 === 0;
 }
