@@ -5,7 +5,6 @@
  * the first N workers of the pool at once.
  */
 import { Worker } from 'node:worker_threads';
-import { PROFILE_INTERVAL_US } from '../kthreads/engine.ts';
 import type { CpuProfile } from '../kthreads/profiler.ts';
 import type { I32 } from '../shared/types.ts';
 
@@ -44,10 +43,11 @@ export interface JobResult {
   readonly profile: CpuProfile | null;
 }
 
-/** A job whose threads were sampled: what sampling cost is in its rate. */
-export interface ProfiledRun {
-  readonly opsPerSec: number;
-  /** One for each thread, in the order of their indices. */
+/** What all threads of a job did. */
+export interface Measured {
+  readonly ops: number;
+  readonly ns: number;
+  /** One for each thread, in the order of their indices; empty where none was asked for. */
   readonly profiles: readonly CpuProfile[];
 }
 
@@ -70,20 +70,33 @@ export class BenchPool {
    * @returns operations per second, all threads together
    */
   async run(job: string, threads: number, ms: number, data: unknown = null): Promise<number> {
-    return rate(await this.#runAll({ job, threads, ms, data, profileUs: null }));
+    const { ops, ns } = await this.measure(job, threads, ms, data);
+    return (ops / ns) * 1e9;
   }
 
-  /** As `run`, each thread under its profiler. @param intervalUs between samples, 50 .. 1e6 us */
-  async runProfiled(
+  /**
+   * As `run`.
+   * @param profileUs time between samples of a profile of each thread, 50 .. 1e6 us; null for none
+   * @returns operations of all threads, the time of the one that took longest, and the profiles
+   */
+  async measure(
     job: string,
     threads: number,
     ms: number,
     data: unknown = null,
-    intervalUs = PROFILE_INTERVAL_US,
-  ): Promise<ProfiledRun> {
-    const results = await this.#runAll({ job, threads, ms, data, profileUs: intervalUs });
-    const profiles = results.map(({ profile }) => profile as CpuProfile);
-    return { opsPerSec: rate(results), profiles };
+    profileUs: number | null = null,
+  ): Promise<Measured> {
+    while (this.#workers.length < threads) this.#start();
+    const control = new Int32Array(new SharedArrayBuffer(16));
+    const wanted = { job, data, threads, ms, control, profileUs };
+    const results = await Promise.all(
+      this.#workers.slice(0, threads).map((worker, index) => request(worker, { ...wanted, index })),
+    );
+    return {
+      ops: results.reduce((sum, result) => sum + result.ops, 0),
+      ns: Math.max(...results.map(({ ns }) => ns)),
+      profiles: results.flatMap(({ profile }) => (profile === null ? [] : [profile])),
+    };
   }
 
   /** Ends the workers. */
@@ -91,22 +104,10 @@ export class BenchPool {
     await Promise.all(this.#workers.splice(0).map((worker) => worker.terminate()));
   }
 
-  async #runAll(job: Omit<JobRequest, 'index' | 'control'>): Promise<JobResult[]> {
-    while (this.#workers.length < job.threads) this.#start();
-    const control = new Int32Array(new SharedArrayBuffer(16));
-    const workers = this.#workers.slice(0, job.threads);
-    return Promise.all(workers.map((worker, index) => request(worker, { ...job, index, control })));
-  }
-
   #start(): void {
     const workerData = { moduleUrl: this.#moduleUrl, setup: this.#setup };
     this.#workers.push(new Worker(new URL('./bench_worker.js', import.meta.url), { workerData }));
   }
-}
-
-function rate(results: readonly JobResult[]): number {
-  const ops = results.reduce((sum, result) => sum + result.ops, 0);
-  return (ops / Math.max(...results.map(({ ns }) => ns))) * 1e9;
 }
 
 function request(worker: Worker, job: JobRequest): Promise<JobResult> {

@@ -9,13 +9,13 @@
  * two others read and pass quiescent states; ns per call.
  *
  * C is liburcu's QSBR flavour where it is installed, else a plain QSBR of ours
- * (bench/native/rcu.c).
+ * (bench/native/qsbr.h).
  *
  * Goals: an RCU read section (`read`) <= 3 ns. Non-goal: the cost of `deref`, one Atomics.load,
  * which V8 calls out of line.
  */
 import { pathToFileURL } from 'node:url';
-import { buildNative, runNative } from './bench_native.ts';
+import { buildRcuNative, runNative } from './bench_native.ts';
 import { BenchPool } from './bench_pool.ts';
 import {
   type BenchCase,
@@ -90,7 +90,7 @@ export async function rcuBench(options: BenchOptions = {}): Promise<BenchRow[]> 
   };
   const bench: Bench = {
     pool: new BenchPool(new URL('./rcu_jobs.js', import.meta.url), setup),
-    native: native ? await buildRcuNative(notice) : null,
+    native: native ? await buildRcuNative('rcu', notice) : null,
     ms: quick ? 5 : 50,
   };
   try {
@@ -102,18 +102,6 @@ export async function rcuBench(options: BenchOptions = {}): Promise<BenchRow[]> 
   } finally {
     await bench.pool.close();
   }
-}
-
-/** Builds the C peer on liburcu where it is, else on the QSBR in the source itself. */
-async function buildRcuNative(notice: (line: string) => void): Promise<string | null> {
-  const quiet: string[] = [];
-  const liburcu = await buildNative('rcu', (line) => quiet.push(line), [
-    '-DHAVE_LIBURCU',
-    '-lurcu-qsbr',
-  ]);
-  if (liburcu !== null) return liburcu;
-  notice('bench: no liburcu, C peers use the QSBR of bench/native/rcu.c');
-  return buildNative('rcu', notice);
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {

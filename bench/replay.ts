@@ -21,6 +21,7 @@ import { PTRS_PER_TABLE } from '../src/mm/limits.ts';
 import { createMm } from '../src/mm/mm.ts';
 import { mmInit } from '../src/mm/mm_init.ts';
 import { KIND_READ, KIND_WRITE } from '../src/mm/user.ts';
+import { benchConfig } from './bench_config.ts';
 import { buildNative, runNative } from './bench_native.ts';
 import { BenchPool } from './bench_pool.ts';
 import {
@@ -100,7 +101,7 @@ function vmasOf(regions: F64): VmaSpec[] {
 }
 
 /** A machine in which `cpus` processes with all of the trace's pages fit. */
-function benchConfig(
+function replayConfig(
   trace: ReplayTrace,
   cpus: number,
   contents: boolean,
@@ -108,20 +109,9 @@ function benchConfig(
 ): MmConfig {
   const footprint = new Set(trace.events.map((word) => word >>> 2)).size * cpus;
   const vmas = vmasOf(trace.regions);
-  return {
+  return benchConfig({
     nodes: [{ zonePages: [2 * footprint + 4096] }],
     cpus,
-    memcgs: [{ name: '/', parent: 0, maxPages: null }],
-    memcgsMax: 1,
-    kmem: true,
-    shrinker: 'lockless-fixed',
-    shrinkerFlaws: null,
-    shrinkersMax: 64,
-    shrinkerTypes: [],
-    superBlocksMax: 16,
-    dentriesMax: 1024,
-    inodesMax: 1024,
-    vfsCachePressure: 100,
     processes: Array.from({ length: cpus }, (_, cpu) => ({
       comm: `replay${cpu}`,
       memcg: 0,
@@ -131,31 +121,16 @@ function benchConfig(
       vmas,
     })),
     contents,
-    swap: 'none',
-    swapPages: 0,
-    swappiness: 60,
-    pageCluster: 3,
-    swapSynchronous: true,
-    minFreeKbytes: null,
-    watermarkScaleFactor: 10,
-    tlbEntries: 0,
-    tlbFlushEvents: 0,
     accessKernel: kernel,
     regionsMax: trace.regions.length,
     pageTables: (trace.regions.length * 4 + 8) * cpus,
     vmasMax: vmas.length * cpus,
-    lockStat: false,
-    lockdep: false,
-    hungTaskMs: 10_000,
-    seed: 1,
-    faults: null,
-    faultSeed: 1,
-  };
+  });
 }
 
 /** A machine of the trace's, and its CPUs as a pool. */
 function openPool(trace: ReplayTrace, cpus: number, contents: boolean, kernel: Kernel): BenchPool {
-  const config = benchConfig(trace, cpus, contents, kernel);
+  const config = replayConfig(trace, cpus, contents, kernel);
   const m = createMm(config);
   mmInit(m);
   const { events, regions } = trace;

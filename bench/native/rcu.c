@@ -1,30 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * C peers of the RCU benches, on pthreads and C11 atomics; on liburcu's QSBR flavour when built
- * with -DHAVE_LIBURCU, else on the small QSBR below (the same scheme as shared/rcu.ts).
+ * C peers of the RCU benches, on pthreads and C11 atomics, and on the QSBR of qsbr.h.
  * rcu MS CASE THREADS: prints operations per second. Cases: read deref quiescent ref tryread srcu
  * synchronize (thread 0 updates, the others read). tryread is a reader trylock on one shared word;
  * srcu is a pair of counters per thread.
  */
-#include <linux/futex.h>
+#include "qsbr.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
-#ifdef HAVE_LIBURCU
-#include <urcu-qsbr.h>
-#endif
 
-#define LINE 128
 #define CHUNK 512
-#define THREADS 64
 #define WRITER 0x10000
-#define SPIN_LIMIT 120
 
 static atomic_int pointer __attribute__((aligned(LINE)));
 static atomic_int count __attribute__((aligned(LINE)));
@@ -32,73 +23,10 @@ static atomic_int rwsem __attribute__((aligned(LINE)));
 static atomic_int srcu_index __attribute__((aligned(LINE)));
 static atomic_int stop __attribute__((aligned(LINE)));
 static pthread_barrier_t barrier;
-static int threads;
 
 static struct {
 	atomic_int enter[2], leave[2];
 } __attribute__((aligned(LINE))) srcu[THREADS];
-
-#ifdef HAVE_LIBURCU
-static void reader_init(int id)
-{
-	(void)id;
-	rcu_register_thread();
-	rcu_thread_offline();
-}
-static void online(void) { rcu_thread_online(); }
-static void offline(void) { rcu_thread_offline(); }
-static inline void quiescent(void) { rcu_quiescent_state(); }
-static inline void section_enter(void) { rcu_read_lock(); }
-static inline void section_leave(void) { rcu_read_unlock(); }
-static void synchronize(void) { synchronize_rcu(); }
-static void reader_exit(void) { rcu_unregister_thread(); }
-#else
-static atomic_uint gp __attribute__((aligned(LINE))) = 1;
-static struct {
-	atomic_uint seen;
-} __attribute__((aligned(LINE))) row[THREADS];
-static __thread int me;
-
-static atomic_int parked __attribute__((aligned(LINE)));
-
-static void reader_init(int id) { me = id; }
-static void reader_exit(void) {}
-static inline void report(unsigned value)
-{
-	atomic_store(&row[me].seen, value);
-	if (atomic_load(&parked))
-		syscall(SYS_futex, &row[me].seen, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-}
-static void online(void) { atomic_store(&row[me].seen, atomic_load(&gp)); }
-static void offline(void) { report(0); }
-static inline void quiescent(void)
-{
-	unsigned now = atomic_load(&gp);
-	if (now != atomic_load_explicit(&row[me].seen, memory_order_relaxed))
-		report(now);
-}
-/* A section compiles to nothing but a barrier for the compiler, as in any QSBR. */
-static inline void section_enter(void) { atomic_signal_fence(memory_order_seq_cst); }
-static inline void section_leave(void) { atomic_signal_fence(memory_order_seq_cst); }
-static void synchronize(void)
-{
-	offline();
-	unsigned target = atomic_fetch_add(&gp, 1) + 1;
-	for (int i = 0; i < threads; i++) {
-		for (int spins = 0;; spins++) {
-			if (spins > SPIN_LIMIT)
-				atomic_store(&parked, 1);
-			unsigned seen = atomic_load(&row[i].seen);
-			if (seen == 0 || (int)(seen - target) >= 0)
-				break;
-			if (spins > SPIN_LIMIT)
-				syscall(SYS_futex, &row[i].seen, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
-		}
-	}
-	atomic_store(&parked, 0);
-	online();
-}
-#endif
 
 static inline int try_read(void)
 {
@@ -207,7 +135,8 @@ int main(int argc, char **argv)
 {
 	if (argc != 4)
 		return 2;
-	threads = atoi(argv[3]);
+	int threads = atoi(argv[3]);
+	qsbr_threads = threads;
 	if (threads < 1 || threads > THREADS)
 		return 2;
 	for (kind = 0; kind < KINDS && strcmp(names[kind], argv[2]); kind++)

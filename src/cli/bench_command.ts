@@ -8,8 +8,8 @@ import { notYet } from './later.ts';
 import { checkWritable, emitResult, JSON_HELP } from './output.ts';
 
 /** Groups, in the order of a full run; and those that are planned. */
-const GROUPS = ['locks', 'rings', 'rcu', 'replay', 'harness'];
-const LATER = ['shrinker', 'reclaim', 'aging'];
+const GROUPS = ['locks', 'rings', 'rcu', 'replay', 'shrinker', 'harness'];
+const LATER = ['reclaim', 'aging'];
 
 interface BenchFlags {
   readonly threads?: string;

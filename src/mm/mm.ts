@@ -40,6 +40,7 @@ import {
 } from './limits.ts';
 import { LOCK_ORDER } from './lock_order.ts';
 import * as T from './mm_types.ts';
+import type { ShrinkScan } from './shrink_kernel.ts';
 import type { ShrinkerType } from './shrinker_ops.ts';
 import { declareShrinkers, type ShrinkerSizes, shrinkerSizes } from './shrinker_types.ts';
 import { NR_VM_EVENTS } from './vmstat_items.ts';
@@ -302,6 +303,8 @@ export interface Task {
   reclaimedSlab: number;
   /** Its handle on the shrinkers' SRCU domain, made at first use. */
   shrinkerSrcu: SrcuDomain | null;
+  /** What finds the next shrinker of a walk, made at first use. */
+  shrinkScan: ShrinkScan | null;
   /** Swap cluster that this thread allocates from. */
   swapCluster: number;
 }
@@ -340,6 +343,7 @@ function bindMm(
       memcg: 0,
       reclaimedSlab: 0,
       shrinkerSrcu: null,
+      shrinkScan: null,
       swapCluster: cpu + 1,
     },
   };

@@ -62,6 +62,11 @@ export function infoUnit(m: Mm, info: number, index: number): number {
   return m.shrinker.info[infoAt(m, info) + INFO_UNITS + index] as number;
 }
 
+/** Row of the unit of an id of a group on a node: the same in every info that has it. */
+export function homeOfUnit(m: Mm, lruvec: number, id: number): number {
+  return lruvec * m.sizes.shrinkers.nrUnits + (id >> UNIT_SHIFT);
+}
+
 /**
  * Row of the unit of an id, 0 for none... which is no unit: the root has no info.
  * @context any thread that holds a reference on the group

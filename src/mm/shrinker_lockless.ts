@@ -16,15 +16,16 @@
  */
 import { rcuDereference, rcuReadLock, rcuReadUnlock } from '../../shared/rcu.ts';
 import type { Mm } from './mm.ts';
+import { NEXT_LAST_PUT, type ShrinkScan, shrinkScanOf } from './shrink_kernel.ts';
 import { shrinkerPut, shrinkerTryGet } from './shrinker.ts';
-import { clearShrinkerBit, derefInfo, infoNrMax, infoUnit } from './shrinker_info.ts';
+import { clearShrinkerBit, homeOfUnit } from './shrinker_info.ts';
 import { clearStaleBit, idleWithoutKmem, shrinkOne, shrinkOwn } from './shrinker_one.ts';
-import { SHRINKER_DYING, SHRINKER_UNIT_BITS, UNIT_MAP_WORDS } from './shrinker_types.ts';
+import { SHRINKER_DYING } from './shrinker_types.ts';
 import { EV } from './vmstat_items.ts';
 
 /**
- * Steps 4 and 5: a reference on the shrinker of an id.
- * @returns its row, 0 for none
+ * Steps 4 and 5 again, for an id whose shrinker could not simply be taken.
+ * @returns its row with a reference, 0 for none
  */
 function takeShrinker(m: Mm, unit: number, id: number): number {
   rcuReadLock();
@@ -40,35 +41,34 @@ function takeShrinker(m: Mm, unit: number, id: number): number {
   return 0;
 }
 
-/** The set bits of one word of a unit. @returns objects freed */
-function shrinkWord(
+/** Runs a shrinker on which a reference is held. @returns objects freed */
+function shrinkTaken(
   m: Mm,
   gfp: number,
   nid: number,
   memcg: number,
-  unit: number,
-  first: number,
-  bitmap: number,
+  s: number,
+  id: number,
   priority: number,
 ): number {
-  let freed = 0;
-  for (let bits = bitmap; bits !== 0; bits &= bits - 1) {
-    const id = first + 31 - Math.clz32(bits & -bits);
-    const s = takeShrinker(m, unit, id);
-    if (s === 0) continue;
-    if (idleWithoutKmem(m, s)) {
-      if (m.shrinkerFlaws.has('leak')) continue;
-      clearShrinkerBit(m, unit, id);
-    } else {
-      freed += shrinkOne(m, gfp, nid, memcg, s, id, unit, priority);
-    }
-    shrinkerPut(m, s);
-  }
-  return freed;
+  const unit = homeOfUnit(m, memcg * m.sizes.nrNodes + nid, id);
+  if (!idleWithoutKmem(m, s)) return shrinkOne(m, gfp, nid, memcg, s, id, unit, priority);
+  if (!m.shrinkerFlaws.has('leak')) clearShrinkerBit(m, unit, id);
+  return 0;
+}
+
+/** Steps 6 and 7. @returns the next shrinker as `scan.next` does */
+function putNext(m: Mm, scan: ShrinkScan, s: number, lruvec: number, id: number): number {
+  if (idleWithoutKmem(m, s) && m.shrinkerFlaws.has('leak')) return scan.next(lruvec, id + 1);
+  const next = scan.putNext(s, lruvec, id + 1);
+  if (next !== NEXT_LAST_PUT) return next;
+  shrinkerPut(m, s);
+  return scan.next(lruvec, id + 1);
 }
 
 /**
- * The shrinkers that have a bit.
+ * The shrinkers that have a bit. Steps 1 to 5 are the scan's (shrink_kernel.ts), which has found
+ * the bit of an id and taken its shrinker, or says that it could not.
  * @returns objects freed
  * @context a reference on the group is held, no spinlock; may block in callbacks
  */
@@ -81,22 +81,20 @@ export function shrinkMemcgLockless(
 ): number {
   const { events } = m.task;
   events[EV.kr_shrink_walk] = (events[EV.kr_shrink_walk] as number) + 1;
-  const { unitMap } = m.shrinker;
+  const scan = shrinkScanOf(m);
   const lruvec = memcg * m.sizes.nrNodes + nid;
   let freed = 0;
-  for (let first = 0; ; first += SHRINKER_UNIT_BITS) {
-    rcuReadLock();
-    const info = derefInfo(m, lruvec);
-    const there = info !== 0 && first < infoNrMax(m, info);
-    const unit = there ? infoUnit(m, info, first / SHRINKER_UNIT_BITS) : 0;
-    rcuReadUnlock();
-    if (unit === 0) return freed;
-    for (let word = 0; word < UNIT_MAP_WORDS; word++) {
-      const bitmap = Atomics.load(unitMap, unit * UNIT_MAP_WORDS + word);
-      if (bitmap === 0) continue;
-      freed += shrinkWord(m, gfp, nid, memcg, unit, first + word * 32, bitmap, priority);
+  for (let s = scan.next(lruvec, 0); s !== 0; ) {
+    const id = s < 0 ? ~s : (m.shrinker.id[s] as number);
+    if (s < 0) s = takeShrinker(m, homeOfUnit(m, lruvec, id), id);
+    if (s === 0) {
+      s = scan.next(lruvec, id + 1);
+      continue;
     }
+    freed += shrinkTaken(m, gfp, nid, memcg, s, id, priority);
+    s = putNext(m, scan, s, lruvec, id);
   }
+  return freed;
 }
 
 /**

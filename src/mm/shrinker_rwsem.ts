@@ -6,9 +6,10 @@
 import { rwsemContended, rwsemTryRead, rwsemUpRead } from '../../shared/rwsem.ts';
 import { LC_SHRINKER } from './lock_order.ts';
 import type { Mm } from './mm.ts';
-import { derefInfo, infoNrMax, infoUnit } from './shrinker_info.ts';
+import { shrinkScanOf } from './shrink_kernel.ts';
+import { clearShrinkerBit, homeOfUnit } from './shrinker_info.ts';
 import { idleWithoutKmem, shrinkOne, shrinkOwn } from './shrinker_one.ts';
-import { SHRINKER_REGISTERED, SHRINKER_UNIT_BITS, UNIT_MAP_WORDS } from './shrinker_types.ts';
+import { SHRINKER_REGISTERED } from './shrinker_types.ts';
 import { EV } from './vmstat_items.ts';
 
 /** Takes the read side, or counts that it could not. */
@@ -36,32 +37,23 @@ export function shrinkMemcgRwsem(
   priority: number,
 ): number {
   if (!begin(m)) return 0;
-  const { unitMap, idr, flags } = m.shrinker;
+  const { flags } = m.shrinker;
+  const scan = shrinkScanOf(m);
+  const lruvec = memcg * m.sizes.nrNodes + nid;
   let freed = 0;
-  const info = derefInfo(m, memcg * m.sizes.nrNodes + nid);
-  const units = info === 0 ? 0 : infoNrMax(m, info) / SHRINKER_UNIT_BITS;
-  walk: for (let index = 0; index < units; index++) {
-    const unit = infoUnit(m, info, index);
-    for (let word = 0; word < UNIT_MAP_WORDS; word++) {
-      let bits = Atomics.load(unitMap, unit * UNIT_MAP_WORDS + word);
-      while (bits !== 0) {
-        const bit = 31 - Math.clz32(bits & -bits);
-        bits &= bits - 1;
-        const id = index * SHRINKER_UNIT_BITS + word * 32 + bit;
-        const s = Atomics.load(idr, id);
-        if (s === 0) {
-          // Nobody can take the id while the read side is held.
-          Atomics.and(unitMap, unit * UNIT_MAP_WORDS + word, ~(1 << bit));
-          continue;
-        }
-        if ((Atomics.load(flags, s) & SHRINKER_REGISTERED) === 0) continue;
-        if (idleWithoutKmem(m, s)) continue;
-        freed += shrinkOne(m, gfp, nid, memcg, s, id, unit, priority);
-        if (contended(m)) {
-          freed = freed === 0 ? 1 : freed;
-          break walk;
-        }
-      }
+  for (let s = scan.look(lruvec, 0), id = 0; s !== 0; s = scan.look(lruvec, id + 1)) {
+    id = s < 0 ? ~s : (m.shrinker.id[s] as number);
+    const unit = homeOfUnit(m, lruvec, id);
+    if (s < 0) {
+      // Nobody can take the id while the read side is held.
+      clearShrinkerBit(m, unit, id);
+      continue;
+    }
+    if ((Atomics.load(flags, s) & SHRINKER_REGISTERED) === 0 || idleWithoutKmem(m, s)) continue;
+    freed += shrinkOne(m, gfp, nid, memcg, s, id, unit, priority);
+    if (contended(m)) {
+      freed = freed === 0 ? 1 : freed;
+      break;
     }
   }
   rwsemUpRead(m.shrinker.rwsem, 0, LC_SHRINKER);
