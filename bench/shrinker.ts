@@ -167,12 +167,14 @@ class ShapeBench {
   }
 }
 
-function shapeName({ memcgs, shrinkers, density, registerUs }: ShrinkerShape): string {
+/** The group's name in the bench. */
+export function shapeName({ memcgs, shrinkers, density, registerUs }: ShrinkerShape): string {
   const churn = registerUs === 0 ? 'none registers' : `one registers every ${registerUs} us`;
   return `shrinker: ${memcgs} groups x ${shrinkers} shrinkers, ${density} %, ${churn}`;
 }
 
-function shapesOf(options: ShrinkerBenchOptions): ShrinkerShape[] {
+/** Every combination that the options ask for. */
+export function shapesOf(options: ShrinkerBenchOptions): ShrinkerShape[] {
   const { memcgs = [1000], shrinkers = [64], density = [1], registerUs = [0, 1000] } = options;
   const quick = options.quick === true;
   return memcgs.flatMap((groups) =>

@@ -115,6 +115,24 @@ export class ShrinkerMachine {
     };
   }
 
+  /**
+   * Runs a job under the profiler, the code warm.
+   * @param ms of the profile @param intervalUs between samples
+   * @returns walks per second, sampling included, and a profile of each walker
+   */
+  async profile(job: string, threads: number, ms: number, intervalUs: number) {
+    await this.run(job, threads, ms / 2);
+    const all = threads + (this.#shape.registerUs > 0 ? 1 : 0);
+    const { ops, ns, profiles } = await this.#pool.measure(
+      job,
+      all,
+      ms,
+      this.#data(threads),
+      intervalUs,
+    );
+    return { opsPerSec: (1e9 * ops) / ns, profiles: profiles.slice(0, threads) };
+  }
+
   /** Bytes of the groups' infos and units, as long as they are now. */
   get tableBytes(): number {
     const units = (this.#m.shrinker.words[SHRINKER_NR_MAX] as number) / SHRINKER_UNIT_BITS;

@@ -5,8 +5,12 @@
  * The compiler of a kernel inlines small static functions, and perf then shows their callers. So a
  * function here either has a kernel's name, or is folded into whoever calls it, or stands for
  * itself. Folded are helpers that the kernel has as static inlines (reference counts, bit
- * operations, the look at an info), and our record of held locks, which a kernel without lockdep
- * does not keep: what it costs is charged to the lock operation that it belongs to.
+ * operations, the look at an info), WebAssembly, which is part of who calls it, and our record of
+ * held locks, which a kernel without lockdep does not keep: what it costs is charged to the lock
+ * operation that it belongs to.
+ *
+ * The search for a bit, the shrinker of its id and the reference on it are one call of a
+ * WebAssembly kernel here, so there is no _find_next_bit: it is in shrink_slab.
  */
 
 /** Modules of which every function is part of one of the kernel's. */
@@ -16,6 +20,7 @@ const MODULES: Readonly<Record<string, string>> = {
   shrinker_srcu: 'shrink_slab',
   shrinker_lockless: 'shrink_slab',
   shrinker_one: 'shrink_slab',
+  shrink_kernel: 'shrink_slab',
   shrinker_scan: 'do_shrink_slab',
 };
 
@@ -82,8 +87,14 @@ export function kernelName(name: string, url: string): string | null {
   return MODULES[module] ?? null;
 }
 
+/** WebAssembly, and what V8 puts between it and its caller. */
+function isWasm(name: string, url: string): boolean {
+  return url.startsWith('wasm:') || /^(js-to-wasm|wasm-to-js|GenericJSToWasm)/.test(name);
+}
+
 /** True for a function whose samples belong to its caller. */
 export function isFolded(name: string, url: string): boolean {
+  if (isWasm(name, url)) return true;
   const module = moduleOf(url);
   if (FOLDED[module]?.includes(name) === true) return true;
   return FOLDED_MODULES.has(module) && kernelName(name, url) === null;

@@ -61,6 +61,22 @@ describe('hot table', () => {
     expect(shareOf(table, ['down_read_trylock', 'up_read'])).toBeCloseTo((100 * 60) / 95);
   });
 
+  it('charges WebAssembly to its caller', () => {
+    const nodes = [
+      node(1, '(root)', '', 0, [2]),
+      node(2, 'look', 'file:///x/src/mm/shrink_kernel.js', 1, [3]),
+      node(3, 'js-to-wasm:ii:i', '', 2, [4]),
+      node(4, 'wasm-function[3]', 'wasm://wasm/becf7bbe', 4),
+    ];
+    const root = mergeProfiles(
+      [{ comm: 'a', profile: { nodes, startTime: 0, endTime: 1 } }],
+      sleeps,
+    );
+    expect(hotTable(root).rows).toMatchObject([
+      { symbol: 'shrink_slab', functions: ['look'], file: 'shrink_kernel.ts', samples: 7 },
+    ]);
+  });
+
   it('merges threads, and picks them by name', () => {
     expect(hotTable(tree('kswapd0', 'kswapd1', 'cpu0')).samples).toBe(285);
     expect(hotTable(tree('kswapd0', 'kswapd1', 'cpu0'), ['kswapd']).samples).toBe(190);
