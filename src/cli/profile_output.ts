@@ -41,6 +41,6 @@ export function profileText(
 ): string[] {
   const table = hotTable(root);
   const asleep = table.asleep === 0 ? '' : `, and ${formatNumber(table.asleep)} asleep, left out`;
-  const made = `${formatNumber(samplesOf(root))} samples of ${root.children.size} threads${asleep}`;
+  const made = `${formatNumber(samplesOf(root))} samples on a core${asleep}`;
   return [title, ...formatHotTable(table, published), `  ${made}`];
 }

@@ -76,13 +76,14 @@ export interface LabArgs {
 const GROUPS_PER_TURN = 32;
 /** Priority of the first pass of reclaim: little is scanned, all is counted. */
 const DEF_PRIORITY = 12;
-/** A new mount's: a dentry and an inode. */
-const OBJECTS = 2;
 
-/** Has objects, and gives none up: at this priority nobody asks. */
+/**
+ * A tmpfs with files: their dentries and inodes are pinned, so there is nothing to free now, and
+ * yet the list is not empty: the bit stays.
+ */
 function registerType(m: Mm): void {
   registerShrinkerType(m, SHRINKER_TYPE_USER, {
-    countObjects: () => OBJECTS,
+    countObjects: () => 0,
     scanObjects: () => SHRINK_STOP,
   });
 }
