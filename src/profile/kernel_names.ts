@@ -22,6 +22,7 @@ const MODULES: Readonly<Record<string, string>> = {
   shrinker_one: 'shrink_slab',
   shrink_kernel: 'shrink_slab',
   shrinker_scan: 'do_shrink_slab',
+  memcg_iter: 'mem_cgroup_iter',
 };
 
 /** By module, without folder and ending; then by function. */
@@ -45,13 +46,13 @@ const NAMES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   sched: { condResched: '__cond_resched' },
   shrinker: { shrinkerTryGet: 'shrink_slab', shrinkerPut: 'shrink_slab' },
   shrinker_info: { setShrinkerBit: 'set_shrinker_bit' },
-  memcg_iter: { memcgIter: 'mem_cgroup_iter', memcgIterBreak: 'mem_cgroup_iter_break' },
   list_lru: {
     listLruAdd: 'list_lru_add',
     listLruDel: 'list_lru_del',
     listLruCount: 'list_lru_count_one',
     listLruWalk: 'list_lru_walk_one',
   },
+  super_shrinker: { countObjects: 'super_cache_count', scanObjects: 'super_cache_scan' },
   vmscan: { shrinkNode: 'shrink_node', shrinkLruvec: 'shrink_lruvec' },
 };
 
@@ -60,6 +61,7 @@ const FOLDED_MODULES: ReadonlySet<string> = new Set([
   'held_locks',
   'lock_stat',
   'lock_trace',
+  'memcg_css',
   'refcount',
   'shrinker_info',
   'shrinker_map',
