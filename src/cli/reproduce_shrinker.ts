@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** `kreclaim reproduce shrinker`: the published figures of slab shrinkers beside ours. */
-import { availableParallelism } from 'node:os';
+import { availableParallelism, loadavg } from 'node:os';
 import process from 'node:process';
 import { oneLine, UsageError } from '../errors.ts';
 import { SEED_AFTER, SEED_BEFORE } from '../profile/seed_tables.ts';
@@ -59,7 +59,13 @@ const SEED_FIGURE = {
   churnSrcuToBefore: 1 - 0.888,
 };
 
-function resultOf(result: ShrinkerResult, plan: typeof DEFAULTS) {
+/** Says so when others want the cores too: shares stand that, rates do not. */
+function loadLine(load: number, cores: number): string {
+  const line = `load of the machine before: ${load.toFixed(1)} on ${cores} cores`;
+  return load <= cores / 2 ? line : `${line}: it was busy, and the rates of churn say little`;
+}
+
+function resultOf(result: ShrinkerResult, plan: typeof DEFAULTS, load: number) {
   const cores = availableParallelism();
   const { hot, churn, runs } = result;
   const verdicts = {
@@ -72,6 +78,7 @@ function resultOf(result: ShrinkerResult, plan: typeof DEFAULTS) {
     name: 'shrinker',
     node: process.version,
     cores,
+    load,
     plan,
     seedFigure: SEED_FIGURE,
     measured: { hotSpots: hot, churn },
@@ -92,13 +99,15 @@ export async function reproduceShrinker(options: ReproduceShrinkerOptions): Prom
   const onSample = (done: number, total: number, what: string): void => {
     process.stderr.write(`${done} of ${total}: ${what}\n`);
   };
+  const load = loadavg()[0] as number;
   const measured = await runShrinker({ ...plan, signal: interruptSignal, onSample });
-  const result = resultOf(measured, plan);
+  const result = resultOf(measured, plan, load);
   if (options.flame !== undefined && measured.tree.children.size > 0) {
     const remark = `${plan.memcgs} groups; threads that walk them, by policy; functions out of line`;
     await writeFlame(measured.tree, options.flame, 'Slab shrinkers', remark);
   }
-  const text = `${formatShrinker(measured)}\n${result.verdict}\n`;
+  const lines = [formatShrinker(measured), loadLine(load, result.cores), '', result.verdict];
+  const text = `${lines.join('\n')}\n`;
   await emitResult(result, text, options.json);
   if (interruptSignal.aborted) process.exitCode = EXIT_INTERRUPTED;
 }

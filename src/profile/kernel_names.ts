@@ -75,6 +75,16 @@ const FOLDED: Readonly<Record<string, readonly string[]>> = {
   rwsem: ['wakeWriter', 'ownedBySelf', 'rwsemContended'],
   sched: ['pendingRequests'],
   shrinker_ops: ['shrinkerType'],
+  lruvec: ['lruSize', 'lruvecRow'],
+  scan_control: ['cgroupReclaim'],
+  swapfile: ['nrSwapPages'],
+  vmscan: [
+    'getScanCount',
+    'scanBalance',
+    'canReclaimAnon',
+    'prepareScanControl',
+    'flushReclaimState',
+  ],
 };
 
 function moduleOf(url: string): string {

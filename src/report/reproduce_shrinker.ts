@@ -65,12 +65,20 @@ const FEW = 64;
 /** Samples a second of each walker: twice perf's 999, since samples are short. */
 const PROFILE_US = 500;
 
-/** The shapes in which hot spots are looked for; the first is the seed's. */
+/**
+ * The shapes in which hot spots are looked for.
+ *
+ *   reclaim  the seed's: a mount for each group, files in three of four; a node's reclaim
+ *   mounts   the same; slab reclaim alone
+ *   sparse   few shrinkers, one bit in a hundred
+ *   empty    few shrinkers, no bits: the lock and the look at the map are all there is
+ */
 export function hotShapes(memcgs: number): ShrinkerShape[] {
   return [
-    { name: 'mounts', memcgs, shrinkers: memcgs, bits: 'own' },
-    { name: 'sparse', memcgs, shrinkers: FEW, bits: 'sparse' },
-    { name: 'empty', memcgs, shrinkers: FEW, bits: 'none' },
+    { name: 'reclaim', memcgs, shrinkers: memcgs, bits: 'own', walk: 'node' },
+    { name: 'mounts', memcgs, shrinkers: memcgs, bits: 'own', walk: 'slab' },
+    { name: 'sparse', memcgs, shrinkers: FEW, bits: 'sparse', walk: 'slab' },
+    { name: 'empty', memcgs, shrinkers: FEW, bits: 'none', walk: 'slab' },
   ];
 }
 
@@ -95,7 +103,7 @@ function stepsOf({ runs, memcgs, threads, warmMs, ms }: ShrinkerRunOptions): Ste
     }
     for (const walkers of [0, ...threads]) {
       for (const policy of POLICIES) {
-        const shape = shapes[1] as ShrinkerShape;
+        const shape = shapes.find(({ name }) => name === 'sparse') as ShrinkerShape;
         const plan = { policy, shape, walkers, churn: true, ...times, profileUs: null };
         steps.push({ experiment: 'churn', run, plan });
       }

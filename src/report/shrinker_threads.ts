@@ -15,6 +15,7 @@ import { assert } from '../../shared/assert.ts';
 import { ktimeNs } from '../../shared/ktime.ts';
 import type { F64, I32 } from '../../shared/types.ts';
 import type { Mm } from '../mm/mm.ts';
+import { scanControl } from '../mm/scan_control.ts';
 import { shrinkSlab } from '../mm/shrink_slab.ts';
 import { shrinkerAlloc, shrinkerFree, shrinkerRegister } from '../mm/shrinker.ts';
 import { allocShrinkerInfo } from '../mm/shrinker_expand.ts';
@@ -26,6 +27,7 @@ import {
   SHRINKER_TYPE_USER,
 } from '../mm/shrinker_ops.ts';
 import { SHRINKER_MEMCG_AWARE } from '../mm/shrinker_types.ts';
+import { shrinkNode } from '../mm/vmscan.ts';
 import { EV } from '../mm/vmstat_items.ts';
 
 /** Words of the control block. */
@@ -58,6 +60,8 @@ export interface ShrinkerShape {
    * evenly spread; `none`: no group has anything.
    */
   readonly bits: 'own' | 'sparse' | 'none';
+  /** Slab reclaim of group after group, or all of a node's reclaim, whose lists are empty. */
+  readonly walk: 'slab' | 'node';
 }
 
 /** What every thread of an experiment is told. */
@@ -169,6 +173,12 @@ function measure(m: Mm, args: LabArgs, turn: () => number): void {
   });
 }
 
+/** A pass of reclaim over the node, as kswapd's. @returns groups visited */
+function walkNode(m: Mm, groups: number): number {
+  shrinkNode(m, 0, scanControl('kswapd', 0, m.config.swappiness));
+  return 1 + groups;
+}
+
 /** Some groups, from where the last turn ended. */
 function walkGroups(m: Mm, from: number, groups: number): number {
   let memcg = from;
@@ -183,6 +193,10 @@ function walkGroups(m: Mm, from: number, groups: number): number {
 export function labWalker(m: Mm, args: LabArgs): void {
   registerType(m);
   const groups = args.shape.memcgs;
+  if (args.shape.walk === 'node') {
+    measure(m, args, () => walkNode(m, groups));
+    return;
+  }
   let memcg = 1 + Math.floor((args.index * groups) / args.threads);
   measure(m, args, () => {
     memcg = walkGroups(m, memcg, groups);

@@ -45,7 +45,7 @@ it('shows the tables, the sweeps and the verdicts', { timeout: 120_000 }, async 
   const args = '--quick --memcgs 40 --threads 1 --json a.json --flame a.html';
   const { code, stdout, stderr } = await reproduce(args);
   expect(code).toBe(0);
-  expect(stderr).toMatch(/^1 of 14: run 1, hot spots: mounts, rwsem, 1 walking\n/);
+  expect(stderr).toMatch(/^1 of 16: run 1, hot spots: reclaim, rwsem, 1 walking\n/);
   expect(stdout).toMatch(/^Before \(rwsem\), \w+, 1 thread, /);
   expect(stdout).toMatch(/\n +[\d.]+ +33\.15 +down_read_trylock +rwsemTryRead +rwsem\.ts\n/);
   expect(stdout).toMatch(/\nAfter \(lockless-fixed\), /);
@@ -59,8 +59,8 @@ it('shows the tables, the sweeps and the verdicts', { timeout: 120_000 }, async 
     interrupted: false,
   });
   expect(report.seedFigure.before.down_read_trylock).toBe(33.15);
-  expect(report.measured.hotSpots).toHaveLength(3);
-  expect(report.runs).toHaveLength(14);
+  expect(report.measured.hotSpots).toHaveLength(4);
+  expect(report.runs).toHaveLength(16);
   const before = report.measured.hotSpots.map((cell) => cell.before.lockShare.max);
   expect(Math.max(...before)).toBeGreaterThan(0);
   for (const { after } of report.measured.hotSpots) expect(after.lockShare.max).toBe(0);
@@ -74,7 +74,7 @@ it('shows the tables, the sweeps and the verdicts', { timeout: 120_000 }, async 
 });
 
 it('reports what there is when interrupted', { timeout: 60_000 }, async () => {
-  const { code, stdout } = await reproduce('--quick --threads 1 --json b.json', '3 of 14');
+  const { code, stdout } = await reproduce('--quick --threads 1 --json b.json', '3 of 16');
   expect(code).toBe(130);
   expect(stdout).toMatch(/\nchurn: not measured\nfailed trylocks: not measured\n$/);
   const report = json('b.json');
