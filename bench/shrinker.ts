@@ -54,10 +54,7 @@ export interface ShrinkerBenchOptions extends BenchOptions {
 }
 
 /** A row of this bench: medians over rounds of what else happened. */
-export interface ShrinkerRow extends BenchRow, ShrinkerFigures, ShrinkerShape {
-  /** Bytes of the groups' infos and units; NaN for C. */
-  readonly tableBytes: number;
-}
+export interface ShrinkerRow extends BenchRow, ShrinkerFigures, ShrinkerShape {}
 
 /** The peer of each policy in C. */
 const PEER: Readonly<Record<ShrinkerPolicy, string>> = {
@@ -78,6 +75,7 @@ const NO_FIGURES: ShrinkerFigures = {
   freeUsP50: Number.NaN,
   freeUsP99: Number.NaN,
   gracePeriods: Number.NaN,
+  tableBytes: Number.NaN,
 };
 
 /** One group of cases under way: its machines, and the samples of each case but for the rates. */
@@ -116,13 +114,18 @@ class ShapeBench {
     const figures = Object.fromEntries(
       Object.keys(NO_FIGURES).map((key) => [key, figure(key as keyof ShrinkerFigures)]),
     ) as unknown as ShrinkerFigures;
-    const machine = this.#machines.get(row.name.replace(/ x\d+$/, ''));
-    return { ...row, ...this.shape, ...figures, tableBytes: machine?.tableBytes ?? Number.NaN };
+    return { ...row, ...this.shape, ...figures };
   }
 
   async close(): Promise<void> {
-    const machines = new Set(this.#machines.values());
-    await Promise.all([...machines].map((machine) => machine.close()));
+    await Promise.all([...this.#machines.values()].map((machine) => machine.close()));
+  }
+
+  #machine(policy: ShrinkerPolicy, twin: boolean): ShrinkerMachine {
+    const key = `${policy}${twin ? ' twin' : ''}`;
+    const machine = this.#machines.get(key) ?? new ShrinkerMachine(this.shape, policy, twin);
+    this.#machines.set(key, machine);
+    return machine;
   }
 
   #keep(name: string, sample: ShrinkerSample): number {
@@ -141,9 +144,7 @@ class ShapeBench {
   ): BenchCase {
     const name = `${label} x${threads}`;
     const run = async () => {
-      const machine =
-        this.#machines.get(label) ?? new ShrinkerMachine(this.shape, policy, label === 'walk-twin');
-      this.#machines.set(label, machine);
+      const machine = this.#machine(policy, label === 'walk-twin');
       return this.#keep(name, await machine.run(job, threads, this.#ms));
     };
     return {

@@ -44,6 +44,8 @@ export interface ShrinkerFigures {
   readonly freeUsP99: number;
   /** Grace periods that ended: of RCU, in any policy. */
   readonly gracePeriods: number;
+  /** Bytes of the groups' infos and units. */
+  readonly tableBytes: number;
 }
 
 export interface ShrinkerSample extends ShrinkerFigures {
@@ -111,15 +113,9 @@ export class ShrinkerMachine {
       skipped: rate('skipped'),
       early: rate('early'),
       gracePeriods: rate('gracePeriods'),
+      tableBytes: this.#tableBytes(),
       ...latencies(data, second),
     };
-  }
-
-  /** Bytes of the groups' infos and units, as long as they are now. */
-  get tableBytes(): number {
-    const units = (this.#m.shrinker.words[SHRINKER_NR_MAX] as number) / SHRINKER_UNIT_BITS;
-    const infoBytes = this.#m.sizes.shrinkers.infoWords * 4;
-    return this.#shape.memcgs * (infoBytes + units * (UNIT_MAP_WORDS + SHRINKER_UNIT_BITS) * 4);
   }
 
   /** Ends the workers. */
@@ -134,6 +130,13 @@ export class ShrinkerMachine {
       latency: cells(1 + 2 * LATENCY_PAIRS),
       callbacks: cells((threads + 1) * CALLBACK_CELLS),
     };
+  }
+
+  /** As long as infos are now. */
+  #tableBytes(): number {
+    const units = (this.#m.shrinker.words[SHRINKER_NR_MAX] as number) / SHRINKER_UNIT_BITS;
+    const infoBytes = this.#m.sizes.shrinkers.infoWords * 4;
+    return this.#shape.memcgs * (infoBytes + units * (UNIT_MAP_WORDS + SHRINKER_UNIT_BITS) * 4);
   }
 
   #counters() {
