@@ -45,11 +45,13 @@ export interface EngineRef extends ModuleRef {
 /** Stages of shutdown, in this order: nothing that a stage queued for a later one is lost. */
 export const STAGE_PROGRAMS = 0;
 export const STAGE_DAEMONS = 1;
+/** cgroup_destroy: groups that the last daemon let go of are still released. */
+export const STAGE_RELEASE = 2;
 /** rcu_gp: callbacks that the daemons queued still run. */
-export const STAGE_RCU = 2;
+export const STAGE_RCU = 3;
 /** khungtaskd: watches until the end. */
-export const STAGE_WATCHDOG = 3;
-export const STAGES = 4;
+export const STAGE_WATCHDOG = 4;
+export const STAGES = 5;
 
 /** A program of a simulated CPU. */
 export interface ProgramRef extends ModuleRef {

@@ -22,6 +22,7 @@ function lockRegions(m: Mm): LockRegion[] {
   const { sizes } = m;
   return [
     region(L.LC_OOM, m.oom, 1, 1),
+    region(L.LC_CGROUP, m.cgroup, 1, 1),
     region(L.LC_PAGE_TABLE, m.pageTableLock, sizes.nrMms, LINE_WORDS),
     region(L.LC_PTL, m.ptl, sizes.nrTables, 1),
     region(L.LC_TABLE_POOL, m.poolLock, 1, 1),

@@ -10,6 +10,7 @@ import { LINE_WORDS } from '../shared/types.ts';
 import type { Mm } from '../src/mm/mm.ts';
 import { mmapAnon } from '../src/mm/mmap.ts';
 import { KIND_READ, KIND_WRITE, RUN_DONE, RUN_STOPPED, UserContext } from '../src/mm/user.ts';
+import { ProcessCgroups } from './process_cgroups.ts';
 
 /**
  * What a program sees of the machine: its memory, and accesses to it. One per CPU that runs it.
@@ -18,6 +19,8 @@ import { KIND_READ, KIND_WRITE, RUN_DONE, RUN_STOPPED, UserContext } from '../sr
 export class Process {
   /** Accesses made so far, one context per set of regions: verified when the program has ended. */
   readonly contexts: UserContext[] = [];
+  /** Memory groups. */
+  readonly cgroups: ProcessCgroups;
 
   readonly #m: Mm;
   readonly #mm: number;
@@ -31,6 +34,7 @@ export class Process {
   constructor(m: Mm, mm: number, shouldStop: () => boolean) {
     this.#m = m;
     this.#mm = mm;
+    this.cgroups = new ProcessCgroups(m, mm);
     this.#shouldStop = shouldStop;
   }
 

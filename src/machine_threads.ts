@@ -6,6 +6,7 @@ import {
   type ModuleRef,
   STAGE_PROGRAMS,
   STAGE_RCU,
+  STAGE_RELEASE,
   STAGE_WATCHDOG,
   type ThreadSpec,
 } from '../kthreads/engine.ts';
@@ -41,6 +42,10 @@ export function machineThreads(config: MmConfig): ThreadSpec[] {
   config.nodes.forEach((_node, nid) => {
     specs.push(kthreadSpec(`kswapd${nid}`, kthread('kswapd', 'kswapd'), [nid]));
   });
+  if (config.memcgsMax > config.memcgs.length) {
+    const destroy = kthreadSpec('cgroup_destroy', kthread('cgroup_destroy', 'cgroupDestroy'));
+    specs.push({ ...destroy, stage: STAGE_RELEASE });
+  }
   const rcuGp = kthreadSpec('rcu_gp', kthread('rcu_gp', 'rcuGp'));
   specs.push({ ...rcuGp, stage: STAGE_RCU, nofreeze: true });
   const khungtaskd = kthreadSpec('khungtaskd', kthread('khungtaskd', 'khungtaskd'));

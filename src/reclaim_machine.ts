@@ -12,7 +12,7 @@ import { UsageError } from './errors.ts';
 import { Machine, type MachineOptions, type MachineState, type RunResult } from './machine.ts';
 import { createMm, type Mm } from './mm/mm.ts';
 import { mmInit } from './mm/mm_init.ts';
-import { procFiles } from './mm/proc_files.ts';
+import { procEntries } from './mm/proc_files.ts';
 import { vmstatItems } from './mm/proc_vmstat.ts';
 import type { ThreadInfo } from './thread_info.ts';
 import type { ProcessSpec } from './workload/workload.ts';
@@ -125,14 +125,14 @@ export class ReclaimMachine {
 
   /** Paths of /proc and /sys that the machine has. */
   files(): string[] {
-    return Object.keys(procFiles(this.mm));
+    return [...procEntries(this.mm).keys()];
   }
 
   /** The text of one of `files()`. @throws UsageError when there is no such file */
   readFile(path: string): string {
-    const text = procFiles(this.mm)[path];
+    const text = procEntries(this.mm).get(path);
     if (text === undefined) throw new UsageError(`${path}: no such file in this machine`);
-    return text;
+    return text();
   }
 
   /**

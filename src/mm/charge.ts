@@ -41,6 +41,7 @@ function tryCharge(m: Mm, memcg: number, batch: { pages: number }): number {
 
 /**
  * Charges one new page to a group.
+ * @param memcg group on which the caller holds a reference
  * @returns false when the group is full and nothing can be reclaimed: the OOM killer has been
  *   asked, or the caller's own process is its victim; or a fault was injected
  * @context may block and reclaim; no spinlock and no folio lock held but the new folio's

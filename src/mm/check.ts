@@ -9,6 +9,7 @@
 import { THREADS_MAX } from '../../shared/limits.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
 import { checkCounters } from './check_counters.ts';
+import { checkMemcgs, checkMemcgsEmpty } from './check_memcg.ts';
 import { checkMms, checkSwap } from './check_swap.ts';
 import { folioLruList } from './folio.ts';
 import { NR_PAGE_ORDERS } from './limits.ts';
@@ -184,36 +185,15 @@ function checkPages(
   check.equal(Atomics.load(m.page.flags, 0), PG_RESERVED, 'flags of the zero page');
 }
 
-function checkMemcgs(m: Mm, check: Checker, where: Uint8Array): void {
+/** Pages charged to each group itself. */
+function chargedPages(m: Mm, where: Uint8Array): Int32Array {
   const own = new Int32Array(m.sizes.nrMemcgs);
   for (let pfn = 1; pfn < m.sizes.nrPages; pfn++) {
     if (where[pfn] !== ON_LRU && where[pfn] !== IN_BATCH) continue;
     const memcg = m.page.memcg[pfn] as number;
     own[memcg] = (own[memcg] as number) + 1;
   }
-  const usage = Int32Array.from(own);
-  for (let id = 0; id < THREADS_MAX; id++) {
-    const row = id * LINE_WORDS;
-    const memcg = m.stock[row + 1] as number;
-    usage[memcg] = (usage[memcg] as number) + (m.stock[row + 2] as number);
-  }
-  for (let memcg = m.sizes.nrMemcgs - 1; memcg > 0; memcg--) {
-    const parent = m.memcg.parent[memcg] as number;
-    usage[parent] = (usage[parent] as number) + (usage[memcg] as number);
-  }
-  for (let memcg = 0; memcg < m.sizes.nrMemcgs; memcg++) {
-    check.equal(
-      Atomics.load(m.memcg.own, memcg),
-      own[memcg] as number,
-      `memcg ${memcg} charged pages`,
-    );
-    check.equal(Atomics.load(m.memcg.usage, memcg), usage[memcg] as number, `memcg ${memcg} usage`);
-    const max = Atomics.load(m.memcg.max, memcg);
-    check.that(
-      max < 0 || (usage[memcg] as number) <= max,
-      () => `memcg ${memcg} is over its limit ${max}`,
-    );
-  }
+  return own;
 }
 
 function checkNodes(m: Mm, check: Checker, mapped: Int32Array): void {
@@ -248,7 +228,7 @@ export function checkQuiescent(m: Mm): CheckResult {
     const batchRefs = checkBatches(m, check, where);
     const walk = checkMms(m, check);
     checkPages(m, check, where, batchRefs, walk.mapped);
-    checkMemcgs(m, check, where);
+    checkMemcgs(m, check, chargedPages(m, where));
     checkNodes(m, check, walk.mapped);
     checkSwap(m, check, walk.slotRefs);
     checkCounters(m, check);
@@ -277,10 +257,7 @@ export function checkEmpty(m: Mm): CheckResult {
     );
     check.equal(Atomics.load(m.page.refcount, pfn), 0, `refcount of pfn ${pfn} at the end`);
   }
-  for (let memcg = 0; memcg < m.sizes.nrMemcgs; memcg++) {
-    check.equal(Atomics.load(m.memcg.own, memcg), 0, `memcg ${memcg} pages at the end`);
-    check.equal(Atomics.load(m.memcg.swap, memcg), 0, `memcg ${memcg} swap at the end`);
-  }
+  checkMemcgsEmpty(m, check);
   check.equal(
     Atomics.load(m.swapInfo, 0),
     Math.max(m.sizes.nrSlots - 1, 0),

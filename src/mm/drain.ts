@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Emptying what threads keep for themselves: LRU batches, charge stocks, pcp lists. */
-import { drainAllStock } from './memcontrol.ts';
+import { drainAllStock, drainOwnStock } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
 import { drainAllPages } from './page_alloc.ts';
 import { lruAddDrain, lruAddDrainAll } from './swap.ts';
 
-/** This thread's LRU batch: what it holds would outlive the thread. */
+/** This thread's LRU batch and stock: what they hold would outlive the thread. */
 export function drainOwnBatches(m: Mm): void {
   lruAddDrain(m);
+  drainOwnStock(m);
 }
 
 /**

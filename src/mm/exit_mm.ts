@@ -5,9 +5,11 @@
  */
 import { faultDelay } from '../../shared/fault.ts';
 import { condResched } from '../../shared/sched.ts';
+import { cgroupExit } from './cgroup.ts';
 import { FAULT_DELAY } from './faults.ts';
 import { folioLock, folioUnlock } from './folio.ts';
 import { PTRS_PER_TABLE } from './limits.ts';
+import { memcgLeave } from './memcg_task.ts';
 import type { Mm } from './mm.ts';
 import { MMF_EXITING, PTE_PRESENT, PTE_SHIFT, PTE_SPECIAL } from './mm_types.ts';
 import { mmapWriteLock, mmapWriteUnlock, unlinkAnonVma } from './mmap.ts';
@@ -26,6 +28,7 @@ import { swapFree } from './swapfile.ts';
 export function exitMm(m: Mm, mm: number): boolean {
   Atomics.and(m.mm.cpuMask, mm, ~(1 << m.task.cpu));
   m.task.mm = 0;
+  memcgLeave(m);
   if (Atomics.sub(m.mm.users, mm, 1) !== 1) return false;
   Atomics.or(m.mm.flags, mm, MMF_EXITING);
   mmapWriteLock(m, mm);
@@ -40,6 +43,7 @@ export function exitMm(m: Mm, mm: number): boolean {
   mmapWriteUnlock(m, mm);
   // Victim or not: the OOM killer may be about to choose this one, and must not wait for it then.
   oomVictimDone(m, mm);
+  cgroupExit(m, mm);
   return true;
 }
 

@@ -53,7 +53,10 @@ export function lruSize(m: Mm, lruvec: number, lru: number): number {
   return Atomics.load(m.lruSize, lruvec * NR_LRU_LISTS + lru);
 }
 
-/** Adds `pages` to a list's size, for the lruvec and its zone. @context lru_lock held */
+/**
+ * Adds `pages` to a list's size, for the lruvec, the groups above it but the root, and its zone.
+ * @context lru_lock held
+ */
 export function updateLruSize(
   m: Mm,
   lruvec: number,
@@ -62,6 +65,12 @@ export function updateLruSize(
   pages: number,
 ): void {
   Atomics.add(m.lruSize, lruvec * NR_LRU_LISTS + lru, pages);
+  // Rows below nrNodes are the root's.
+  const { nrNodes } = m.sizes;
+  for (let row = lruvec; row >= nrNodes; ) {
+    row = parentLruvec(m, row);
+    if (row >= nrNodes) Atomics.add(m.lruBelow, row * NR_LRU_LISTS + lru, pages);
+  }
   Atomics.add(m.zoneLru, zone * NR_LRU_LISTS + lru, pages);
 }
 
@@ -111,7 +120,10 @@ export function lruNoteCost(
   }
 }
 
-/** Is `memcg` `ancestor` or below it? */
+/**
+ * Is `memcg` `ancestor` or below it?
+ * @context both are known to be there, or an RCU reader got the number of a group that was
+ */
 export function memcgWithin(m: Mm, memcg: number, ancestor: number): boolean {
   for (let group = memcg; ; group = m.memcg.parent[group] as number) {
     if (group === ancestor) return true;
@@ -119,15 +131,19 @@ export function memcgWithin(m: Mm, memcg: number, ancestor: number): boolean {
   }
 }
 
-/** A list's size over the lruvec's whole subtree: what lruvec_page_state reports. */
-export function hierarchyLruSize(m: Mm, lruvec: number, lru: number): number {
-  const memcg = lruvecMemcg(m, lruvec);
-  const nid = lruvec % m.sizes.nrNodes;
+/** Pages of a node on one list, all zones. */
+export function nodeLru(m: Mm, nid: number, lru: number): number {
   let pages = 0;
-  for (let group = memcg; group < m.sizes.nrMemcgs; group++) {
-    if (memcgWithin(m, group, memcg)) pages += lruSize(m, lruvecRow(m, group, nid), lru);
+  for (let zone = 0; zone < m.sizes.nrZones; zone++) {
+    if (m.zone.nid[zone] === nid) pages += Atomics.load(m.zoneLru, zone * NR_LRU_LISTS + lru);
   }
   return pages;
+}
+
+/** A list's size over the lruvec's whole subtree: what lruvec_page_state reports. */
+export function hierarchyLruSize(m: Mm, lruvec: number, lru: number): number {
+  if (lruvec < m.sizes.nrNodes) return nodeLru(m, lruvec, lru);
+  return lruSize(m, lruvec, lru) + Atomics.load(m.lruBelow, lruvec * NR_LRU_LISTS + lru);
 }
 
 function hierarchyEvictable(m: Mm, lruvec: number): number {

@@ -5,6 +5,12 @@
  * A charge goes up the tree; a group over its limit fails it. CPUs take MEMCG_CHARGE_BATCH pages at
  * once into a stock, so that most faults do not touch the shared counters; `usage` includes stocks,
  * `own` does not. An uncharge goes straight to the counters, as in the kernel.
+ *
+ * A group with pages of its own is referenced once for all of them (memcg_css.ts), taken by whoever
+ * finds `own` at 0 and dropped by whoever leaves it there. Between the addition and the taking the
+ * group is there, because the charger holds a reference itself; nobody can undo that charge
+ * meanwhile, since the page is shown to nobody yet. The subtraction comes last of an uncharge: what
+ * is charged pins the group and its ancestors while their counters are touched.
  */
 import { assert, bug } from '../../shared/assert.ts';
 import { shouldFail } from '../../shared/fault.ts';
@@ -14,10 +20,13 @@ import { LINE_WORDS } from '../../shared/types.ts';
 import { FAULT_TRYLOCK } from './faults.ts';
 import { MEMCG_CHARGE_BATCH } from './limits.ts';
 import { LC_MEMCG_STOCK } from './lock_order.ts';
+import { memcgGet, memcgPut } from './memcg_css.ts';
 import type { Mm } from './mm.ts';
 
 const STOCK_MEMCG = 1;
 const STOCK_PAGES = 2;
+/** Of the row, the owner's alone: the group that the thread charges to. */
+export const STOCK_TASK = 3;
 
 /** No group was over its limit. */
 export const CHARGED = -1;
@@ -73,21 +82,55 @@ export function consumeStock(m: Mm, memcg: number, pages: number): boolean {
   return enough;
 }
 
-/** Puts pages that are charged already into this thread's stock. @context takes memcg_stock */
+/**
+ * Puts pages that are charged already into this thread's stock, which takes a reference on the
+ * group when it begins to cache it.
+ * @context the caller holds a reference on the group; takes memcg_stock
+ */
 export function refillStock(m: Mm, memcg: number, pages: number): void {
   const row = m.task.id * LINE_WORDS;
   spinLock(m.stock, row, LC_MEMCG_STOCK);
-  if (m.stock[row + STOCK_MEMCG] !== memcg) drainStockLocked(m, row);
-  m.stock[row + STOCK_MEMCG] = memcg;
+  if (m.stock[row + STOCK_MEMCG] !== memcg) {
+    drainStockLocked(m, row);
+    memcgGet(m, memcg);
+    m.stock[row + STOCK_MEMCG] = memcg;
+  }
   m.stock[row + STOCK_PAGES] = (m.stock[row + STOCK_PAGES] as number) + pages;
   if ((m.stock[row + STOCK_PAGES] as number) > MEMCG_CHARGE_BATCH) drainStockLocked(m, row);
   spinUnlock(m.stock, row, LC_MEMCG_STOCK);
 }
 
+/** Empties a stock, which then caches no group (the root counts as none). */
 function drainStockLocked(m: Mm, row: number): void {
   const pages = m.stock[row + STOCK_PAGES] as number;
+  const memcg = m.stock[row + STOCK_MEMCG] as number;
   m.stock[row + STOCK_PAGES] = 0;
-  if (pages > 0) pageCounterUncharge(m, m.stock[row + STOCK_MEMCG] as number, pages);
+  m.stock[row + STOCK_MEMCG] = 0;
+  if (pages > 0) pageCounterUncharge(m, memcg, pages);
+  memcgPut(m, memcg);
+}
+
+/** Returns this thread's stock to the counters. @context takes memcg_stock */
+export function drainOwnStock(m: Mm): void {
+  const row = m.task.id * LINE_WORDS;
+  spinLock(m.stock, row, LC_MEMCG_STOCK);
+  drainStockLocked(m, row);
+  spinUnlock(m.stock, row, LC_MEMCG_STOCK);
+}
+
+/**
+ * Returns the stocks that cache a group to the counters. A thread that charges to it just now may
+ * cache it again.
+ * @context takes memcg_stock of those, one at a time
+ */
+export function drainStockOf(m: Mm, memcg: number): void {
+  for (let id = 1; id < THREADS_MAX; id++) {
+    const row = id * LINE_WORDS;
+    if (m.stock[row + STOCK_MEMCG] !== memcg) continue; // @racy: looked at again under the lock
+    spinLock(m.stock, row, LC_MEMCG_STOCK);
+    if (m.stock[row + STOCK_MEMCG] === memcg) drainStockLocked(m, row);
+    spinUnlock(m.stock, row, LC_MEMCG_STOCK);
+  }
 }
 
 /**
@@ -104,17 +147,36 @@ export function drainAllStock(m: Mm, force: boolean): void {
   }
 }
 
-/** A page is charged to the group from here on: `page.memcg` says so. */
+/**
+ * A page is charged to the group from here on: `page.memcg` says so.
+ * @context the page is shown to nobody yet; the caller holds a reference on the group
+ */
 export function commitCharge(m: Mm, pfn: number, memcg: number): void {
   m.page.memcg[pfn] = memcg;
-  Atomics.add(m.memcg.own, memcg, 1);
+  if (Atomics.add(m.memcg.own, memcg, 1) === 0) memcgGet(m, memcg);
 }
 
-/** Takes back the charge of `pages` freed pages of one group. */
+/** Takes back the charge of `pages` freed pages of one group. The group may be gone after it. */
 export function uncharge(m: Mm, memcg: number, pages: number): void {
+  pageCounterUncharge(m, memcg, pages);
   const before = Atomics.sub(m.memcg.own, memcg, pages);
   assert(before >= pages, 'group has fewer charged pages than are freed');
-  pageCounterUncharge(m, memcg, pages);
+  if (before === pages) memcgPut(m, memcg);
+}
+
+/**
+ * A swap slot is charged to the group of its folio.
+ * @context the folio is locked, and its own charge keeps the group
+ */
+export function chargeSwap(m: Mm, memcg: number): void {
+  if (Atomics.add(m.memcg.swap, memcg, 1) === 0) memcgGet(m, memcg);
+}
+
+/** Takes back the charge of a freed slot. The group may be gone after it. @context any */
+export function unchargeSwap(m: Mm, memcg: number): void {
+  const before = Atomics.sub(m.memcg.swap, memcg, 1);
+  assert(before > 0, 'group has fewer swap slots than are freed');
+  if (before === 1) memcgPut(m, memcg);
 }
 
 /** Free swap slots that a group may use: the device's (per-group swap limits come later). */

@@ -12,6 +12,7 @@ import { memcgCharge } from './charge.ts';
 import { fillPage, pageWords } from './content.ts';
 import { FAULT_DELAY } from './faults.ts';
 import { folioLock, folioSet, folioTest, folioUnlock } from './folio.ts';
+import { memcgRefresh } from './memcg_task.ts';
 import type { Mm } from './mm.ts';
 import {
   PG_DIRTY,
@@ -58,6 +59,7 @@ export const FAULT_FLAG_FILL = 2;
  * @context a simulated CPU outside a section; takes mmap_lock; may block and reclaim
  */
 export function handleMmFault(m: Mm, mm: number, vpn: number, flags: number): number {
+  memcgRefresh(m, mm);
   mmapReadLock(m, mm);
   const vma = findVma(m, mm, vpn);
   let result = FAULT_SIGSEGV;
@@ -110,7 +112,7 @@ function doAnonymousPage(
   }
   const pfn = allocPages(m, homeNode(m), 0);
   if (pfn === PFN_NONE) return FAULT_OOM;
-  if (!memcgCharge(m, pfn, m.mm.memcg[mm] as number)) {
+  if (!memcgCharge(m, pfn, m.task.memcg)) {
     discardNewPage(m, pfn);
     return FAULT_OOM;
   }
@@ -143,12 +145,12 @@ const swapin = { major: false };
  * The folio of a slot, from the swap cache or read from the device, with a reference.
  * @returns pfn, PFN_NONE when there is no memory, or -1 when the fault is stale and must be retried
  */
-function swapinFolio(m: Mm, mm: number, slot: number): number {
+function swapinFolio(m: Mm, slot: number): number {
   swapin.major = false;
   const cached = swapCacheGet(m, slot);
   if (cached !== 0) return cached;
   if (!m.config.swapSynchronous) swapReadahead(m, slot);
-  const pfn = swapinNew(m, slot, m.mm.memcg[mm] as number, false);
+  const pfn = swapinNew(m, slot, m.task.memcg, false);
   if (pfn > 0) swapin.major = true;
   return pfn;
 }
@@ -164,7 +166,7 @@ function doSwapPage(
   flags: number,
 ): number {
   const slot = entry >>> PTE_SHIFT;
-  const pfn = swapinFolio(m, mm, slot);
+  const pfn = swapinFolio(m, slot);
   const major = swapin.major;
   if (pfn === PFN_NONE) return FAULT_OOM;
   if (pfn < 0) return FAULT_DONE;

@@ -93,6 +93,11 @@ export const GATE_OPEN = 2;
 /** CPUs between the end of their program and rest: at the gate, or gone. */
 export const GATE_EXITING = 3;
 
+/** Buckets of the names of groups: a power of two, about one for each row. */
+export function nameBuckets(nrMemcgs: number): number {
+  return 1 << (32 - Math.clz32(nrMemcgs - 1));
+}
+
 /** Words of a CPU's region table: whole lines, since each CPU writes its own. */
 export function regionTableWords(config: MmConfig): number {
   return Math.ceil(config.regionsMax / LINE_WORDS) * LINE_WORDS;
@@ -184,6 +189,8 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     memcg: builder.columns('memcg', T.MEMCG_COLUMNS, s.nrMemcgs),
     // @guardedBy cgroup_mutex  zero-terminated  @racy constant while referenced
     memcgName: builder.columns('memcg.name', { bytes: 'u8' }, s.nrMemcgs * MEMCG_NAME_BYTES).bytes,
+    // @guardedBy cgroup_mutex  first group of each bucket of names
+    cgroupHash: words('cgroup.hash', nameBuckets(s.nrMemcgs), 1),
     // @atomic words of cgroup_mutex, of the pool of rows and of cgroup_destroy
     cgroup: words('cgroup', 1, 2 * LINE_WORDS),
     // @atomic wait queue: woken when a group is to be released
@@ -229,7 +236,8 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     zsPool: words('zs.pool', 1, LINE_WORDS),
     // @guardedBy lru_batch  per thread: word 0 the lock, 1 count, 2.. pfns
     lruBatch: words('lru_batch', THREADS_MAX, 2 * LINE_WORDS),
-    // @guardedBy memcg_stock  per thread: word 0 the lock, 1 memcg, 2 pages
+    // @guardedBy memcg_stock  per thread: word 0 the lock, 1 memcg, 2 pages; 3 is the thread's own:
+    // its `task.memcg`, for the walkers
     stock: words('memcg.stock', THREADS_MAX, LINE_WORDS),
     // @atomic word 0: odd while the CPU is in a section; word 1: who waits for it to leave
     section: words('cpu.section', config.cpus, LINE_WORDS),
@@ -299,6 +307,8 @@ export interface Task {
   mm: number;
   /** Group that it charges to; it holds a reference on it. */
   memcg: number;
+  /** Round of the shared walk over groups that it has joined (memcg_iter.ts). */
+  iterGeneration: number;
   /** Slab pages that it has given back since reclaim last asked. */
   reclaimedSlab: number;
   /** Its handle on the shrinkers' SRCU domain, made at first use. */
@@ -341,6 +351,7 @@ function bindMm(
       kswapd: false,
       mm: 0,
       memcg: 0,
+      iterGeneration: 0,
       reclaimedSlab: 0,
       shrinkerSrcu: null,
       shrinkScan: null,

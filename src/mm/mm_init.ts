@@ -4,8 +4,11 @@
 import { assert } from '../../shared/assert.ts';
 import { initFaults } from '../../shared/fault.ts';
 import { listInit, listNodeInit } from '../../shared/list.ts';
+import { createCgroup } from './cgroup.ts';
+import { setCgroupName } from './cgroup_names.ts';
 import { faultAttrs } from './faults.ts';
 import { MAX_PAGE_ORDER } from './limits.ts';
+import { CGROUP_LIVE, CGROUP_SERIAL } from './memcg_css.ts';
 import { GATE_RUNNING, type Mm } from './mm.ts';
 import { MEMCG_ONLINE, PG_RESERVED } from './mm_types.ts';
 import { freeOnePageLocked } from './page_alloc.ts';
@@ -26,8 +29,8 @@ export function mmInit(m: Mm): void {
   initZones(m);
   setupPerZoneWmarks(m);
   setupPcp(m);
-  initMemcgs(m);
   shrinkerInit(m);
+  initMemcgs(m);
   swapInit(m);
   initProcesses(m);
   initFaults(m.faults, faultAttrs(m.config.faults));
@@ -70,17 +73,30 @@ function freeZone(m: Mm, zone: number, start: number, pages: number): void {
 function initMemcgs(m: Mm): void {
   m.config.memcgs.forEach((memcg, index) => {
     assert(index === 0 ? memcg.parent === 0 : memcg.parent < index, 'parents come before children');
-    m.memcg.parent[index] = memcg.parent;
-    m.memcg.state[index] = MEMCG_ONLINE;
-    m.memcg.refs[index] = 1;
-    m.memcg.max[index] = memcg.maxPages ?? -1;
+    const max = memcg.maxPages ?? -1;
+    const { name, parent } = memcg;
+    const row = index === 0 ? initRoot(m, name, max) : createCgroup(m, parent, name, max);
+    assert(row === index, 'the groups of the configuration can be made');
   });
+}
+
+/** The one group that has no parent and is never removed. */
+function initRoot(m: Mm, name: string, maxPages: number): number {
+  setCgroupName(m, 0, name);
+  m.memcg.state[0] = MEMCG_ONLINE;
+  m.memcg.refs[0] = 1;
+  m.memcg.serial[0] = 1;
+  m.memcg.max[0] = maxPages;
+  m.cgroup[CGROUP_SERIAL] = 1;
+  m.cgroup[CGROUP_LIVE] = 1;
+  return 0;
 }
 
 function initProcesses(m: Mm): void {
   m.config.processes.forEach((process, index) => {
     const mm = index + 1;
     m.mm.memcg[mm] = process.memcg;
+    Atomics.add(m.memcg.procs, process.memcg, 1);
     m.mm.users[mm] = process.cpus.length;
     m.mm.running[mm] = process.cpus.length;
     m.gate[GATE_RUNNING] = (m.gate[GATE_RUNNING] as number) + process.cpus.length;

@@ -53,7 +53,6 @@ export const NODE_COLUMNS = {
   readaheadHits: 'i32', // @atomic swap readahead pages used since the last window was sized
   readaheadPrev: 'i32', // @atomic slot of the last readahead: a lost update costs one window
   readaheadWindow: 'i32', // @atomic pages of the last window
-  walkCookie: 'i32', // @atomic where the next direct reclaimer joins the walk over groups
 } as const;
 
 /** Rows memcg x nid. */
@@ -79,9 +78,11 @@ export const MEMCG_COLUMNS = {
   lastChild: 'i32', // @guardedBy cgroup_mutex
   nextSibling: 'i32', // @guardedBy cgroup_mutex  @racy walks read it under RCU
   prevSibling: 'i32', // @guardedBy cgroup_mutex
+  onlineChildren: 'i32', // @guardedBy cgroup_mutex
+  hashNext: 'i32', // @guardedBy cgroup_mutex  next of the same bucket of names
   procs: 'i32', // @atomic processes attached
   objcg: 'i32', // @atomic what its objects are charged through; replaced by nobody
-  releaseNext: 'i32', // @atomic next of those that wait for cgroup_destroy
+  releaseNext: 'i32', // @atomic next of those that wait for cgroup_destroy, or of the free rows
   max: 'i32', // @atomic limit in pages; -1 for none
   usage: 'i32', // @atomic pages charged, stocks included
   peak: 'i32', // @atomic largest usage seen; a lost update costs a smaller peak

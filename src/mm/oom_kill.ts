@@ -10,11 +10,13 @@
 
 import { shouldFail } from '../../shared/fault.ts';
 import { ktimeSharedMs } from '../../shared/ktime.ts';
+import { rcuReadLock, rcuReadUnlock } from '../../shared/rcu.ts';
 import { spinTryLock, spinUnlock } from '../../shared/spinlock.ts';
 import { WAKE_ALL, waitFinish, waitPrepare, waitSleep, wakeUp } from '../../shared/wait_queue.ts';
+import { cgroupPath } from './cgroup_names.ts';
 import { FAULT_TRYLOCK } from './faults.ts';
 import { LC_OOM } from './lock_order.ts';
-import { memcgWithin } from './lruvec.ts';
+import { mmWithin } from './memcg_task.ts';
 import { drainAllStock } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
 import { MMF_EXITING, MMF_OOM_SKIP, MMF_OOM_VICTIM } from './mm_types.ts';
@@ -47,7 +49,7 @@ function pendingVictim(m: Mm, memcg: number): number {
   for (let mm = 1; mm < m.sizes.nrMms; mm++) {
     const flags = Atomics.load(m.mm.flags, mm);
     if ((flags & MMF_OOM_VICTIM) === 0 || (flags & MMF_OOM_SKIP) !== 0) continue;
-    if (memcgWithin(m, m.mm.memcg[mm] as number, memcg)) return mm;
+    if (mmWithin(m, mm, memcg)) return mm;
   }
   return 0;
 }
@@ -56,7 +58,7 @@ function selectBadProcess(m: Mm, memcg: number): number {
   let chosen = 0;
   let worst = -1;
   for (let mm = 1; mm < m.sizes.nrMms; mm++) {
-    if (!memcgWithin(m, m.mm.memcg[mm] as number, memcg)) continue;
+    if (!mmWithin(m, mm, memcg)) continue;
     const points = oomBadness(m, mm);
     if (points > worst) {
       worst = points;
@@ -76,7 +78,9 @@ function oomKillProcess(m: Mm, victim: number, memcg: number): void {
     events[EV.kr_memcg_oom] = (events[EV.kr_memcg_oom] as number) + 1;
     Atomics.add(m.memcg.eventsOom, memcg, 1);
   }
-  Atomics.add(m.memcg.eventsOomKill, m.mm.memcg[victim] as number, 1);
+  rcuReadLock();
+  Atomics.add(m.memcg.eventsOomKill, Atomics.load(m.mm.memcg, victim), 1);
+  rcuReadUnlock();
 }
 
 /**
@@ -140,7 +144,9 @@ function writeReport(m: Mm, victim: number, memcg: number): void {
   if (index >= OOM_REPORTS_MAX) return;
   const page = (pages: number): string => `${pages * 4}kB`;
   const comm = processComm(m, victim);
-  const group = m.config.memcgs[m.mm.memcg[victim] as number]?.name ?? '/';
+  rcuReadLock();
+  const group = cgroupPath(m, Atomics.load(m.mm.memcg, victim));
+  rcuReadUnlock();
   const rows: string[] = [
     `${processComm(m, m.task.mm)} invoked oom-killer: ` +
       'gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0',
@@ -162,7 +168,7 @@ function writeReport(m: Mm, victim: number, memcg: number): void {
   }
   const constraint = memcg === 0 ? 'CONSTRAINT_NONE' : 'CONSTRAINT_MEMCG';
   rows.push(
-    `oom-kill:constraint=${constraint},task_memcg=/${group},task=${comm},pid=${victim},uid=0`,
+    `oom-kill:constraint=${constraint},task_memcg=${group},task=${comm},pid=${victim},uid=0`,
     `${memcg === 0 ? 'Out of memory' : 'Memory cgroup out of memory'}: Killed process ${victim} ` +
       `(${comm}) anon-rss:${page(Atomics.load(m.mm.rssAnon, victim))}, ` +
       `swapents:${page(Atomics.load(m.mm.swapEnts, victim))}, at ${Math.round(ktimeSharedMs())} ms`,

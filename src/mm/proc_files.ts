@@ -3,7 +3,7 @@
 import { formatLockStat } from '../../shared/lock_report.ts';
 import { PAGE_SIZE } from './limits.ts';
 import type { Mm } from './mm.ts';
-import { memcgFiles } from './proc_memcg.ts';
+import { addMemcgFiles, type LazyFiles, listedMemcgs, MemcgStats } from './proc_memcg.ts';
 import { procMeminfo, procSwaps, totalSwapPages } from './proc_meminfo.ts';
 import { procVmstat } from './proc_vmstat.ts';
 import { procZoneinfo } from './proc_zoneinfo.ts';
@@ -50,17 +50,31 @@ function sysctlFiles(m: Mm): Record<string, string> {
   ]);
 }
 
-/** @context any; exact at quiescence */
-export function procFiles(m: Mm): Record<string, string> {
-  const files: Record<string, string> = {
-    '/proc/vmstat': procVmstat(m),
-    '/proc/meminfo': procMeminfo(m),
-    '/proc/zoneinfo': procZoneinfo(m),
-    '/proc/swaps': procSwaps(m),
-    '/proc/lock_stat': formatLockStat(m.sync),
-    ...sysctlFiles(m),
-  };
-  if (m.config.swap === 'zram') Object.assign(files, zramFiles(m));
-  for (let memcg = 0; memcg < m.sizes.nrMemcgs; memcg++) Object.assign(files, memcgFiles(m, memcg));
+/**
+ * Every file, not made yet: whoever wants one does not pay for the others.
+ * @param memcgs groups whose files are wanted; all that are online if not given
+ */
+export function procEntries(m: Mm, memcgs: readonly number[] = listedMemcgs(m)): LazyFiles {
+  const files: LazyFiles = new Map([
+    ['/proc/vmstat', () => procVmstat(m)],
+    ['/proc/meminfo', () => procMeminfo(m)],
+    ['/proc/zoneinfo', () => procZoneinfo(m)],
+    ['/proc/swaps', () => procSwaps(m)],
+    ['/proc/lock_stat', () => formatLockStat(m.sync)],
+  ]);
+  const made = { ...sysctlFiles(m), ...(m.config.swap === 'zram' ? zramFiles(m) : {}) };
+  for (const [path, text] of Object.entries(made)) files.set(path, () => text);
+  const stats = new MemcgStats(m);
+  for (const memcg of memcgs) addMemcgFiles(m, memcg, stats, files);
+  return files;
+}
+
+/**
+ * The text of every file, by path.
+ * @param memcgs as procEntries @context any; exact at quiescence
+ */
+export function procFiles(m: Mm, memcgs?: readonly number[]): Record<string, string> {
+  const files: Record<string, string> = {};
+  for (const [path, text] of procEntries(m, memcgs)) files[path] = text();
   return files;
 }

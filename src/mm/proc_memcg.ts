@@ -5,48 +5,95 @@
  * Events are counted over the machine, not by group: memory.stat has them for groups that hold
  * every process, where the two are the same, and leaves them out elsewhere.
  */
+import { memcgPath } from './cgroup_names.ts';
 import { PAGE_SIZE } from './limits.ts';
-import { lruSize, lruvecRow, memcgWithin } from './lruvec.ts';
+import { hierarchyLruSize, lruvecRow, memcgWithin } from './lruvec.ts';
+import { CGROUP_ATTACHED, memcgOnline } from './memcg_css.ts';
+import { nextDescendant } from './memcg_iter.ts';
 import type { Mm } from './mm.ts';
 import { NR_LRU_LISTS, PG_SWAPCACHE } from './mm_types.ts';
 import { vmEvents } from './vmstat.ts';
 
 const LIST_NAMES = ['inactive_anon', 'active_anon', 'inactive_file', 'active_file', 'unevictable'];
 
-/** /sys/fs/cgroup/... of a group. */
-export function memcgPath(m: Mm, memcg: number): string {
-  if (memcg === 0) return '/sys/fs/cgroup';
-  const { parent = 0, name = String(memcg) } = m.config.memcgs[memcg] ?? {};
-  return `${memcgPath(m, parent)}/${name}`;
+/** Groups that have a directory: online, parents first. @context any; a moment old */
+export function listedMemcgs(m: Mm): number[] {
+  const rows: number[] = [];
+  // A tree that changes meanwhile may lead in circles: no more steps than there are rows.
+  for (let at = 0, left = m.sizes.nrMemcgs; at >= 0 && left > 0; left--) {
+    if (memcgOnline(m, at)) rows.push(at);
+    at = nextDescendant(m, 0, at);
+  }
+  return rows;
 }
 
 function holdsEveryProcess(m: Mm, memcg: number): boolean {
+  if (memcg === 0) return true;
+  // Once a process has moved, what was counted before it did belongs elsewhere.
+  if (memcg >= m.config.memcgs.length || Atomics.load(m.cgroup, CGROUP_ATTACHED) > 0) return false;
   return m.config.processes.every((process) => memcgWithin(m, process.memcg, memcg));
 }
 
-/** Mapped pages and pages in the swap cache, of the subtree. @context exact at quiescence */
-function countPages(m: Mm, memcg: number): { anon: number; swapCached: number } {
-  let anon = 0;
-  let swapCached = 0;
+/** Mapped pages and pages in the swap cache of each group's subtree, by its number. */
+interface PageCounts {
+  readonly anon: Int32Array;
+  readonly swapCached: Int32Array;
+}
+
+/** One pass over all pages, then one up the tree. @context exact at quiescence */
+function countPages(m: Mm): PageCounts {
+  const anon = new Int32Array(m.sizes.nrMemcgs);
+  const swapCached = new Int32Array(m.sizes.nrMemcgs);
+  const bump = (counts: Int32Array, at: number, by: number): void => {
+    counts[at] = (counts[at] as number) + by;
+  };
   for (let pfn = 1; pfn < m.sizes.nrPages; pfn++) {
-    const mapped = Atomics.load(m.page.mapcount, pfn) > 0;
-    const cached = (Atomics.load(m.page.flags, pfn) & PG_SWAPCACHE) !== 0;
-    if ((!mapped && !cached) || !memcgWithin(m, m.page.memcg[pfn] as number, memcg)) continue;
-    if (mapped) anon++;
-    if (cached) swapCached++;
+    const memcg = m.page.memcg[pfn] as number;
+    if (Atomics.load(m.page.mapcount, pfn) > 0) bump(anon, memcg, 1);
+    if ((Atomics.load(m.page.flags, pfn) & PG_SWAPCACHE) !== 0) bump(swapCached, memcg, 1);
+  }
+  const rows: number[] = [];
+  for (let at = 0; at >= 0 && rows.length < m.sizes.nrMemcgs; at = nextDescendant(m, 0, at)) {
+    rows.push(at);
+  }
+  for (let i = rows.length - 1; i > 0; i--) {
+    const memcg = rows[i] as number;
+    const parent = m.memcg.parent[memcg] as number;
+    bump(anon, parent, anon[memcg] as number);
+    bump(swapCached, parent, swapCached[memcg] as number);
   }
   return { anon, swapCached };
+}
+
+/** memory.stat of any number of groups at one instant: the pages are counted once, when asked. */
+export class MemcgStats {
+  readonly #m: Mm;
+  #counts: PageCounts | null = null;
+
+  constructor(m: Mm) {
+    this.#m = m;
+  }
+
+  /** Sizes in bytes, events in pages. @context exact at quiescence */
+  of(memcg: number): Record<string, number> {
+    this.#counts ??= countPages(this.#m);
+    const { anon, swapCached } = this.#counts;
+    return {
+      anon: (anon[memcg] as number) * PAGE_SIZE,
+      file: 0,
+      swapcached: (swapCached[memcg] as number) * PAGE_SIZE,
+      ...listSizes(this.#m, memcg),
+      ...(holdsEveryProcess(this.#m, memcg) ? eventItems(this.#m) : {}),
+    };
+  }
 }
 
 function listSizes(m: Mm, memcg: number): Record<string, number> {
   const sizes: Record<string, number> = {};
   for (let lru = 0; lru < NR_LRU_LISTS; lru++) {
     let pages = 0;
-    for (let group = 0; group < m.sizes.nrMemcgs; group++) {
-      if (!memcgWithin(m, group, memcg)) continue;
-      for (let nid = 0; nid < m.sizes.nrNodes; nid++) {
-        pages += lruSize(m, lruvecRow(m, group, nid), lru);
-      }
+    for (let nid = 0; nid < m.sizes.nrNodes; nid++) {
+      pages += hierarchyLruSize(m, lruvecRow(m, memcg, nid), lru);
     }
     sizes[LIST_NAMES[lru] as string] = pages * PAGE_SIZE;
   }
@@ -82,18 +129,6 @@ function eventItems(m: Mm): Record<string, number> {
   };
 }
 
-/** memory.stat as numbers: sizes in bytes, events in pages. @context exact at quiescence */
-export function memcgStat(m: Mm, memcg: number): Record<string, number> {
-  const { anon, swapCached } = countPages(m, memcg);
-  return {
-    anon: anon * PAGE_SIZE,
-    file: 0,
-    swapcached: swapCached * PAGE_SIZE,
-    ...listSizes(m, memcg),
-    ...(holdsEveryProcess(m, memcg) ? eventItems(m) : {}),
-  };
-}
-
 /** memory.events as numbers. */
 export function memcgEvents(m: Mm, memcg: number): Record<string, number> {
   return {
@@ -112,18 +147,25 @@ function keyed(items: Record<string, number>): string {
     .join('');
 }
 
-/** The files of a group, by path. The root has memory.stat only, as in the kernel. */
-export function memcgFiles(m: Mm, memcg: number): Record<string, string> {
-  const at = (file: string): string => `${memcgPath(m, memcg)}/${file}`;
-  const files: Record<string, string> = { [at('memory.stat')]: keyed(memcgStat(m, memcg)) };
-  if (memcg === 0) return files;
+/** Texts by path, each made when it is asked for. */
+export type LazyFiles = Map<string, () => string>;
+
+/** Adds the files of a group. The root has memory.stat only, as in the kernel. */
+export function addMemcgFiles(m: Mm, memcg: number, stats: MemcgStats, files: LazyFiles): void {
+  const path = memcgPath(m, memcg);
+  const add = (file: string, text: () => string): void => {
+    files.set(`${path}/${file}`, text);
+  };
   const bytes = (pages: number): string => `${pages * PAGE_SIZE}\n`;
-  const max = Atomics.load(m.memcg.max, memcg);
-  files[at('memory.current')] = bytes(Atomics.load(m.memcg.usage, memcg));
-  files[at('memory.peak')] = bytes(Atomics.load(m.memcg.peak, memcg));
-  files[at('memory.max')] = max < 0 ? 'max\n' : bytes(max);
-  files[at('memory.events')] = keyed(memcgEvents(m, memcg));
-  files[at('memory.swap.current')] = bytes(Atomics.load(m.memcg.swap, memcg));
-  files[at('memory.swap.max')] = 'max\n';
-  return files;
+  add('memory.stat', () => keyed(stats.of(memcg)));
+  if (memcg === 0) return;
+  add('memory.current', () => bytes(Atomics.load(m.memcg.usage, memcg)));
+  add('memory.peak', () => bytes(Atomics.load(m.memcg.peak, memcg)));
+  add('memory.max', () => {
+    const max = Atomics.load(m.memcg.max, memcg);
+    return max < 0 ? 'max\n' : bytes(max);
+  });
+  add('memory.events', () => keyed(memcgEvents(m, memcg)));
+  add('memory.swap.current', () => bytes(Atomics.load(m.memcg.swap, memcg)));
+  add('memory.swap.max', () => 'max\n');
 }

@@ -4,7 +4,7 @@
  * Counters are exact, so the threshold at which a CPU's own counts are folded is 0.
  */
 
-import { lruSize, lruvecRow } from './lruvec.ts';
+import { nodeLru } from './lruvec.ts';
 import type { Mm } from './mm.ts';
 import { LRU_UNEVICTABLE, NR_LRU_LISTS } from './mm_types.ts';
 import { pcpRow } from './page_alloc.ts';
@@ -27,11 +27,7 @@ export function nodeLists(m: Mm, nid: number): Record<string, number> {
   const names = ['inactive_anon', 'active_anon', 'inactive_file', 'active_file', 'unevictable'];
   const sizes: Record<string, number> = {};
   for (let lru = 0; lru <= LRU_UNEVICTABLE; lru++) {
-    let pages = 0;
-    for (let memcg = 0; memcg < m.sizes.nrMemcgs; memcg++) {
-      pages += lruSize(m, lruvecRow(m, memcg, nid), lru);
-    }
-    sizes[`nr_${names[lru]}`] = pages;
+    sizes[`nr_${names[lru]}`] = nodeLru(m, nid, lru);
   }
   return sizes;
 }

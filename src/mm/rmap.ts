@@ -12,7 +12,7 @@ import { RWSEM_WORDS, rwsemDownRead, rwsemTryRead, rwsemUpRead } from '../../sha
 import { FAULT_DELAY, FAULT_TRYLOCK } from './faults.ts';
 import { folioNid, folioSet } from './folio.ts';
 import { LC_ANON_VMA } from './lock_order.ts';
-import { memcgWithin } from './lruvec.ts';
+import { mmWithin } from './memcg_task.ts';
 import type { Mm } from './mm.ts';
 import {
   PG_DIRTY,
@@ -102,8 +102,7 @@ export function folioReferenced(m: Mm, pfn: number, memcg: number, rwTryLock: bo
   let left = folioMapcount(m, pfn);
   walkAnon(m, pfn, anonVma, (pte, vma) => {
     const flags = m.vma.flags[vma] as number;
-    const owner = m.mm.memcg[m.vma.mm[vma] as number] as number;
-    if (memcg !== 0 && !memcgWithin(m, owner, memcg)) return true;
+    if (memcg !== 0 && !mmWithin(m, m.vma.mm[vma] as number, memcg)) return true;
     if ((flags & VM_LOCKED) !== 0) {
       referencedOut.vmFlags |= VM_LOCKED;
       return false;

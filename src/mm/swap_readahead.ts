@@ -5,6 +5,8 @@
  * The window is an aligned run of slots around the faulting one, of up to 2^page-cluster pages; it
  * grows with the hits of the last one and shrinks when they stop. A synchronous device has none.
  */
+import { memcgPut } from './memcg_css.ts';
+import { memcgGetFromSlot } from './memcg_task.ts';
 import type { Mm } from './mm.ts';
 import { SWAP_MAP_BAD } from './mm_types.ts';
 import { folioPut } from './swap.ts';
@@ -49,7 +51,9 @@ export function swapReadahead(m: Mm, slot: number): void {
     // Racy peeks: swapinNew looks again under the cluster lock.
     const count = swapCount(m, near);
     if (near === slot || count === 0 || count === SWAP_MAP_BAD || swapCacheHas(m, near)) continue;
-    const pfn = swapinNew(m, near, m.slot.memcg[near] as number, true);
+    const memcg = memcgGetFromSlot(m, near);
+    const pfn = swapinNew(m, near, memcg, true);
+    memcgPut(m, memcg);
     if (pfn === 0) return;
     if (pfn < 0) continue;
     events[EV.swap_ra] = (events[EV.swap_ra] as number) + 1;

@@ -19,6 +19,7 @@ import {
   folioTest,
   folioTryGet,
 } from './folio.ts';
+import { chargeSwap } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
 import { PG_DIRTY, PG_SWAPCACHE, PG_WRITEBACK, SWAP_HAS_CACHE } from './mm_types.ts';
 import { clusterLock, clusterUnlock } from './swap_cluster.ts';
@@ -97,7 +98,7 @@ export function addToSwap(m: Mm, pfn: number): number {
   m.slot.memcg[slot] = m.page.memcg[pfn] as number;
   markInCache(m, pfn, slot);
   clusterUnlock(m, slot);
-  Atomics.add(m.memcg.swap, m.slot.memcg[slot] as number, 1);
+  chargeSwap(m, m.slot.memcg[slot] as number);
   folioSet(m, pfn, PG_DIRTY);
   return slot;
 }

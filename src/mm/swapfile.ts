@@ -15,6 +15,7 @@ import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
 import { FAULT_SWAP_FULL } from './faults.ts';
 import { SWAPFILE_CLUSTER } from './limits.ts';
 import { LC_SWAP_CLUSTER } from './lock_order.ts';
+import { unchargeSwap } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
 import { SWAP_HAS_CACHE, SWAP_MAP_BAD, SWAP_MAP_MAX } from './mm_types.ts';
 import { clusterLock, clusterOf, clusterUnlock } from './swap_cluster.ts';
@@ -147,7 +148,7 @@ function freeSlotLocked(m: Mm, slot: number): void {
   } else if (zramFreeLocked(m, slot)) {
     events[EV.kr_swap_slot_freed] = (events[EV.kr_swap_slot_freed] as number) + 1;
   }
-  Atomics.sub(m.memcg.swap, m.slot.memcg[slot] as number, 1);
+  unchargeSwap(m, m.slot.memcg[slot] as number);
   const cluster = clusterOf(slot);
   m.cluster.free[cluster] = (m.cluster.free[cluster] as number) + 1;
   Atomics.add(m.swapInfo, 0, 1);

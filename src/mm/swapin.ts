@@ -42,6 +42,7 @@ export function discardNewPage(m: Mm, pfn: number): void {
 
 /**
  * Reads a slot into a new folio and puts it in the swap cache, unlocked, with a reference.
+ * @param memcg group to charge, on which the caller holds a reference
  * @returns pfn, PFN_NONE without memory, -1 when the slot is free or somebody else was faster
  * @context no lock but mmap_lock held
  */

@@ -16,13 +16,13 @@ import {
   wakeUp,
 } from '../../shared/wait_queue.ts';
 import { MAX_RECLAIM_RETRIES } from './limits.ts';
+import { nodeLru } from './lruvec.ts';
 import type { Mm } from './mm.ts';
 import {
   LRU_ACTIVE_ANON,
   LRU_ACTIVE_FILE,
   LRU_INACTIVE_ANON,
   LRU_INACTIVE_FILE,
-  NR_LRU_LISTS,
 } from './mm_types.ts';
 import { zoneFree } from './page_alloc.ts';
 import type { ScanControl } from './scan_control.ts';
@@ -40,15 +40,6 @@ function sleepOn(words: I32, base: number, timeoutMs: number): void {
   const seq = waitPrepare(words, base);
   waitSleep(words, base, seq, timeoutMs);
   waitFinish(words, base);
-}
-
-/** Pages of a node on one list, all zones. */
-export function nodeLru(m: Mm, nid: number, lru: number): number {
-  let pages = 0;
-  for (let zone = 0; zone < m.sizes.nrZones; zone++) {
-    if (m.zone.nid[zone] === nid) pages += Atomics.load(m.zoneLru, zone * NR_LRU_LISTS + lru);
-  }
-  return pages;
 }
 
 /** Has a type more pages isolated than a direct reclaimer may add to? */

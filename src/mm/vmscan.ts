@@ -9,7 +9,8 @@
  */
 import { condResched } from '../../shared/sched.ts';
 import { DEF_PRIORITY, MAX_SWAPPINESS, SWAP_CLUSTER_MAX } from './limits.ts';
-import { hierarchyLruSize, lruLock, lruSize, lruUnlock, lruvecRow, memcgWithin } from './lruvec.ts';
+import { hierarchyLruSize, lruLock, lruSize, lruUnlock, lruvecRow, nodeLru } from './lruvec.ts';
+import { FULL_WALK, memcgIter, memcgIterBreak } from './memcg_iter.ts';
 import type { Mm } from './mm.ts';
 import {
   LRU_ACTIVE_ANON,
@@ -27,7 +28,6 @@ import {
 import { shrinkSlab } from './shrink_slab.ts';
 import { GFP_KERNEL } from './shrinker_ops.ts';
 import { nrSwapPages } from './swapfile.ts';
-import { nodeLru } from './throttle.ts';
 import { shrinkActiveList, shrinkInactiveList } from './vmscan_lists.ts';
 import { intSqrt } from './watermark.ts';
 
@@ -205,30 +205,27 @@ function flushReclaimState(m: Mm, sc: ScanControl): void {
   m.task.reclaimedSlab = 0;
 }
 
-/** One pass over a node's groups below the target (shrink_node). */
+/**
+ * One pass over a node's groups below the target (shrink_node). Direct reclaimers share the walk
+ * and leave it when they have enough; kswapd and a second try see every group.
+ * @context the caller holds a reference on the target group
+ */
 export function shrinkNode(m: Mm, nid: number, sc: ScanControl): void {
   const before = sc.nrReclaimed;
+  const target = sc.targetMemcg;
+  const cookie = sc.role === 'kswapd' || sc.memcgFullWalk ? FULL_WALK : nid;
   prepareScanControl(m, nid, sc);
-  const start = sc.role === 'kswapd' || sc.memcgFullWalk ? 0 : walkStart(m, nid, sc);
-  const groups = m.sizes.nrMemcgs;
-  for (let i = 0; i < groups; i++) {
-    const memcg = (start + i) % groups;
-    if (!memcgWithin(m, memcg, sc.targetMemcg)) continue;
+  let memcg = memcgIter(m, target, -1, cookie);
+  while (memcg >= 0) {
+    condResched();
     shrinkLruvec(m, lruvecRow(m, memcg, nid), sc);
     shrinkSlab(m, GFP_KERNEL, nid, memcg, sc.priority);
     flushReclaimState(m, sc);
-    const partial = sc.role === 'direct' && !sc.memcgFullWalk;
-    if (partial && sc.nrReclaimed >= sc.nrToReclaim) break;
+    if (cookie !== FULL_WALK && sc.nrReclaimed >= sc.nrToReclaim) {
+      memcgIterBreak(m, target, memcg);
+      break;
+    }
+    memcg = memcgIter(m, target, memcg, cookie);
   }
   if (sc.nrReclaimed > before) Atomics.store(m.node.kswapdFailures, nid, 0);
-}
-
-/**
- * Where a direct reclaimer joins the walk over groups: each starts at the next group, so that
- * concurrent ones share the work instead of all hitting the first.
- */
-function walkStart(m: Mm, nid: number, sc: ScanControl): number {
-  if (m.sizes.nrMemcgs === 1) return 0;
-  const cookie = Atomics.add(m.node.walkCookie, nid, 1) >>> 0;
-  return sc.targetMemcg + (cookie % m.sizes.nrMemcgs);
 }

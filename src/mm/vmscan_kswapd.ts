@@ -3,9 +3,11 @@
  * kswapd's work: bringing a node back to its high watermarks (mm/vmscan.c, balance_pgdat), waking
  * it, and when it may sleep. The thread itself is kthreads/kswapd.ts.
  */
+import { condResched } from '../../shared/sched.ts';
 import { WAIT_QUEUE_WORDS, WAKE_ALL, wakeUp } from '../../shared/wait_queue.ts';
 import { DEF_PRIORITY, SWAP_CLUSTER_MAX } from './limits.ts';
-import { lruvecRow } from './lruvec.ts';
+import { lruSize, lruvecRow } from './lruvec.ts';
+import { FULL_WALK, memcgIter } from './memcg_iter.ts';
 import type { Mm } from './mm.ts';
 import { LRU_ACTIVE_ANON, LRU_INACTIVE_ANON } from './mm_types.ts';
 import { scanControl } from './scan_control.ts';
@@ -59,15 +61,21 @@ export function wakeupKswapd(m: Mm, nid: number, zone: number, order: number): v
   wakeUp(m.kswapdWait, nid * WAIT_QUEUE_WORDS, WAKE_ALL);
 }
 
-/** Keeps the anonymous lists' balance although nothing was evicted (kswapd_age_node). */
+/**
+ * Keeps the anonymous lists' balance although nothing was evicted (kswapd_age_node). A node that is
+ * in balance as a whole is left alone, whatever its groups are.
+ */
 function ageNode(m: Mm, nid: number): void {
-  if (nrSwapPages(m) === 0) return;
+  if (nrSwapPages(m) === 0 || !inactiveIsLow(m, lruvecRow(m, 0, nid), LRU_INACTIVE_ANON)) return;
   const sc = scanControl('kswapd', 0, m.config.swappiness);
-  for (let memcg = 0; memcg < m.sizes.nrMemcgs; memcg++) {
+  let memcg = memcgIter(m, 0, -1, FULL_WALK);
+  while (memcg >= 0) {
     const lruvec = lruvecRow(m, memcg, nid);
-    if (inactiveIsLow(m, lruvec, LRU_INACTIVE_ANON)) {
+    if (lruSize(m, lruvec, LRU_ACTIVE_ANON) > 0) {
       shrinkActiveList(m, SWAP_CLUSTER_MAX, lruvec, sc, LRU_ACTIVE_ANON);
     }
+    condResched();
+    memcg = memcgIter(m, 0, memcg, FULL_WALK);
   }
 }
 

@@ -9,8 +9,11 @@
  *
  * Ages are 32-bit and wrap; distances are taken modulo 2^32.
  */
+import { assert } from '../../shared/assert.ts';
 import { folioLruvec, folioNid, folioSet } from './folio.ts';
+import { MEMCGS_MAX, NODES_MAX } from './limits.ts';
 import { hierarchyLruSize, lruNoteCost, lruvecRow, parentLruvec } from './lruvec.ts';
+import { memcgSerial } from './memcg_css.ts';
 import { memcgSwapPages } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
 import {
@@ -18,16 +21,30 @@ import {
   LRU_ACTIVE_FILE,
   LRU_INACTIVE_ANON,
   LRU_INACTIVE_FILE,
+  MEMCG_FREE,
   PG_ACTIVE,
   PG_WORKINGSET,
 } from './mm_types.ts';
 import { EV } from './vmstat_items.ts';
 
-/** shadowTag: valid bit, workingset bit, node 8 bits, memcg 16 bits. 0 is no shadow. */
+/**
+ * shadowTag: valid bit, workingset bit, the group's serial 10 bits, node 4 bits, memcg 16 bits. 0
+ * is no shadow.
+ *
+ * A shadow keeps no reference, so its row may be another group's by the time it is read. The serial
+ * tells; when its 10 bits happen to agree, one page is judged by the age of the wrong group, and at
+ * worst activated: what the kernel accepts from an id that is given again.
+ */
 const SHADOW_VALID = 1;
 const SHADOW_WORKINGSET = 2;
-const SHADOW_NID_SHIFT = 8;
+const SHADOW_SERIAL_SHIFT = 2;
+const SHADOW_SERIAL_MASK = 0x3ff;
+const SHADOW_NID_SHIFT = 12;
+const SHADOW_NID_MASK = 0xf;
 const SHADOW_MEMCG_SHIFT = 16;
+
+assert(NODES_MAX <= SHADOW_NID_MASK + 1, 'a shadow names every node');
+assert(MEMCGS_MAX <= 1 << (32 - SHADOW_MEMCG_SHIFT), 'a shadow names every group');
 
 /** Ages an lruvec and its ancestors by one page (workingset_age_nonresident). */
 export function workingsetAgeNonresident(m: Mm, lruvec: number): void {
@@ -51,9 +68,18 @@ export function workingsetEviction(m: Mm, pfn: number, targetMemcg: number): num
   return (
     SHADOW_VALID |
     (workingset ? SHADOW_WORKINGSET : 0) |
+    ((memcgSerial(m, targetMemcg) & SHADOW_SERIAL_MASK) << SHADOW_SERIAL_SHIFT) |
     (nid << SHADOW_NID_SHIFT) |
     (targetMemcg << SHADOW_MEMCG_SHIFT)
   );
+}
+
+/** The group that a shadow's age is of, or -1 when it is gone. */
+function shadowMemcg(m: Mm, tag: number): number {
+  const memcg = tag >>> SHADOW_MEMCG_SHIFT;
+  const serial = (tag >>> SHADOW_SERIAL_SHIFT) & SHADOW_SERIAL_MASK;
+  const same = (memcgSerial(m, memcg) & SHADOW_SERIAL_MASK) === serial;
+  return same && Atomics.load(m.memcg.state, memcg) !== MEMCG_FREE ? memcg : -1;
 }
 
 /** Second result of `workingsetEviction`: private to the thread. */
@@ -78,8 +104,10 @@ export function workingsetRefault(
   const refault = EV.workingset_refault_anon + fileCell;
   events[refault] = (events[refault] as number) + 1;
 
-  const nid = (tag >>> SHADOW_NID_SHIFT) & 0xff;
-  const evictionLruvec = lruvecRow(m, tag >>> SHADOW_MEMCG_SHIFT, nid);
+  const nid = (tag >>> SHADOW_NID_SHIFT) & SHADOW_NID_MASK;
+  const evictionMemcg = shadowMemcg(m, tag);
+  if (evictionMemcg < 0) return;
+  const evictionLruvec = lruvecRow(m, evictionMemcg, nid);
   const distance = (Atomics.load(m.lruvec.nonresidentAge, evictionLruvec) - age) >>> 0;
   if (distance > workingsetSize(m, evictionLruvec, file)) return;
 

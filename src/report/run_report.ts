@@ -143,12 +143,18 @@ export interface RunReport {
   /** Counters that are not the kernel's. */
   readonly counters: Readonly<Record<string, number>>;
   readonly nodes: readonly NodeReport[];
+  /**
+   * Groups that are online: those of the configuration, then, of those made at run time, the 64
+   * that hold most.
+   */
   readonly memcgs: readonly MemcgReport[];
+  /** Groups made at run time that are not among them. */
+  readonly memcgsOmitted: number;
   readonly processes: readonly ProcessReport[];
   readonly traces: readonly TraceReport[];
   readonly threads: readonly ThreadInfo[];
   readonly lockStat: readonly LockReport[];
-  /** Path to text: /proc and /sys as the programs left them. */
+  /** Path to text: /proc and /sys as the programs left them, with the groups of `memcgs`. */
   readonly proc: Readonly<Record<string, string>>;
   readonly oomReports: readonly string[];
   readonly interrupted: boolean;

@@ -15,6 +15,7 @@ import { HistogramMerge } from '../../shared/histogram.ts';
 import { THREADS_MAX } from '../../shared/limits.ts';
 import { lockStatRows } from '../../shared/lock_report.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
+import { cgroupName, memcgPath } from '../mm/cgroup_names.ts';
 import { FAULT_NAMES } from '../mm/faults.ts';
 import {
   CPU_NOTE_BYTES,
@@ -27,7 +28,7 @@ import {
 import { MMF_OOM_VICTIM } from '../mm/mm_types.ts';
 import { oomReports } from '../mm/oom_kill.ts';
 import { procFiles } from '../mm/proc_files.ts';
-import { memcgEvents, memcgPath, memcgStat } from '../mm/proc_memcg.ts';
+import { listedMemcgs, MemcgStats, memcgEvents } from '../mm/proc_memcg.ts';
 import { ownItems, vmstatItems } from '../mm/proc_vmstat.ts';
 import { nodeLists, zoneName } from '../mm/proc_zoneinfo.ts';
 import { RUN_DONE, RUN_KILLED, RUN_SIGSEGV, RUN_STOPPED } from '../mm/user.ts';
@@ -41,6 +42,9 @@ import type {
   RunReport,
 } from './run_report.ts';
 
+/** Groups made at run time that a report shows. */
+export const MEMCGS_REPORTED = 64;
+
 /** The parts of a report that come from the tables. */
 export type Snapshot = Pick<
   RunReport,
@@ -48,6 +52,7 @@ export type Snapshot = Pick<
   | 'counters'
   | 'nodes'
   | 'memcgs'
+  | 'memcgsOmitted'
   | 'processes'
   | 'lockStat'
   | 'proc'
@@ -76,18 +81,35 @@ function nodeReports(m: Mm): NodeReport[] {
   return nodes;
 }
 
-function memcgReports(m: Mm): MemcgReport[] {
-  return m.config.memcgs.map(({ name }, memcg) => {
+/**
+ * Groups that are reported: those of the configuration that are still there, and of the others the
+ * MEMCGS_REPORTED that hold most, by number.
+ */
+function reportedMemcgs(m: Mm): { readonly shown: number[]; readonly omitted: number } {
+  const listed = listedMemcgs(m).sort((a, b) => a - b);
+  const made = listed.filter((memcg) => memcg >= m.config.memcgs.length);
+  const usage = new Map(made.map((memcg) => [memcg, Atomics.load(m.memcg.usage, memcg)]));
+  const most = made
+    .sort((a, b) => (usage.get(b) as number) - (usage.get(a) as number))
+    .slice(0, MEMCGS_REPORTED)
+    .sort((a, b) => a - b);
+  const configured = listed.filter((memcg) => memcg < m.config.memcgs.length);
+  return { shown: [...configured, ...most], omitted: made.length - most.length };
+}
+
+function memcgReports(m: Mm, memcgs: readonly number[]): MemcgReport[] {
+  const stats = new MemcgStats(m);
+  return memcgs.map((memcg) => {
     const max = Atomics.load(m.memcg.max, memcg);
     return {
-      name,
+      name: cgroupName(m, memcg),
       path: memcgPath(m, memcg),
       max: max < 0 ? null : max,
       current: Atomics.load(m.memcg.usage, memcg),
       peak: Atomics.load(m.memcg.peak, memcg),
       swap: Atomics.load(m.memcg.swap, memcg),
       events: memcgEvents(m, memcg),
-      stat: memcgStat(m, memcg),
+      stat: stats.of(memcg),
     };
   });
 }
@@ -196,14 +218,16 @@ export function totalEvents(m: Mm): number {
 
 /** @context the main thread; exact at quiescence */
 export function takeSnapshot(m: Mm): Snapshot {
+  const { shown, omitted } = reportedMemcgs(m);
   return {
     vmstat: vmstatItems(m),
     counters: ownItems(m),
     nodes: nodeReports(m),
-    memcgs: memcgReports(m),
+    memcgs: memcgReports(m, shown),
+    memcgsOmitted: omitted,
     processes: processReports(m),
     lockStat: lockReports(m),
-    proc: procFiles(m),
+    proc: procFiles(m, shown),
     oomReports: oomReports(m),
     latencyNs: {
       fault: latency(m, HIST_FAULT),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** A machine without workers: the test's own thread is its only CPU. */
+import { enterRcu, resetRcu } from '../../dist/shared/rcu.js';
 import { enterSync, resetSync } from '../../dist/shared/sync_domain.js';
 import type { MmConfig } from '../../dist/src/mm/config.js';
 import { attachMm, createMm, type Mm } from '../../dist/src/mm/mm.js';
@@ -69,6 +70,8 @@ export function bootFixture(options: FixtureOptions = {}): Mm {
   const m = attachMm(created.buffers, config, 1, 0);
   resetSync();
   enterSync(m.sync, 1);
+  resetRcu();
+  enterRcu(m.rcu, 1);
   m.task.mm = 1;
   Atomics.or(m.mm.cpuMask, 1, 1);
   for (const vma of config.processes[0]?.vmas ?? []) mmapAnon(m, 1, vma.start, vma.end);

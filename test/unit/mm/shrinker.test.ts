@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Shrinkers on one thread, under every policy: life, bits, the work formula, put-off work. */
-import { afterEach, describe, expect, test } from 'vitest';
-import { enterRcu, leaveRcu, resetRcu } from '../../../dist/shared/rcu.js';
+import { describe, expect, test } from 'vitest';
 import { rcuBarrier } from '../../../dist/shared/rcu_callback.js';
+import { cgroupMkdir } from '../../../dist/src/mm/cgroup.js';
 import { ENOSPC } from '../../../dist/src/mm/errno.js';
 import type { Mm } from '../../../dist/src/mm/mm.js';
 import { bindRcuCallbacks } from '../../../dist/src/mm/rcu_ids.js';
@@ -14,7 +14,6 @@ import {
   shrinkerRegister,
 } from '../../../dist/src/mm/shrinker.js';
 import {
-  allocShrinkerInfo,
   freeShrinkerInfo,
   reparentShrinkerDeferred,
 } from '../../../dist/src/mm/shrinker_expand.js';
@@ -54,7 +53,6 @@ interface Cache {
 
 function boot(options: FixtureOptions = {}): Cache {
   const m = bootFixture({ shrinkersMax: 200, ...options });
-  enterRcu(m.rcu, 1);
   bindRcuCallbacks(m);
   const cache: Cache = { m, objects: new Map(), scans: [], stop: false };
   const of = (sc: ShrinkControl): number => cache.objects.get(sc.shrinker) ?? 0;
@@ -68,11 +66,8 @@ function boot(options: FixtureOptions = {}): Cache {
       return freed;
     },
   });
-  for (let memcg = 1; memcg < 3; memcg++) {
-    m.memcg.state[memcg] = 1;
-    m.memcg.parent[memcg] = memcg - 1;
-    if (m.lruvec.shrinkerInfo[memcg] === 0) expect(allocShrinkerInfo(m, memcg)).toBe(0);
-  }
+  // Group 1 is the configuration's.
+  expect(cgroupMkdir(m, 1, 'child', -1)).toBe(2);
   return cache;
 }
 
@@ -90,11 +85,6 @@ const bitOf = (m: Mm, memcg: number, s: number): boolean =>
 function setBit(m: Mm, memcg: number, s: number): void {
   setShrinkerBit(m, memcg, 0, m.shrinker.id[s] as number);
 }
-
-afterEach(() => {
-  leaveRcu();
-  resetRcu();
-});
 
 describe.each(POLICIES)('%s', (shrinker) => {
   test('a group runs the shrinkers that have a bit, and the root runs all', () => {
@@ -228,8 +218,6 @@ test('without object accounting a slab shrinker is plain, and one as posted is n
   const nonslab = make(cache, 10, AWARE | SHRINKER_NONSLAB);
   setBit(cache.m, 1, nonslab);
   expect(shrinkSlab(cache.m, GFP_KERNEL, 0, 1, 0)).toBe(10);
-  leaveRcu();
-  resetRcu();
   const posted = boot({ shrinker: 'lockless', kmem: false });
   const s = make(posted, 10);
   setBit(posted.m, 1, s);

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * What the rest of the engine does when a group comes, is removed, and goes (css_online,
+ * css_offline and css_free of mm/memcontrol.c). One function for each moment.
+ */
+import { drainStockOf } from './memcontrol.ts';
+import type { Mm } from './mm.ts';
+import {
+  allocShrinkerInfo,
+  freeShrinkerInfo,
+  reparentShrinkerDeferred,
+} from './shrinker_expand.ts';
+
+/**
+ * A group is about to be online: everything that it needs is allocated here.
+ * @returns 0, or a negative errno: the group is then not made, and nothing of it is left
+ * @context cgroup_mutex held; boot, or a thread that may block. Nobody can find the group yet
+ */
+export function cgroupOnline(m: Mm, memcg: number): number {
+  return memcg === 0 ? 0 : allocShrinkerInfo(m, memcg);
+}
+
+/**
+ * A group was removed: what it holds for others goes to its parent, what threads keep for it comes
+ * back. Pages and swap slots stay charged to it until they are reclaimed or freed.
+ * @context cgroup_mutex held, the group dying with its base reference; may block
+ */
+export function cgroupOffline(m: Mm, memcg: number, _parent: number): void {
+  reparentShrinkerDeferred(m, memcg);
+  drainStockOf(m, memcg);
+}
+
+/**
+ * A group's row is about to be free.
+ * @context cgroup_mutex held; nobody has a reference, and a grace period has passed
+ */
+export function cgroupFree(m: Mm, memcg: number): void {
+  freeShrinkerInfo(m, memcg);
+}
