@@ -33,6 +33,14 @@ export interface JobRequest {
   readonly control: I32;
 }
 
+/** What a thread says of its job. */
+export interface JobResult {
+  readonly ops: number;
+  readonly ns: number;
+  /** Time within `ns` that it waited for a core. */
+  readonly delayNs: number;
+}
+
 export class BenchPool {
   readonly #workers: Worker[] = [];
   readonly #moduleUrl: string;
@@ -56,13 +64,13 @@ export class BenchPool {
     return (ops / ns) * 1e9;
   }
 
-  /** As `run`. @returns operations of all threads, and the time of the one that took longest */
+  /** As `run`. @returns operations of all threads; time and delay of the one that had most */
   async measure(
     job: string,
     threads: number,
     ms: number,
     data: unknown = null,
-  ): Promise<{ ops: number; ns: number }> {
+  ): Promise<JobResult> {
     while (this.#workers.length < threads) this.#start();
     const control = new Int32Array(new SharedArrayBuffer(16));
     const results = await Promise.all(
@@ -71,7 +79,11 @@ export class BenchPool {
         .map((worker, index) => request(worker, { job, data, index, threads, ms, control })),
     );
     const ops = results.reduce((sum, result) => sum + result.ops, 0);
-    return { ops, ns: Math.max(...results.map(({ ns }) => ns)) };
+    return {
+      ops,
+      ns: Math.max(...results.map(({ ns }) => ns)),
+      delayNs: Math.max(...results.map(({ delayNs }) => delayNs)),
+    };
   }
 
   /** Ends the workers. */
@@ -85,13 +97,13 @@ export class BenchPool {
   }
 }
 
-function request(worker: Worker, job: JobRequest): Promise<{ ops: number; ns: number }> {
+function request(worker: Worker, job: JobRequest): Promise<JobResult> {
   return new Promise((resolve, reject) => {
     const settle = () => {
       worker.off('message', onMessage);
       worker.off('error', onError);
     };
-    const onMessage = (result: { ops: number; ns: number }) => {
+    const onMessage = (result: JobResult) => {
       settle();
       resolve(result);
     };

@@ -19,6 +19,7 @@
  * callback <= 6 x C; lockless rises with threads where rwsem falls. Non-goal: lockless ahead
  * everywhere; with dense maps its references cost more than one lock, in C too.
  */
+import { availableParallelism } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import type { ShrinkerPolicy } from '../src/mm/config.ts';
 import { buildRcuNative, runNativeFigures } from './bench_native.ts';
@@ -65,6 +66,11 @@ const PEER: Readonly<Record<ShrinkerPolicy, string>> = {
 };
 const NATIVE_KINDS = ['rwsem', 'rwsem-ref', 'pthread', 'srcu', 'lockless'];
 
+/** When a sample is disturbed, how often it is taken, and from what length on that makes sense. */
+const CALM_SHARE = 0.02;
+const CALM_TRIES = 5;
+const CALM_MS = 20;
+
 const NO_FIGURES: ShrinkerFigures = {
   callbacks: Number.NaN,
   skipped: Number.NaN,
@@ -76,6 +82,7 @@ const NO_FIGURES: ShrinkerFigures = {
   freeUsP99: Number.NaN,
   gracePeriods: Number.NaN,
   tableBytes: Number.NaN,
+  waited: Number.NaN,
 };
 
 /** One group of cases under way: its machines, and the samples of each case but for the rates. */
@@ -128,11 +135,21 @@ class ShapeBench {
     return machine;
   }
 
-  #keep(name: string, sample: ShrinkerSample): number {
+  /**
+   * Takes a sample; one in which a thread waited for a core although there is one for each is taken
+   * again, and the least disturbed is kept: chosen by the disturbance, never by the result.
+   */
+  async #calm(name: string, threads: number, take: () => Promise<ShrinkerSample>): Promise<number> {
+    const tries = threads <= availableParallelism() && this.#ms >= CALM_MS ? CALM_TRIES : 1;
+    let kept = await take();
+    for (let nr = 1; nr < tries && kept.waited > CALM_SHARE; nr++) {
+      const again = await take();
+      if (again.waited < kept.waited) kept = again;
+    }
     const samples = this.#samples.get(name) ?? [];
-    samples.push(sample);
+    samples.push(kept);
     this.#samples.set(name, samples);
-    return sample.opsPerSec;
+    return kept.opsPerSec;
   }
 
   #ours(
@@ -143,9 +160,9 @@ class ShapeBench {
     peer: string,
   ): BenchCase {
     const name = `${label} x${threads}`;
-    const run = async () => {
+    const run = () => {
       const machine = this.#machine(policy, label === 'walk-twin');
-      return this.#keep(name, await machine.run(job, threads, this.#ms));
+      return this.#calm(name, threads, () => machine.run(job, threads, this.#ms));
     };
     return {
       name,
@@ -159,11 +176,11 @@ class ShapeBench {
     const name = `C ${kind} x${threads}`;
     const { memcgs, shrinkers, density, registerUs } = this.shape;
     const args = [memcgs, shrinkers, density, registerUs];
-    const run = async () => {
-      const result = await runNativeFigures(program, this.#ms, kind, threads, ...args);
-      const { opsPerSec, figures } = result;
-      return this.#keep(name, { ...NO_FIGURES, ...figures, opsPerSec });
-    };
+    const run = () =>
+      this.#calm(name, threads, async () => {
+        const result = await runNativeFigures(program, this.#ms, kind, threads, ...args);
+        return { ...NO_FIGURES, ...result.figures, opsPerSec: result.opsPerSec };
+      });
     return { name, threads, run };
   }
 }
@@ -225,7 +242,7 @@ export async function shrinkerBench(options: ShrinkerBenchOptions = {}): Promise
 const isShrinkerRow = (row: BenchRow): row is ShrinkerRow => 'registerUsP50' in row;
 
 const HEAD =
-  'case                    thr   walks/s  calls/s  x rwsem  x 1 thr  skipped    early' +
+  'case                    thr   walks/s  calls/s  x rwsem  x 1 thr  waited  skipped    early' +
   '   reg/s     reg us p50/p99     free us p50/p99    gp/s      KiB';
 
 /** @returns what the rates do not show, one line per case; empty without rows of this bench */
@@ -258,9 +275,6 @@ function tableLine(row: ShrinkerRow, rows: readonly ShrinkerRow[]): string {
     return (Number.isNaN(other) ? '-' : (row.opsPerSec / other).toFixed(2)).padStart(8);
   };
   const attempts = row.opsPerSec + row.skipped;
-  const share = Number.isNaN(row.skipped)
-    ? '-'
-    : `${((100 * row.skipped) / attempts).toFixed(1)} %`;
   return [
     label.padEnd(22),
     String(row.threads).padStart(4),
@@ -268,7 +282,8 @@ function tableLine(row: ShrinkerRow, rows: readonly ShrinkerRow[]): string {
     short(row.callbacks).padStart(8),
     times(rwsem),
     times(`${label} x1`),
-    share.padStart(8),
+    percent(row.waited).padStart(7),
+    percent(row.skipped / attempts).padStart(8),
     short(row.early).padStart(8),
     short(row.registers).padStart(7),
     `${micros(row.registerUsP50)} / ${micros(row.registerUsP99)}`.padStart(18),
@@ -283,6 +298,10 @@ function short(value: number): string {
   if (value < 10) return value === 0 ? '0' : value.toFixed(1);
   if (value < 1e4) return value.toFixed(0);
   return value < 1e6 ? `${(value / 1e3).toFixed(0)}k` : `${(value / 1e6).toFixed(2)}M`;
+}
+
+function percent(share: number): string {
+  return Number.isNaN(share) ? '-' : `${(100 * share).toFixed(1)} %`;
 }
 
 function micros(value: number): string {

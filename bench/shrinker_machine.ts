@@ -46,6 +46,8 @@ export interface ShrinkerFigures {
   readonly gracePeriods: number;
   /** Bytes of the groups' infos and units. */
   readonly tableBytes: number;
+  /** Share of the time that a thread waited for a core; 0 for one alone, of whose time it is not. */
+  readonly waited: number;
 }
 
 export interface ShrinkerSample extends ShrinkerFigures {
@@ -102,7 +104,7 @@ export class ShrinkerMachine {
     const data = this.#data(threads);
     const before = this.#counters();
     const all = threads + (registerUs > 0 ? 1 : 0);
-    const { ops, ns } = await this.#pool.measure(job, all, ms, data);
+    const { ops, ns, delayNs } = await this.#pool.measure(job, all, ms, data);
     const after = this.#counters();
     const second = ns / 1e9;
     const rate = (key: keyof typeof after): number => (after[key] - before[key]) / second;
@@ -114,6 +116,7 @@ export class ShrinkerMachine {
       early: rate('early'),
       gracePeriods: rate('gracePeriods'),
       tableBytes: this.#tableBytes(),
+      waited: delayNs / ns,
       ...latencies(data, second),
     };
   }
