@@ -11,9 +11,9 @@
  *   walk-twin    the same by its TypeScript twin
  *   C ...        the same walk in C (native/shrinker.c), with callbacks through a pointer
  *
- * Rates are of walks that were done: one that is given up, as the lock was not to be had, costs next
- * to nothing and does nothing. The second table has what a rate does not show: walks given up or
- * cut short, how long registering and freeing took, grace periods, bytes.
+ * Rates are of walks that were done: one that is given up, as the lock was not to be had, costs
+ * next to nothing and does nothing. The second table has what a rate does not show: walks given up
+ * or cut short, how long registering and freeing took, grace periods, bytes.
  *
  * Goals, in the sparse shape (64 shrinkers, 1 %) on 1 and 2 threads: walk <= 2.5 x C, with a
  * callback <= 6 x C; lockless rises with threads where rwsem falls. Non-goal: lockless ahead

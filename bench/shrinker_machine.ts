@@ -46,7 +46,7 @@ export interface ShrinkerFigures {
   readonly gracePeriods: number;
   /** Bytes of the groups' infos and units. */
   readonly tableBytes: number;
-  /** Share of the time that a thread waited for a core; 0 for one alone, of whose time it is not. */
+  /** Share of the time that a thread waited for a core; 0 for one alone, as it is taken out. */
   readonly waited: number;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** `kreclaim bench shrinker` runs: short samples, so that what is tested is the rows, not the rates. */
+/** `kreclaim bench shrinker` runs. Samples are short: what is tested is the rows, not the rates. */
 import { describe, expect, test } from 'vitest';
 import {
   SHRINKER_POLICIES,

@@ -55,7 +55,7 @@ function fillInfo(m: Mm, group: number, units: number, bit: (id: number) => bool
   }
 }
 
-/** A count as a shrinker may have it: coming or gone, registered, in use, about to overflow, sick. */
+/** A count as a shrinker may have it: coming or gone, registered, in use, full, saturated. */
 function randomCount(prng: Prng): number {
   const kind = prng.below(12);
   if (kind < 2) return 0;
