@@ -36,17 +36,21 @@ export interface JobRequest {
   readonly profileUs: number | null;
 }
 
-/** What one worker says of its part of a job. */
-export interface JobResult {
+/** What a thread did of its job. */
+export interface JobFigures {
   readonly ops: number;
   readonly ns: number;
+  /** Time within `ns` that it waited for a core. */
+  readonly delayNs: number;
+}
+
+/** What a worker sends back. */
+export interface JobResult extends JobFigures {
   readonly profile: CpuProfile | null;
 }
 
-/** What all threads of a job did. */
-export interface Measured {
-  readonly ops: number;
-  readonly ns: number;
+/** Operations of all threads; time and delay of the one that had most. */
+export interface Measured extends JobFigures {
   /** One for each thread, in the order of their indices; empty where none was asked for. */
   readonly profiles: readonly CpuProfile[];
 }
@@ -77,7 +81,7 @@ export class BenchPool {
   /**
    * As `run`.
    * @param profileUs time between samples of a profile of each thread, 50 .. 1e6 us; null for none
-   * @returns operations of all threads, the time of the one that took longest, and the profiles
+   * @returns operations of all threads; time and delay of the one that had most; the profiles
    */
   async measure(
     job: string,
@@ -95,6 +99,7 @@ export class BenchPool {
     return {
       ops: results.reduce((sum, result) => sum + result.ops, 0),
       ns: Math.max(...results.map(({ ns }) => ns)),
+      delayNs: Math.max(...results.map(({ delayNs }) => delayNs)),
       profiles: results.flatMap(({ profile }) => (profile === null ? [] : [profile])),
     };
   }

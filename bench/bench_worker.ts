@@ -12,6 +12,7 @@ import {
   ARRIVED,
   type BenchJobs,
   GO,
+  type JobFigures,
   type JobRequest,
   type JobResult,
   OPS_PER_CHUNK,
@@ -35,7 +36,8 @@ function arrive(control: I32, threads: number): void {
 
 /**
  * Nanoseconds that this thread has waited for a core, or 0 where the system does not tell. With one
- * thread it is taken out of the measured time: another program's turn is not the lock's.
+ * thread it is taken out of the measured time: another program's turn is not the lock's. With more,
+ * the others ran on meanwhile, and who asked for the sample is told.
  */
 function runDelayNs(): number {
   try {
@@ -45,7 +47,7 @@ function runDelayNs(): number {
   }
 }
 
-function measure(request: JobRequest): { ops: number; ns: number } {
+function measure(request: JobRequest): JobFigures {
   const { control, threads, index } = request;
   const prepare = module.jobs[request.job];
   if (prepare === undefined) throw new Error(`no bench job ${request.job} in ${moduleUrl}`);
@@ -53,15 +55,16 @@ function measure(request: JobRequest): { ops: number; ns: number } {
   const stopped = () => Atomics.load(control, STOP) !== 0;
   arrive(control, threads);
   const start = ktimeNs(); // outside the two readings, so that the delay is part of the time
-  const delayBefore = threads === 1 ? runDelayNs() : 0;
+  const delayBefore = runDelayNs();
   const deadline = start + request.ms * 1e6;
   let ops = 0;
   while (!stopped()) {
     ops += run(OPS_PER_CHUNK, stopped);
     if (ktimeNs() >= deadline) Atomics.store(control, STOP, 1);
   }
-  const delayNs = threads === 1 ? runDelayNs() - delayBefore : 0;
-  return { ops, ns: ktimeNs() - start - delayNs };
+  const delayNs = runDelayNs() - delayBefore;
+  const ns = ktimeNs() - start;
+  return threads === 1 ? { ops, ns: ns - delayNs, delayNs: 0 } : { ops, ns, delayNs };
 }
 
 /** Runs a job, under the profiler when asked: the inspector is loaded only then. */

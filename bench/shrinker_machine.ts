@@ -44,6 +44,10 @@ export interface ShrinkerFigures {
   readonly freeUsP99: number;
   /** Grace periods that ended: of RCU, in any policy. */
   readonly gracePeriods: number;
+  /** Bytes of the groups' infos and units. */
+  readonly tableBytes: number;
+  /** Share of the time that a thread waited for a core; 0 for one alone, as it is taken out. */
+  readonly waited: number;
 }
 
 export interface ShrinkerSample extends ShrinkerFigures {
@@ -100,7 +104,7 @@ export class ShrinkerMachine {
     const data = this.#data(threads);
     const before = this.#counters();
     const all = threads + (registerUs > 0 ? 1 : 0);
-    const { ops, ns } = await this.#pool.measure(job, all, ms, data);
+    const { ops, ns, delayNs } = await this.#pool.measure(job, all, ms, data);
     const after = this.#counters();
     const second = ns / 1e9;
     const rate = (key: keyof typeof after): number => (after[key] - before[key]) / second;
@@ -111,6 +115,8 @@ export class ShrinkerMachine {
       skipped: rate('skipped'),
       early: rate('early'),
       gracePeriods: rate('gracePeriods'),
+      tableBytes: this.#tableBytes(),
+      waited: delayNs / ns,
       ...latencies(data, second),
     };
   }
@@ -133,13 +139,6 @@ export class ShrinkerMachine {
     return { opsPerSec: (1e9 * ops) / ns, profiles: profiles.slice(0, threads) };
   }
 
-  /** Bytes of the groups' infos and units, as long as they are now. */
-  get tableBytes(): number {
-    const units = (this.#m.shrinker.words[SHRINKER_NR_MAX] as number) / SHRINKER_UNIT_BITS;
-    const infoBytes = this.#m.sizes.shrinkers.infoWords * 4;
-    return this.#shape.memcgs * (infoBytes + units * (UNIT_MAP_WORDS + SHRINKER_UNIT_BITS) * 4);
-  }
-
   /** Ends the workers. */
   close(): Promise<void> {
     return this.#pool.close();
@@ -152,6 +151,13 @@ export class ShrinkerMachine {
       latency: cells(1 + 2 * LATENCY_PAIRS),
       callbacks: cells((threads + 1) * CALLBACK_CELLS),
     };
+  }
+
+  /** As long as infos are now. */
+  #tableBytes(): number {
+    const units = (this.#m.shrinker.words[SHRINKER_NR_MAX] as number) / SHRINKER_UNIT_BITS;
+    const infoBytes = this.#m.sizes.shrinkers.infoWords * 4;
+    return this.#shape.memcgs * (infoBytes + units * (UNIT_MAP_WORDS + SHRINKER_UNIT_BITS) * 4);
   }
 
   #counters() {

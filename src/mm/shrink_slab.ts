@@ -24,7 +24,8 @@ export function shrinkSlab(
   priority: number,
 ): number {
   // A machine without shrinkers pays one look.
-  if (Atomics.load(m.shrinker.words, SHRINKER_LIVE) === 0) return 0;
+  // kreclaim-racy: a shrinker that comes or goes now may as well come or go after the walk
+  if (m.shrinker.words[SHRINKER_LIVE] === 0) return 0;
   const { shrinker } = m.config;
   if (memcg === 0) {
     if (shrinker === 'rwsem') return shrinkGlobalRwsem(m, gfp, nid, priority);
@@ -32,7 +33,8 @@ export function shrinkSlab(
     return shrinkGlobalLockless(m, gfp, nid, priority);
   }
   // What a removed group had is its parent's, or about to be.
-  if (Atomics.load(m.memcg.state, memcg) !== MEMCG_ONLINE) return 0;
+  // kreclaim-racy: who is removed now may as well be removed during the walk
+  if (m.memcg.state[memcg] !== MEMCG_ONLINE) return 0;
   if (shrinker === 'rwsem') return shrinkMemcgRwsem(m, gfp, nid, memcg, priority);
   if (shrinker === 'srcu') return shrinkMemcgSrcu(m, gfp, nid, memcg, priority);
   return shrinkMemcgLockless(m, gfp, nid, memcg, priority);
