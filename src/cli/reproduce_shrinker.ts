@@ -103,7 +103,7 @@ export async function reproduceShrinker(options: ReproduceShrinkerOptions): Prom
   const measured = await runShrinker({ ...plan, signal: interruptSignal, onSample });
   const result = resultOf(measured, plan, load);
   if (options.flame !== undefined && measured.tree.children.size > 0) {
-    const remark = `${plan.memcgs} groups; threads that walk them, by policy; functions out of line`;
+    const remark = `${plan.memcgs} groups; threads that walk, by policy; functions out of line`;
     await writeFlame(measured.tree, options.flame, 'Slab shrinkers', remark);
   }
   const lines = [formatShrinker(measured), loadLine(load, result.cores), '', result.verdict];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** `kreclaim reproduce shrinker` as a user meets it, in its small form. */
+/** `reproduce shrinker` and `bench shrinker --profile` as a user meets them, made small. */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,10 +18,8 @@ interface Result {
 }
 
 /** @param interruptAt sends SIGINT once this is in the progress */
-function reproduce(args: string, interruptAt?: string): Promise<Result> {
-  const child = spawn(process.execPath, [MAIN, 'reproduce', 'shrinker', ...args.split(' ')], {
-    cwd: dir,
-  });
+function kreclaim(args: string, interruptAt?: string): Promise<Result> {
+  const child = spawn(process.execPath, [MAIN, ...args.split(' ')], { cwd: dir });
   let stdout = '';
   let stderr = '';
   let sent = false;
@@ -39,6 +37,8 @@ function reproduce(args: string, interruptAt?: string): Promise<Result> {
   });
 }
 
+const reproduce = (args: string, interruptAt?: string) =>
+  kreclaim(`reproduce shrinker ${args}`, interruptAt);
 const json = (name: string) => JSON.parse(readFileSync(join(dir, name), 'utf8'));
 
 it('shows the tables, the sweeps and the verdicts', { timeout: 120_000 }, async () => {
@@ -83,14 +83,32 @@ it('reports what there is when interrupted', { timeout: 60_000 }, async () => {
   expect(report.measured.churn).toEqual([]);
 });
 
+it('profiles the variants of the bench', { timeout: 60_000 }, async () => {
+  const shape = '--quick --no-native --threads 1 --register-us off --variant rwsem,lockless-fixed';
+  const { code, stdout } = await kreclaim(
+    `bench shrinker ${shape} --profile --flame c.html --json c.json`,
+  );
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/\nrwsem x1, .* walks\/s under the profiler\n/);
+  expect(stdout).toMatch(/\n +[\d.]+ +64\.56 +shrink_slab +/);
+  const { profiles } = json('c.json');
+  expect(profiles.map((row) => row.policy)).toEqual(['rwsem', 'lockless-fixed']);
+  for (const { table } of profiles) expect(table.samples).toBeGreaterThan(0);
+  expect(readFileSync(join(dir, 'c.html'), 'utf8')).toContain('lockless-fixed x1');
+});
+
 it.each([
-  ['--runs 0', /^kreclaim: --runs: '0' will not do; give integers in 1\.\.99\n$/],
-  ['--memcgs 3', /^kreclaim: --memcgs: '3' will not do/],
-  ['--threads 1,x', /^kreclaim: --threads: '1,x' will not do/],
-  ['--flame nowhere/a.html', /^kreclaim: nowhere\/a\.html: /],
+  [
+    'reproduce shrinker --runs 0',
+    /^kreclaim: --runs: '0' will not do; give integers in 1\.\.99\n$/,
+  ],
+  ['reproduce shrinker --memcgs 3', /^kreclaim: --memcgs: '3' will not do/],
+  ['reproduce shrinker --threads 1,x', /^kreclaim: --threads: '1,x' will not do/],
+  ['reproduce shrinker --flame nowhere/a.html', /^kreclaim: nowhere\/a\.html: /],
+  ['bench locks --profile', /^kreclaim: --profile: goes with the group shrinker\n$/],
 ])('%s is refused', async (args, expected) => {
   const before = readdirSync(dir);
-  const { code, stdout, stderr } = await reproduce(args);
+  const { code, stdout, stderr } = await kreclaim(args);
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   expect(stderr).toMatch(expected);
   expect(readdirSync(dir)).toEqual(before);
