@@ -115,7 +115,22 @@ async function reproduceReference(options: ReproduceOptions): Promise<void> {
   else if (broken.length > 0) process.exitCode = 1;
 }
 
+/** Options that go with one name alone. */
+const OPTIONS_OF: Readonly<Record<string, readonly (keyof ReproduceOptions)[]>> = {
+  reference: ['traces', 'reference'],
+  shrinker: ['runs', 'memcgs', 'threads', 'quick', 'flame'],
+};
+
+/** @throws UsageError for an option that this name does not take */
+function checkOptions(name: string, options: ReproduceOptions): void {
+  for (const [owner, keys] of Object.entries(OPTIONS_OF)) {
+    const given = owner === name ? undefined : keys.find((key) => options[key] !== undefined);
+    if (given !== undefined) throw new UsageError(`--${given}: goes with reproduce ${owner}`);
+  }
+}
+
 async function reproduceAction(name: string, options: ReproduceOptions): Promise<void> {
+  checkOptions(name, options);
   if (name === 'reference') {
     await reproduceReference(options);
     return;

@@ -105,6 +105,8 @@ it.each([
   ['reproduce shrinker --memcgs 3', /^kreclaim: --memcgs: '3' will not do/],
   ['reproduce shrinker --threads 1,x', /^kreclaim: --threads: '1,x' will not do/],
   ['reproduce shrinker --flame nowhere/a.html', /^kreclaim: nowhere\/a\.html: /],
+  ['reproduce reference --flame a.html', /^kreclaim: --flame: goes with reproduce shrinker\n$/],
+  ['reproduce shrinker --traces .', /^kreclaim: --traces: goes with reproduce reference\n$/],
   ['bench locks --profile', /^kreclaim: --profile: goes with the group shrinker\n$/],
 ])('%s is refused', async (args, expected) => {
   const before = readdirSync(dir);
