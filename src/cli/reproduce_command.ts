@@ -118,7 +118,7 @@ async function reproduceReference(options: ReproduceOptions): Promise<void> {
 /** Options that go with one name alone. */
 const OPTIONS_OF: Readonly<Record<string, readonly (keyof ReproduceOptions)[]>> = {
   reference: ['traces', 'reference'],
-  shrinker: ['runs', 'memcgs', 'threads', 'quick', 'flame'],
+  shrinker: ['runs', 'memcgs', 'threads', 'quick', 'only', 'flame'],
 };
 
 /** @throws UsageError for an option that this name does not take */
@@ -156,6 +156,10 @@ export function registerReproduceCommand(program: Command): void {
     .option('--memcgs <n>', 'shrinker: groups; default 4000')
     .option('--threads <list>', 'shrinker: numbers of walking threads; default 1,2,4,8')
     .option('--quick', 'shrinker: short samples, one run: shows that it runs, not how fast')
+    .option(
+      '--only <text>',
+      'shrinker: only the experiment whose name contains TEXT: hot spots, churn',
+    )
     .option('--flame <file>', `shrinker: ${FLAME_HELP}`)
     .option('--json <file>', JSON_HELP)
     .action(reproduceAction);

@@ -16,6 +16,7 @@ export interface ReproduceShrinkerOptions {
   readonly memcgs?: string;
   readonly threads?: string;
   readonly quick?: true;
+  readonly only?: string;
   readonly flame?: string;
   readonly json?: string;
 }
@@ -23,6 +24,9 @@ export interface ReproduceShrinkerOptions {
 /** The seed's groups; a sample's times; repeats. */
 const DEFAULTS = { memcgs: 4000, warmMs: 300, ms: 600, runs: 5, threads: [1, 2, 4, 8] };
 const QUICK = { memcgs: 200, warmMs: 50, ms: 100, runs: 1, threads: [1, 2] };
+
+/** Exit code when a machine broke. */
+const EXIT_PANIC = 3;
 
 const MEMCGS_MAX = 60_000;
 const THREADS_MAX = 32;
@@ -88,6 +92,7 @@ function resultOf(result: ShrinkerResult, plan: typeof DEFAULTS, load: number) {
       .map(({ text }) => text)
       .join('\n'),
     interrupted: interruptSignal.aborted,
+    panic: result.failure === null ? null : oneLine(result.failure.message, 500),
   };
 }
 
@@ -96,11 +101,12 @@ export async function reproduceShrinker(options: ReproduceShrinkerOptions): Prom
   const plan = planOf(options);
   await checkWritable(options.json);
   await checkWritable(options.flame);
+  const { only = '' } = options;
   const onSample = (done: number, total: number, what: string): void => {
     process.stderr.write(`${done} of ${total}: ${what}\n`);
   };
   const load = loadavg()[0] as number;
-  const measured = await runShrinker({ ...plan, signal: interruptSignal, onSample });
+  const measured = await runShrinker({ ...plan, only, signal: interruptSignal, onSample });
   const result = resultOf(measured, plan, load);
   if (options.flame !== undefined && measured.tree.children.size > 0) {
     const remark = `${plan.memcgs} groups; threads that walk, by policy; functions out of line`;
@@ -109,5 +115,8 @@ export async function reproduceShrinker(options: ReproduceShrinkerOptions): Prom
   const lines = [formatShrinker(measured), loadLine(load, result.cores), '', result.verdict];
   const text = `${lines.join('\n')}\n`;
   await emitResult(result, text, options.json);
-  if (interruptSignal.aborted) process.exitCode = EXIT_INTERRUPTED;
+  if (measured.failure !== null) {
+    process.stderr.write(`kreclaim: ${measured.failure.message}\n`);
+    process.exitCode = EXIT_PANIC;
+  } else if (interruptSignal.aborted) process.exitCode = EXIT_INTERRUPTED;
 }

@@ -5,13 +5,14 @@
  *
  *   hot spots        threads walk all groups under a sampling profiler, before (rwsem) and after
  *                    (lockless-fixed): the lock's share, and which function is first
- *   churn            one thread registers and frees shrinkers while others walk: rounds a second
- *                    of each policy against rwsem
+ *   churn            one thread mounts and unmounts a tmpfs, whose shrinker is registered and freed,
+ *                    while others walk: rounds a second of each policy against rwsem
  *   failed trylocks  walks that are given up meanwhile
  *
  * Samples of the policies take turns, each on a machine of its own; figures are medians over runs.
  * Shapes, thread counts and times are fixed or the user's: nothing is searched for.
  */
+import { MachineBootError, MachinePanicError } from '../machine_errors.ts';
 import type { ShrinkerPolicy } from '../mm/config.ts';
 import { type CallNode, mergeProfiles, type ThreadProfile } from '../profile/call_tree.ts';
 import { hotTable } from '../profile/hot_table.ts';
@@ -39,6 +40,8 @@ export interface ShrinkerRunOptions {
   /** Times of a sample: to warm up, and to count. */
   readonly warmMs: number;
   readonly ms: number;
+  /** Only the experiments whose name contains this. */
+  readonly only: string;
   readonly signal?: AbortSignal;
   /** One line for each sample that begins. */
   readonly onSample?: (done: number, total: number, what: string) => void;
@@ -57,6 +60,8 @@ export interface ShrinkerResult {
   readonly churn: readonly ChurnCell[];
   /** Stacks of all profiled walkers, a subtree for each policy. */
   readonly tree: CallNode;
+  /** What broke and ended the list; null when nothing did. */
+  readonly failure: MachinePanicError | MachineBootError | null;
 }
 
 const POLICIES: readonly ShrinkerPolicy[] = ['rwsem', 'srcu', 'lockless', 'lockless-fixed'];
@@ -151,17 +156,17 @@ function treeOf(runs: readonly HotRun[]): CallNode {
 }
 
 /**
- * Takes all samples; an interrupt ends the list where it is.
- * @throws MachinePanicError when a machine broke
+ * Takes all samples; an interrupt, or a machine that breaks, ends the list where it is.
  * @context main thread; inlining is off in the process while profiles are taken
  */
 export async function runShrinker(options: ShrinkerRunOptions): Promise<ShrinkerResult> {
   const runs: ShrinkerRun[] = [];
   const hot: HotRun[] = [];
-  const steps = stepsOf(options);
+  let failure: ShrinkerResult['failure'] = null;
+  const steps = stepsOf(options).filter(({ experiment }) => experiment.includes(options.only));
   const aborted = (): boolean => options.signal?.aborted === true;
   for (const [done, { experiment, run, plan }] of steps.entries()) {
-    if (aborted()) break;
+    if (aborted() || failure !== null) break;
     const where = `${plan.shape.name}, ${plan.policy}, ${plan.walkers} walking`;
     options.onSample?.(done + 1, steps.length, `run ${run}, ${experiment}: ${where}`);
     try {
@@ -170,9 +175,11 @@ export async function runShrinker(options: ShrinkerRunOptions): Promise<Shrinker
       runs.push({ experiment, run, sample: taken.sample });
       if (plan.profileUs !== null) hot.push({ plan, profiles: taken.profiles });
     } catch (error) {
-      if (!aborted()) throw error;
+      const broken = error instanceof MachinePanicError || error instanceof MachineBootError;
+      if (broken && !aborted()) failure = error;
+      else if (!aborted()) throw error;
     }
   }
   const churn = churnCells(runs.filter(({ experiment }) => experiment === 'churn'));
-  return { runs, hot: hotCells(hot, options), churn, tree: treeOf(hot) };
+  return { runs, hot: hotCells(hot, options), churn, tree: treeOf(hot), failure };
 }

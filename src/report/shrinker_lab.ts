@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * A machine for one measurement of the shrinkers: groups, shrinkers, threads that walk, perhaps one
- * that registers and frees. Booted for each sample, so that samples of different policies can take
+ * that mounts and unmounts. Booted for each sample, so that samples of different policies can take
  * turns and none finds the others' compiled code.
  */
 import { kthreadSpec, STAGE_PROGRAMS, type ThreadSpec } from '../../kthreads/engine.ts';
@@ -33,7 +33,7 @@ export interface LabPlan {
   readonly shape: ShrinkerShape;
   /** Threads that walk; 0 only beside a churner. */
   readonly walkers: number;
-  /** One more thread registers and frees. */
+  /** One more thread mounts and unmounts. */
   readonly churn: boolean;
   readonly warmMs: number;
   readonly ms: number;
@@ -55,7 +55,7 @@ export interface LabSample {
   readonly early: number;
   /** Callbacks run, per second. */
   readonly callbacksPerSec: number;
-  /** Register and free, per second; null without a churner. */
+  /** Mounts and umounts, per second; null without a churner. */
   readonly roundsPerSec: number | null;
   /** The longest of these, in us. */
   readonly roundUsMax: number | null;
@@ -65,6 +65,8 @@ export interface LabSample {
 export const WALKER = 'walk';
 
 const HUNG_TASK_S = 60;
+/** Shrinkers, dentries, inodes that may wait for their grace period. */
+const SPARE = 256;
 
 function labConfig({ policy, shape }: LabPlan): MmConfig {
   const nobody = { module: '', export: '' };
@@ -85,7 +87,9 @@ function labConfig({ policy, shape }: LabPlan): MmConfig {
     memcgsMax: 1 + shape.memcgs,
     shrinker: policy,
     // The churner's rows come back after a grace period: it need not wait for each.
-    shrinkersMax: shape.shrinkers + 256,
+    shrinkersMax: shape.shrinkers + SPARE,
+    dentriesMax: 4 * SPARE,
+    inodesMax: 4 * SPARE,
   };
 }
 

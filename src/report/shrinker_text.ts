@@ -85,7 +85,7 @@ function churnPart(cells: readonly ChurnCell[]): string[] {
     cell.walks === 0 ? '-' : `${((100 * cell.skipped) / cell.walks).toFixed(1)} %`,
     cell.walks === 0 ? '-' : rates(cell.completedPerSec),
   ]);
-  return ['Register and free beside walking threads:', ...formatTable(head, rows, [1]), ''];
+  return ['Mount and unmount beside walking threads:', ...formatTable(head, rows, [1]), ''];
 }
 
 /** All of it, one string with newlines; parts that have no sample are left out. */

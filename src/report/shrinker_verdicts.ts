@@ -150,7 +150,7 @@ export function skippedVerdict(cells: readonly ChurnCell[]): Verdict {
   const holds = rwsem.every(({ skipped }) => skipped > 0) && free === 0;
   const text =
     `failed trylocks: ${holds ? 'held' : 'not held'}: of the walks under rwsem beside a thread ` +
-    `that registers, ${parts.join(', ')} walking threads are given up; lockless ${free}`;
+    `that mounts, ${parts.join(', ')} walking threads are given up; lockless ${free}`;
   return { holds, text };
 }
 
