@@ -5,8 +5,8 @@
  *
  *   hot spots        threads walk all groups under a sampling profiler, before (rwsem) and after
  *                    (lockless-fixed): the lock's share, and which function is first
- *   churn            one thread mounts and unmounts a tmpfs, whose shrinker is registered and freed,
- *                    while others walk: rounds a second of each policy against rwsem
+ *   churn            one thread mounts and unmounts a tmpfs, whose shrinker comes and goes, while
+ *                    others walk: rounds a second of each policy against rwsem
  *   failed trylocks  walks that are given up meanwhile
  *
  * Samples of the policies take turns, each on a machine of its own; figures are medians over runs.
