@@ -17,11 +17,13 @@ const ratio = (spread: Spread | null): string =>
     ? '-'
     : `${spread.median.toFixed(2)} (${spread.min.toFixed(2)}..${spread.max.toFixed(2)})`;
 
-/** The cell whose tables are printed: the one where the lock takes most. */
-export function shownCell(cells: readonly HotCell[]): HotCell | null {
-  const most = (a: HotCell, b: HotCell): HotCell =>
-    b.before.lockShare.median > a.before.lockShare.median ? b : a;
-  return cells.length === 0 ? null : cells.reduce(most);
+/** The cells whose tables are printed: of the seed's shape, and of all, where the lock takes most. */
+export function shownCells(cells: readonly HotCell[]): HotCell[] {
+  const most = (among: readonly HotCell[]): HotCell =>
+    among.reduce((a, b) => (b.before.lockShare.median > a.before.lockShare.median ? b : a));
+  const [first] = cells;
+  if (first === undefined) return [];
+  return [...new Set([most(cells.filter(({ shape }) => shape === first.shape)), most(cells)])];
 }
 
 function tablesPart(cell: HotCell): string[] {
@@ -90,9 +92,8 @@ function churnPart(cells: readonly ChurnCell[]): string[] {
 
 /** All of it, one string with newlines; parts that have no sample are left out. */
 export function formatShrinker(result: ShrinkerResult): string {
-  const shown = shownCell(result.hot);
   const lines = [
-    ...(shown === null ? [] : tablesPart(shown)),
+    ...shownCells(result.hot).flatMap(tablesPart),
     ...(result.hot.length === 0 ? [] : sweepPart(result.hot)),
     ...(result.churn.length === 0 ? [] : churnPart(result.churn)),
   ];
