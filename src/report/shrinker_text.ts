@@ -17,7 +17,7 @@ const ratio = (spread: Spread | null): string =>
     ? '-'
     : `${spread.median.toFixed(2)} (${spread.min.toFixed(2)}..${spread.max.toFixed(2)})`;
 
-/** The cells whose tables are printed: of the seed's shape, and of all, where the lock takes most. */
+/** Cells whose tables are printed: of the seed's shape, and of all, where the lock takes most. */
 export function shownCells(cells: readonly HotCell[]): HotCell[] {
   const most = (among: readonly HotCell[]): HotCell =>
     among.reduce((a, b) => (b.before.lockShare.median > a.before.lockShare.median ? b : a));
