@@ -20,6 +20,7 @@ import {
   GATE_RUNNING,
   type Mm,
 } from '../src/mm/mm.ts';
+import { umountAll } from '../src/mm/super.ts';
 import { RUN_KILLED } from '../src/mm/user.ts';
 import { verifyPages } from '../src/mm/verify.ts';
 import type { LoadedProgram } from './engine.ts';
@@ -55,6 +56,7 @@ export function runCpu(m: Mm, mm: number, programs: readonly LoadedProgram[]): v
   process.mapAll();
   const result = (program.fn as unknown as Program)(process, program.args) ?? 0;
   Atomics.store(m.cpuState, row + CPU_RESULT, result);
+  process.files.closeAll();
   joinProcess(m, mm);
   Atomics.store(m.cpuState, row + CPU_STATUS, CPU_VERIFYING);
   verify(m, process, result === RUN_KILLED);
@@ -121,6 +123,7 @@ function leaveProcess(m: Mm, mm: number): void {
   if (early) return;
   waitAtGate(m, () => Atomics.load(m.gate, GATE_OPEN) !== 0);
   exitMm(m, mm);
+  umountAll(m);
   drainOwnBatches(m);
 }
 

@@ -5,9 +5,11 @@ import type { LockRegion } from '../shared/lock_region.ts';
 import { LINE_WORDS } from '../shared/types.ts';
 import type { MmConfig } from '../src/mm/config.ts';
 import { faultAttrs } from '../src/mm/faults.ts';
+import { LIST_STRIDE } from '../src/mm/list_lru_types.ts';
 import * as L from '../src/mm/lock_order.ts';
 import { attachMm, type Mm, type MmBuffers } from '../src/mm/mm.ts';
 import { bindRcuCallbacks } from '../src/mm/rcu_ids.ts';
+import { installShrinkerTypes } from '../src/mm/shrinker_install.ts';
 import type { Engine } from './engine.ts';
 
 /** Every lock whose word holds its owner, by class: reports scan them. */
@@ -27,6 +29,14 @@ function lockRegions(m: Mm): LockRegion[] {
     region(L.LC_PTL, m.ptl, sizes.nrTables, 1),
     region(L.LC_TABLE_POOL, m.poolLock, 1, 1),
     region(L.LC_SWAP_CLUSTER, m.clusterLock, sizes.nrClusters, 1),
+    region(L.LC_LIST_LRUS, m.lists.words, 1, 1),
+    region(L.LC_I_LOCK, m.fs.inode.lock, sizes.fs.nrInodes, 1),
+    region(L.LC_D_LOCK, m.fs.dentry.lock, sizes.fs.nrDentries, 1),
+    region(L.LC_LIST_LRU, m.lists.list, sizes.lists.nrLists, LIST_STRIDE),
+    region(L.LC_OBJECT_LISTS, m.fs.superLock, sizes.fs.nrSupers, LINE_WORDS),
+    region(L.LC_OBJECT_LISTS, m.fs.hashLock, m.fs.hashLock.length / LINE_WORDS, LINE_WORDS),
+    region(L.LC_OBJCG, m.objcg.lock, sizes.slabs.nrObjcgs, 1),
+    region(L.LC_SLAB, m.slabLock, m.slabLock.length / LINE_WORDS, LINE_WORDS),
     region(L.LC_LRU_BATCH, m.lruBatch, m.lruBatch.length / (2 * LINE_WORDS), 2 * LINE_WORDS),
     region(L.LC_LRU, m.lruLock, sizes.nrLruvecs, LINE_WORDS),
     region(L.LC_MEMCG_STOCK, m.stock, m.stock.length / LINE_WORDS, LINE_WORDS),
@@ -39,6 +49,7 @@ function lockRegions(m: Mm): LockRegion[] {
 
 /** The engine of an Mm that is bound already: the main thread's. */
 export function engineOf(m: Mm): Engine {
+  installShrinkerTypes(m);
   return {
     sync: m.sync,
     rcu: m.rcu,

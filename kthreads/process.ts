@@ -11,6 +11,7 @@ import type { Mm } from '../src/mm/mm.ts';
 import { mmapAnon } from '../src/mm/mmap.ts';
 import { KIND_READ, KIND_WRITE, RUN_DONE, RUN_STOPPED, UserContext } from '../src/mm/user.ts';
 import { ProcessCgroups } from './process_cgroups.ts';
+import { ProcessFiles } from './process_files.ts';
 
 /**
  * What a program sees of the machine: its memory, and accesses to it. One per CPU that runs it.
@@ -21,6 +22,8 @@ export class Process {
   readonly contexts: UserContext[] = [];
   /** Memory groups. */
   readonly cgroups: ProcessCgroups;
+  /** Mounts and files. */
+  readonly files: ProcessFiles;
 
   readonly #m: Mm;
   readonly #mm: number;
@@ -32,6 +35,7 @@ export class Process {
   readonly #owner = new Map<number, UserContext>();
 
   constructor(m: Mm, mm: number, shouldStop: () => boolean) {
+    this.files = new ProcessFiles(m);
     this.#m = m;
     this.#mm = mm;
     this.cgroups = new ProcessCgroups(m, mm);

@@ -3,8 +3,10 @@
  * What the rest of the engine does when a group comes, is removed, and goes (css_online,
  * css_offline and css_free of mm/memcontrol.c). One function for each moment.
  */
+import { memcgReparentListLrus } from './list_lru.ts';
 import { drainStockOf } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
+import { memcgReparentObjcg, objcgAlloc } from './objcg.ts';
 import {
   allocShrinkerInfo,
   freeShrinkerInfo,
@@ -17,7 +19,12 @@ import {
  * @context cgroup_mutex held; boot, or a thread that may block. Nobody can find the group yet
  */
 export function cgroupOnline(m: Mm, memcg: number): number {
-  return memcg === 0 ? 0 : allocShrinkerInfo(m, memcg);
+  if (memcg === 0) return 0;
+  const error = allocShrinkerInfo(m, memcg);
+  if (error < 0) return error;
+  const charged = objcgAlloc(m, memcg);
+  if (charged < 0) freeShrinkerInfo(m, memcg);
+  return charged;
 }
 
 /**
@@ -25,7 +32,10 @@ export function cgroupOnline(m: Mm, memcg: number): number {
  * back. Pages and swap slots stay charged to it until they are reclaimed or freed.
  * @context cgroup_mutex held, the group dying with its base reference; may block
  */
-export function cgroupOffline(m: Mm, memcg: number, _parent: number): void {
+export function cgroupOffline(m: Mm, memcg: number, parent: number): void {
+  // The lists first: from then on objects that are added go to the parent's.
+  memcgReparentListLrus(m, memcg, parent);
+  memcgReparentObjcg(m, memcg, parent);
   reparentShrinkerDeferred(m, memcg);
   drainStockOf(m, memcg);
 }

@@ -40,22 +40,21 @@ function tryCharge(m: Mm, memcg: number, batch: { pages: number }): number {
 }
 
 /**
- * Charges one new page to a group.
- * @param memcg group on which the caller holds a reference
+ * Tries a charge until it succeeds, reclaiming from whichever group is full.
+ * @param attempt charges, and returns CHARGED or the group that is full
  * @returns false when the group is full and nothing can be reclaimed: the OOM killer has been
  *   asked, or the caller's own process is its victim; or a fault was injected
- * @context may block and reclaim; no spinlock and no folio lock held but the new folio's
+ * @context may block and reclaim; no spinlock held
  */
-export function memcgCharge(m: Mm, pfn: number, memcg: number): boolean {
+export function chargeOrReclaim(m: Mm, attempt: () => number): boolean {
   if (shouldFail(FAULT_CHARGE)) return false;
-  const batch = { pages: MEMCG_CHARGE_BATCH };
   const fatal = (): boolean => fatalSignalPending(m);
   const { events } = m.task;
   let retries = MAX_RECLAIM_RETRIES;
   let drained = false;
   for (;;) {
-    const over = tryCharge(m, memcg, batch);
-    if (over === CHARGED) break;
+    const over = attempt();
+    if (over === CHARGED) return true;
     if (fatal()) return false;
     events[EV.kr_memcg_max] = (events[EV.kr_memcg_max] as number) + 1;
     Atomics.add(m.memcg.eventsMax, over, 1);
@@ -72,6 +71,17 @@ export function memcgCharge(m: Mm, pfn: number, memcg: number): boolean {
     retries = MAX_RECLAIM_RETRIES;
     drained = false;
   }
+}
+
+/**
+ * Charges one new page to a group.
+ * @param memcg group on which the caller holds a reference
+ * @returns as chargeOrReclaim
+ * @context as chargeOrReclaim; no folio lock held but the new folio's
+ */
+export function memcgCharge(m: Mm, pfn: number, memcg: number): boolean {
+  const batch = { pages: MEMCG_CHARGE_BATCH };
+  if (!chargeOrReclaim(m, () => tryCharge(m, memcg, batch))) return false;
   commitCharge(m, pfn, memcg);
   return true;
 }

@@ -10,6 +10,7 @@ import { THREADS_MAX } from '../../shared/limits.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
 import { checkCounters } from './check_counters.ts';
 import { checkMemcgs, checkMemcgsEmpty } from './check_memcg.ts';
+import { checkObjects, checkSlabs } from './check_objects.ts';
 import { checkMms, checkSwap } from './check_swap.ts';
 import { folioLruList } from './folio.ts';
 import { NR_PAGE_ORDERS } from './limits.ts';
@@ -57,6 +58,7 @@ const IN_BUDDY = 1;
 const IN_PCP = 2;
 const ON_LRU = 3;
 const IN_BATCH = 4;
+const IN_SLAB = 5;
 
 /** Marks pages of one place; a page that is marked already is in two. */
 function place(check: Checker, where: Uint8Array, pfn: number, what: number): void {
@@ -178,7 +180,8 @@ function checkPages(
     if (at === IN_BUDDY || at === IN_PCP) {
       check.that(refs === 0 && maps === 0, () => `free pfn ${pfn} has refs ${refs}, maps ${maps}`);
     } else {
-      const cache = (flags & PG_SWAPCACHE) !== 0 ? 1 : 0;
+      // The swap cache's reference, or the slab's: a page has one of them at most.
+      const cache = (flags & PG_SWAPCACHE) !== 0 || at === IN_SLAB ? 1 : 0;
       check.equal(refs, maps + cache + (batchRefs[pfn] as number), `refcount of pfn ${pfn}`);
     }
   }
@@ -226,12 +229,14 @@ export function checkQuiescent(m: Mm): CheckResult {
     checkFreeLists(m, check, where);
     checkLruLists(m, check, where);
     const batchRefs = checkBatches(m, check, where);
+    checkSlabs(m, check, (pfn) => place(check, where, pfn, IN_SLAB));
     const walk = checkMms(m, check);
     checkPages(m, check, where, batchRefs, walk.mapped);
     checkMemcgs(m, check, chargedPages(m, where));
     checkNodes(m, check, walk.mapped);
     checkSwap(m, check, walk.slotRefs);
     checkCounters(m, check);
+    checkObjects(m, check);
   } catch (error) {
     check.that(
       false,

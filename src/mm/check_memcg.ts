@@ -6,6 +6,7 @@
 import { THREADS_MAX } from '../../shared/limits.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
 import type { Checker } from './check.ts';
+import { checkObjcgs } from './check_objects.ts';
 import { MEMCG_NAME_BYTES } from './limits.ts';
 import { lruHead, lruvecRow } from './lruvec.ts';
 import { CGROUP_LIVE, CGROUP_RELEASE, memcgRefs } from './memcg_css.ts';
@@ -20,6 +21,7 @@ import {
   MEMCG_ONLINE,
   NR_LRU_LISTS,
 } from './mm_types.ts';
+import { objcgMemcg } from './objcg.ts';
 
 const STOCK_MEMCG = 1;
 const STOCK_PAGES = 2;
@@ -77,6 +79,9 @@ function checkRefs(m: Mm, check: Checker, rows: readonly number[]): void {
     bump(refs, m.stock[id * LINE_WORDS + STOCK_MEMCG] as number);
     bump(refs, m.stock[id * LINE_WORDS + STOCK_TASK] as number);
   }
+  for (let objcg = 1; objcg < m.sizes.slabs.nrObjcgs; objcg++) {
+    if ((m.objcg.bytes[objcg] as number) > 0) bump(refs, objcgMemcg(m, objcg));
+  }
   refs[0] = 1;
   const waiting = waitingRows(m, check);
   for (const memcg of rows) {
@@ -114,6 +119,9 @@ function checkProcs(m: Mm, check: Checker, rows: readonly number[]): void {
 /** Charged pages, stocks included, up the tree. @param own pages charged to each group itself */
 function checkCharges(m: Mm, check: Checker, rows: readonly number[], own: Int32Array): void {
   const usage = Int32Array.from(own);
+  checkObjcgs(m, check).forEach((pages, memcg) => {
+    bump(usage, memcg, pages);
+  });
   for (let id = 0; id < THREADS_MAX; id++) {
     const row = id * LINE_WORDS;
     bump(usage, m.stock[row + STOCK_MEMCG] as number, m.stock[row + STOCK_PAGES] as number);

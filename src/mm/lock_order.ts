@@ -24,6 +24,8 @@ export const LOCK_ORDER = [
   'i_pages',
   'swap_cluster',
   'list_lru',
+  'object_lists',
+  'objcg_lock',
   'slab_lock',
   'lru_batch',
   'lruvec->lru_lock',
@@ -53,12 +55,14 @@ export const LC_D_LOCK = 15;
 export const LC_I_PAGES = 16;
 export const LC_SWAP_CLUSTER = 17;
 export const LC_LIST_LRU = 18;
-export const LC_SLAB = 19;
-export const LC_LRU_BATCH = 20;
-export const LC_LRU = 21;
-export const LC_MEMCG_STOCK = 22;
-export const LC_PCP = 23;
-export const LC_ZONE = 24;
-export const LC_ZS_CLASS = 25;
-export const LC_ZS_POOL = 26;
-export const LC_SHRINKER_POOL = 27;
+export const LC_OBJECT_LISTS = 19;
+export const LC_OBJCG = 20;
+export const LC_SLAB = 21;
+export const LC_LRU_BATCH = 22;
+export const LC_LRU = 23;
+export const LC_MEMCG_STOCK = 24;
+export const LC_PCP = 25;
+export const LC_ZONE = 26;
+export const LC_ZS_CLASS = 27;
+export const LC_ZS_POOL = 28;
+export const LC_SHRINKER_POOL = 29;

@@ -52,7 +52,8 @@ export function pageCounterTryCharge(m: Mm, memcg: number, pages: number): numbe
   }
 }
 
-function pageCounterUncharge(m: Mm, memcg: number, pages: number): void {
+/** Takes `pages` off a group and its ancestors. */
+export function pageCounterUncharge(m: Mm, memcg: number, pages: number): void {
   for (let group = memcg; ; group = m.memcg.parent[group] as number) {
     const before = Atomics.sub(m.memcg.usage, group, pages);
     if (before < pages) bug(`memcg ${group}: uncharging ${pages} of ${before} pages`);

@@ -27,6 +27,7 @@ import { WAIT_QUEUE_WORDS } from '../../shared/wait_queue.ts';
 import { newSharedMemory, type SharedMemory } from '../../shared/wasm.ts';
 import { type MmConfig, type ShrinkerFlaw, shrinkerFlaws } from './config.ts';
 import { FAULT_NAMES } from './faults.ts';
+import { declareFs, type FsSizes, fsSizes } from './fs_types.ts';
 import {
   ACCESS_WINDOW_WORDS,
   CPUS_MAX,
@@ -38,11 +39,13 @@ import {
   PTRS_PER_TABLE,
   SWAPFILE_CLUSTER,
 } from './limits.ts';
+import { declareListLru, type ListLruSizes, listLruSizes } from './list_lru_types.ts';
 import { LOCK_ORDER } from './lock_order.ts';
 import * as T from './mm_types.ts';
 import type { ShrinkScan } from './shrink_kernel.ts';
 import type { ShrinkerType } from './shrinker_ops.ts';
 import { declareShrinkers, type ShrinkerSizes, shrinkerSizes } from './shrinker_types.ts';
+import { declareSlabs, type SlabSizes, slabSizes } from './slab_types.ts';
 import { NR_VM_EVENTS } from './vmstat_items.ts';
 import { ZS_CLASSES, ZS_PAGES_PER_BLOCK } from './zsmalloc_sizes.ts';
 
@@ -51,6 +54,8 @@ export const FRAME_BUFFER_PAGES = 1 << 18;
 
 /** Bytes of what a CPU has to say about its first mismatch. */
 export const CPU_NOTE_BYTES = 256;
+/** Slots of a swap cache node, as of an XArray's. */
+export const SHADOW_NODE_SLOTS = 64;
 /** Hash buckets on which folio lock and writeback waiters sleep. */
 const FOLIO_WAIT_BUCKETS = 64;
 
@@ -74,6 +79,9 @@ export interface MmSizes {
   readonly nrMemcgs: number;
   readonly nrLruvecs: number;
   readonly shrinkers: ShrinkerSizes;
+  readonly slabs: SlabSizes;
+  readonly lists: ListLruSizes;
+  readonly fs: FsSizes;
   readonly nrMms: number;
   readonly nrSlots: number;
   readonly nrClusters: number;
@@ -132,6 +140,9 @@ export function mmSizes(config: MmConfig): MmSizes {
   const nrSlots = config.swap === 'none' ? 0 : config.swapPages + 1;
   assert(nrSlots <= PFN_MAX, 'swap fits in the slot field of a page-table entry');
   const storing = config.swap === 'zram' && config.contents;
+  const slabs = slabSizes(nrNodes, nrMemcgs, config.dentriesMax, config.inodesMax);
+  const mounts = config.superBlocksMax;
+  const shadowNodes = Math.ceil(nrSlots / SHADOW_NODE_SLOTS);
   return {
     nrPages,
     nrZones,
@@ -139,6 +150,9 @@ export function mmSizes(config: MmConfig): MmSizes {
     nrMemcgs,
     nrLruvecs,
     shrinkers: shrinkerSizes(nrNodes, nrLruvecs, config.shrinkersMax),
+    slabs,
+    lists: listLruSizes(nrNodes, nrMemcgs, mounts, slabs.nrObjects, shadowNodes),
+    fs: fsSizes(mounts, slabs),
     nrMms: config.processes.length + 1,
     nrSlots,
     nrClusters: Math.ceil(nrSlots / SWAPFILE_CLUSTER),
@@ -146,6 +160,15 @@ export function mmSizes(config: MmConfig): MmSizes {
     nrZramPages: storing ? config.swapPages + ZS_CLASSES * ZS_PAGES_PER_BLOCK : 0,
     heads: nrPages,
     nrHeads: nrZones * NR_PAGE_ORDERS + nrZones * config.cpus + nrLruvecs * T.NR_LRU_LISTS,
+  };
+}
+
+/** Kernel objects, the lists of unused ones, and what they are objects of. */
+function declareObjects(builder: ArenaBuilder, s: MmSizes) {
+  return {
+    ...declareSlabs(builder, s.slabs),
+    lists: declareListLru(builder, s.lists),
+    fs: declareFs(builder, s.fs),
   };
 }
 
@@ -196,6 +219,7 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     // @atomic wait queue: woken when a group is to be released
     cgroupWait: words('cgroup.wait', 1, WAIT_QUEUE_WORDS),
     shrinker: declareShrinkers(builder, s.shrinkers),
+    ...declareObjects(builder, s),
     mm: builder.columns('mm', T.MM_COLUMNS, s.nrMms),
     // @atomic words of mmap_lock
     mmapLock: words('mm.mmap_lock', s.nrMms, RWSEM_WORDS),

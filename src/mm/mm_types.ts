@@ -16,7 +16,7 @@ export const PAGE_COLUMNS = {
   mapcount: 'i32', // @atomic page-table entries that map the page
   mapping: 'i32', // @guardedBy folio_lock  anon_vma id, 0 for none  @racy rmap: looks again
   index: 'f64', // @guardedBy folio_lock  page in the anon_vma  @racy rmap: constant if mapped
-  private: 'i32', // @guardedBy folio_lock  swap slot if PG_SWAPCACHE; buddy order under zone->lock
+  private: 'i32', // @guardedBy folio_lock  slot if PG_SWAPCACHE; order under zone->lock; slab row
   memcg: 'u16', // @guardedBy folio_lock  group charged for the page, constant from charge to free
   zone: 'u8', // @frozen zone index
 } as const;
@@ -46,6 +46,7 @@ export const NODE_COLUMNS = {
   anonMapped: 'i32', // @atomic NR_ANON_MAPPED: pages with mapcount > 0
   swapCache: 'i32', // @atomic NR_SWAPCACHE
   writeback: 'i32', // @atomic NR_WRITEBACK
+  slabReclaimable: 'i32', // @atomic NR_SLAB_RECLAIMABLE_B, in pages
   kswapdFailures: 'i32', // @atomic runs of kswapd that reclaimed nothing; 16 is hopeless
   kswapdOrder: 'i32', // @atomic largest order asked for since the last wake-up
   kswapdZone: 'i32', // @atomic highest zone index asked for, +1; 0 is none
@@ -182,6 +183,8 @@ export const PG_BUDDY = 1 << 14;
 export const PG_READAHEAD = 1 << 15;
 /** Never allocated: the zero page. */
 export const PG_RESERVED = 1 << 16;
+/** Holds kernel objects: on no list, its slab's row in `private`. */
+export const PG_SLAB = 1 << 17;
 
 // --- LRU lists
 // --------------------------------------------------------------------------------------

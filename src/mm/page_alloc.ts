@@ -17,7 +17,7 @@ import { FAULT_TRYLOCK } from './faults.ts';
 import { MAX_PAGE_ORDER, NR_PAGE_ORDERS } from './limits.ts';
 import { LC_PCP, LC_ZONE } from './lock_order.ts';
 import type { Mm } from './mm.ts';
-import { PG_BUDDY, PG_LOCKED, PG_LRU, PG_SWAPCACHE, PG_WRITEBACK } from './mm_types.ts';
+import { PG_BUDDY, PG_LOCKED, PG_LRU, PG_SLAB, PG_SWAPCACHE, PG_WRITEBACK } from './mm_types.ts';
 import { EV } from './vmstat_items.ts';
 
 /** No page: also the pfn of the zero page, which is never allocated. */
@@ -168,7 +168,7 @@ export function zoneEvent(m: Mm, zone: number, normal: number): number {
 /** Checks that nobody can still know the page. */
 function assertFreeable(m: Mm, pfn: number): void {
   const flags = Atomics.load(m.page.flags, pfn);
-  if ((flags & (PG_LOCKED | PG_LRU | PG_WRITEBACK | PG_SWAPCACHE | PG_BUDDY)) !== 0) {
+  if ((flags & (PG_LOCKED | PG_LRU | PG_WRITEBACK | PG_SWAPCACHE | PG_BUDDY | PG_SLAB)) !== 0) {
     bug(`freeing pfn ${pfn} with flags 0x${flags.toString(16)}`);
   }
   const refs = Atomics.load(m.page.refcount, pfn);

@@ -12,6 +12,7 @@ import { CGROUP_ATTACHED, memcgOnline } from './memcg_css.ts';
 import { nextDescendant } from './memcg_iter.ts';
 import type { Mm } from './mm.ts';
 import { NR_LRU_LISTS, PG_SWAPCACHE } from './mm_types.ts';
+import { addObjectBytes } from './objcg.ts';
 import { vmEvents } from './vmstat.ts';
 
 const LIST_NAMES = ['inactive_anon', 'active_anon', 'inactive_file', 'active_file', 'unevictable'];
@@ -38,13 +39,25 @@ function holdsEveryProcess(m: Mm, memcg: number): boolean {
 interface PageCounts {
   readonly anon: Int32Array;
   readonly swapCached: Int32Array;
+  /** Bytes of kernel objects. */
+  readonly objects: Float64Array;
+}
+
+function slabBytes(m: Mm): number {
+  let pages = 0;
+  for (let nid = 0; nid < m.sizes.nrNodes; nid++) {
+    pages += Atomics.load(m.node.slabReclaimable, nid);
+  }
+  return pages * PAGE_SIZE;
 }
 
 /** One pass over all pages, then one up the tree. @context exact at quiescence */
 function countPages(m: Mm): PageCounts {
   const anon = new Int32Array(m.sizes.nrMemcgs);
   const swapCached = new Int32Array(m.sizes.nrMemcgs);
-  const bump = (counts: Int32Array, at: number, by: number): void => {
+  const objects = new Float64Array(m.sizes.nrMemcgs);
+  addObjectBytes(m, objects);
+  const bump = (counts: Int32Array | Float64Array, at: number, by: number): void => {
     counts[at] = (counts[at] as number) + by;
   };
   for (let pfn = 1; pfn < m.sizes.nrPages; pfn++) {
@@ -61,8 +74,11 @@ function countPages(m: Mm): PageCounts {
     const parent = m.memcg.parent[memcg] as number;
     bump(anon, parent, anon[memcg] as number);
     bump(swapCached, parent, swapCached[memcg] as number);
+    bump(objects, parent, objects[memcg] as number);
   }
-  return { anon, swapCached };
+  // The root's objects are charged to nobody: it has what the machine has.
+  objects[0] = slabBytes(m);
+  return { anon, swapCached, objects };
 }
 
 /** memory.stat of any number of groups at one instant: the pages are counted once, when asked. */
@@ -77,12 +93,16 @@ export class MemcgStats {
   /** Sizes in bytes, events in pages. @context exact at quiescence */
   of(memcg: number): Record<string, number> {
     this.#counts ??= countPages(this.#m);
-    const { anon, swapCached } = this.#counts;
+    const { anon, swapCached, objects } = this.#counts;
+    const slab = objects[memcg] as number;
     return {
       anon: (anon[memcg] as number) * PAGE_SIZE,
       file: 0,
       swapcached: (swapCached[memcg] as number) * PAGE_SIZE,
       ...listSizes(this.#m, memcg),
+      slab_reclaimable: slab,
+      slab_unreclaimable: 0,
+      slab,
       ...(holdsEveryProcess(this.#m, memcg) ? eventItems(this.#m) : {}),
     };
   }

@@ -58,6 +58,10 @@ export function procMeminfo(m: Mm): string {
     line('AnonPages', g('nr_anon_pages')),
     line('Mapped', g('nr_mapped')),
     line('Shmem', 0),
+    line('KReclaimable', g('nr_slab_reclaimable')),
+    line('Slab', g('nr_slab_reclaimable')),
+    line('SReclaimable', g('nr_slab_reclaimable')),
+    line('SUnreclaim', 0),
     line('PageTables', g('nr_page_table_pages')),
   ].join('');
 }

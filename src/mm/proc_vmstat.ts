@@ -25,6 +25,7 @@ export const NODE_STAT_NAMES = [
   'nr_inactive_file',
   'nr_active_file',
   'nr_unevictable',
+  'nr_slab_reclaimable',
   'nr_isolated_anon',
   'nr_isolated_file',
   'workingset_refault_anon',

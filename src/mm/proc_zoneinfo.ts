@@ -40,6 +40,7 @@ function nodeStats(m: Mm, nid: number): string[] {
   const { node } = m;
   const items: Record<string, number> = {
     ...nodeLists(m, nid),
+    nr_slab_reclaimable: Atomics.load(node.slabReclaimable, nid),
     nr_isolated_anon: Atomics.load(node.isolatedAnon, nid),
     nr_isolated_file: Atomics.load(node.isolatedFile, nid),
     nr_anon_pages: Atomics.load(node.anonMapped, nid),

@@ -68,6 +68,7 @@ export function vmGauges(m: Mm): Record<string, number> {
     nr_dirty: 0,
     nr_writeback: sumNodes(m, m.node.writeback),
     nr_page_table_pages: tables,
+    nr_slab_reclaimable: sumNodes(m, m.node.slabReclaimable),
     nr_swapcached: sumNodes(m, m.node.swapCache),
   };
 }

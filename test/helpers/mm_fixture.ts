@@ -69,6 +69,7 @@ export function bootFixture(options: FixtureOptions = {}): Mm {
   mmInit(created);
   const m = attachMm(created.buffers, config, 1, 0);
   resetSync();
+  resetRcu();
   enterSync(m.sync, 1);
   resetRcu();
   enterRcu(m.rcu, 1);
