@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** The configuration of machines that benches build: a small one without checks, and what differs. */
+/** The configuration of the machines that benches build: a small one, and what differs. */
 import type { MmConfig } from '../src/mm/config.ts';
 
 /** @param changes what the bench is about */

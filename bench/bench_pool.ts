@@ -5,6 +5,7 @@
  * the first N workers of the pool at once.
  */
 import { Worker } from 'node:worker_threads';
+import type { CpuProfile } from '../kthreads/profiler.ts';
 import type { I32 } from '../shared/types.ts';
 
 /** Words of a job's control block. */
@@ -31,6 +32,27 @@ export interface JobRequest {
   readonly threads: number;
   readonly ms: number;
   readonly control: I32;
+  /** Time between samples of a profile of the job, in us; null for none. */
+  readonly profileUs: number | null;
+}
+
+/** What a thread did of its job. */
+export interface JobFigures {
+  readonly ops: number;
+  readonly ns: number;
+  /** Time within `ns` that it waited for a core. */
+  readonly delayNs: number;
+}
+
+/** What a worker sends back. */
+export interface JobResult extends JobFigures {
+  readonly profile: CpuProfile | null;
+}
+
+/** Operations of all threads; time and delay of the one that had most. */
+export interface Measured extends JobFigures {
+  /** One for each thread, in the order of their indices; empty where none was asked for. */
+  readonly profiles: readonly CpuProfile[];
 }
 
 export class BenchPool {
@@ -56,22 +78,30 @@ export class BenchPool {
     return (ops / ns) * 1e9;
   }
 
-  /** As `run`. @returns operations of all threads, and the time of the one that took longest */
+  /**
+   * As `run`.
+   * @param profileUs time between samples of a profile of each thread, 50 .. 1e6 us; null for none
+   * @returns operations of all threads; time and delay of the one that had most; the profiles
+   */
   async measure(
     job: string,
     threads: number,
     ms: number,
     data: unknown = null,
-  ): Promise<{ ops: number; ns: number }> {
+    profileUs: number | null = null,
+  ): Promise<Measured> {
     while (this.#workers.length < threads) this.#start();
     const control = new Int32Array(new SharedArrayBuffer(16));
+    const wanted = { job, data, threads, ms, control, profileUs };
     const results = await Promise.all(
-      this.#workers
-        .slice(0, threads)
-        .map((worker, index) => request(worker, { job, data, index, threads, ms, control })),
+      this.#workers.slice(0, threads).map((worker, index) => request(worker, { ...wanted, index })),
     );
-    const ops = results.reduce((sum, result) => sum + result.ops, 0);
-    return { ops, ns: Math.max(...results.map(({ ns }) => ns)) };
+    return {
+      ops: results.reduce((sum, result) => sum + result.ops, 0),
+      ns: Math.max(...results.map(({ ns }) => ns)),
+      delayNs: Math.max(...results.map(({ delayNs }) => delayNs)),
+      profiles: results.flatMap(({ profile }) => (profile === null ? [] : [profile])),
+    };
   }
 
   /** Ends the workers. */
@@ -85,13 +115,13 @@ export class BenchPool {
   }
 }
 
-function request(worker: Worker, job: JobRequest): Promise<{ ops: number; ns: number }> {
+function request(worker: Worker, job: JobRequest): Promise<JobResult> {
   return new Promise((resolve, reject) => {
     const settle = () => {
       worker.off('message', onMessage);
       worker.off('error', onError);
     };
-    const onMessage = (result: { ops: number; ns: number }) => {
+    const onMessage = (result: JobResult) => {
       settle();
       resolve(result);
     };

@@ -44,6 +44,10 @@ export interface ShrinkerFigures {
   readonly freeUsP99: number;
   /** Grace periods that ended: of RCU, in any policy. */
   readonly gracePeriods: number;
+  /** Bytes of the groups' infos and units. */
+  readonly tableBytes: number;
+  /** Share of the time that a thread waited for a core; 0 for one alone, as it is taken out. */
+  readonly waited: number;
 }
 
 export interface ShrinkerSample extends ShrinkerFigures {
@@ -100,7 +104,7 @@ export class ShrinkerMachine {
     const data = this.#data(threads);
     const before = this.#counters();
     const all = threads + (registerUs > 0 ? 1 : 0);
-    const { ops, ns } = await this.#pool.measure(job, all, ms, data);
+    const { ops, ns, delayNs } = await this.#pool.measure(job, all, ms, data);
     const after = this.#counters();
     const second = ns / 1e9;
     const rate = (key: keyof typeof after): number => (after[key] - before[key]) / second;
@@ -111,15 +115,28 @@ export class ShrinkerMachine {
       skipped: rate('skipped'),
       early: rate('early'),
       gracePeriods: rate('gracePeriods'),
+      tableBytes: this.#tableBytes(),
+      waited: delayNs / ns,
       ...latencies(data, second),
     };
   }
 
-  /** Bytes of the groups' infos and units, as long as they are now. */
-  get tableBytes(): number {
-    const units = (this.#m.shrinker.words[SHRINKER_NR_MAX] as number) / SHRINKER_UNIT_BITS;
-    const infoBytes = this.#m.sizes.shrinkers.infoWords * 4;
-    return this.#shape.memcgs * (infoBytes + units * (UNIT_MAP_WORDS + SHRINKER_UNIT_BITS) * 4);
+  /**
+   * Runs a job under the profiler, the code warm.
+   * @param ms of the profile @param intervalUs between samples
+   * @returns walks per second, sampling included, and a profile of each walker
+   */
+  async profile(job: string, threads: number, ms: number, intervalUs: number) {
+    await this.run(job, threads, ms / 2);
+    const all = threads + (this.#shape.registerUs > 0 ? 1 : 0);
+    const { ops, ns, profiles } = await this.#pool.measure(
+      job,
+      all,
+      ms,
+      this.#data(threads),
+      intervalUs,
+    );
+    return { opsPerSec: (1e9 * ops) / ns, profiles: profiles.slice(0, threads) };
   }
 
   /** Ends the workers. */
@@ -134,6 +151,13 @@ export class ShrinkerMachine {
       latency: cells(1 + 2 * LATENCY_PAIRS),
       callbacks: cells((threads + 1) * CALLBACK_CELLS),
     };
+  }
+
+  /** As long as infos are now. */
+  #tableBytes(): number {
+    const units = (this.#m.shrinker.words[SHRINKER_NR_MAX] as number) / SHRINKER_UNIT_BITS;
+    const infoBytes = this.#m.sizes.shrinkers.infoWords * 4;
+    return this.#shape.memcgs * (infoBytes + units * (UNIT_MAP_WORDS + SHRINKER_UNIT_BITS) * 4);
   }
 
   #counters() {

@@ -87,6 +87,16 @@ export interface LoadedProgram {
   readonly args: unknown;
 }
 
+/** Time between two samples of a profile, as perf's -F 999, in us. */
+export const PROFILE_INTERVAL_US = 1001;
+
+/** How a thread profiles itself. */
+export interface ThreadProfileSpec {
+  /** Folder that the thread writes COMM.cpuprofile to at its end. */
+  readonly dir: string;
+  readonly intervalUs: number;
+}
+
 /** What a worker finds in `workerData`. */
 export interface WorkerData {
   readonly engine: EngineRef;
@@ -94,6 +104,8 @@ export interface WorkerData {
   readonly spec: ThreadSpec;
   /** The deterministic schedule that the thread joins, for its hook; null for none. */
   readonly schedule: unknown;
+  /** How the thread profiles itself; null for not at all. */
+  readonly profile: ThreadProfileSpec | null;
 }
 
 /** A kthread that belongs to no CPU, with the defaults. */

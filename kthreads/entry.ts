@@ -3,8 +3,8 @@
  * Entry file of every worker of a machine.
  *
  *   bind to the engine -> load the thread function and its programs -> join the schedule, if
- *   there is one -> ready -> start barrier -> run the function, which is synchronous -> leave:
- *   EXITED, or DEAD after a panic
+ *   there is one -> ready -> start barrier -> run the function, which is synchronous, under the
+ *   profiler when asked -> leave: EXITED, or DEAD after a panic
  *
  * The worker's event loop never turns while its function runs, and is ended when it returns, so no
  * timer or handle of a program outlives its thread.
@@ -64,6 +64,17 @@ function passBarrier(engine: Engine, stage: number): boolean {
   return true;
 }
 
+type Profiler = typeof import('./profiler.ts');
+
+/** Loaded only where a profile is asked for: the inspector costs time at boot. */
+let profiler: Profiler | null = null;
+
+/** A profile that cannot be written is missing from its folder, and changes nothing else. */
+function endProfile({ profile, spec }: WorkerData): void {
+  if (profile === null || profiler === null) return;
+  profiler.saveProfile(profile, spec.comm);
+}
+
 let joined = false;
 
 function joinSchedule({ schedule, spec, threadId }: WorkerData): void {
@@ -86,6 +97,7 @@ async function run(engine: Engine, data: WorkerData): Promise<void> {
   const { spec, threadId } = data;
   const { state } = engine.sync.threads;
   engine.takeModules?.(await loadAll(data.engine.modules ?? []));
+  if (data.profile !== null) profiler = await import('./profiler.ts');
   const fn = await load<ThreadFn>(spec);
   const args = [...spec.args];
   if (spec.programs.length > 0) args.push(await loadAll(spec.programs));
@@ -96,6 +108,7 @@ async function run(engine: Engine, data: WorkerData): Promise<void> {
   // A stop that came with the start is for the function to see: programs start together or not at
   // all.
   kthreadSafePoint();
+  if (data.profile !== null) profiler?.startProfile(data.profile.intervalUs);
   const result = fn(engine.target, ...args);
   if (result instanceof Promise) bug(`thread function ${spec.export} is async: it must not be`);
 }
@@ -125,6 +138,7 @@ async function main(engine: Engine, data: WorkerData): Promise<void> {
   }
   engine.tasks.cpuUs[id] = ownCpuUs();
   leaveQuietly();
+  endProfile(data);
   Atomics.store(threads.state, id, final);
   signalTaskChange(engine.tasks);
   leaveSchedule();

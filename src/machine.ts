@@ -22,7 +22,7 @@ import { engineRef, machineThreads } from './machine_threads.ts';
 import type { MmConfig } from './mm/config.ts';
 import { createMm, GATE_ALL_ENDED, GATE_OPEN, type Mm } from './mm/mm.ts';
 import { mmInit } from './mm/mm_init.ts';
-import { type MachineParts, Supervisor } from './supervisor.ts';
+import { type MachineParts, type MachineProfile, Supervisor } from './supervisor.ts';
 import { readThreads, type ThreadInfo } from './thread_info.ts';
 
 /** A deterministic schedule that a machine's threads join, thread N on row N. */
@@ -41,6 +41,8 @@ export interface MachineOptions {
   /** `execArgv` of every worker: preloads. */
   readonly execArgv?: readonly string[];
   readonly schedule?: MachineSchedule;
+  /** Threads that profile themselves. */
+  readonly profile?: MachineProfile;
 }
 
 /** Where programs that have ended wait, so that the machine can be looked at as they left it. */
@@ -122,9 +124,9 @@ export class Machine<T = unknown> {
    * Either way no worker is left
    */
   static async start<T>(parts: GatedParts, options: MachineOptions = {}): Promise<Machine<T>> {
-    const { signal, execArgv, schedule } = options;
+    const { signal } = options;
     signal?.throwIfAborted();
-    const supervisor = new Supervisor(parts, execArgv, schedule);
+    const supervisor = new Supervisor(parts, options);
     const up = await supervisor.boot(() => signal?.aborted === true);
     if (up) return new Machine<T>(parts, supervisor, signal);
     supervisor.close();

@@ -14,7 +14,14 @@
  * Nothing here is module state, so that two machines of one process know nothing of each other.
  */
 import { Worker } from 'node:worker_threads';
-import type { Engine, EngineRef, ThreadSpec, WorkerData } from '../kthreads/engine.ts';
+import {
+  type Engine,
+  type EngineRef,
+  PROFILE_INTERVAL_US,
+  type ThreadProfileSpec,
+  type ThreadSpec,
+  type WorkerData,
+} from '../kthreads/engine.ts';
 import { describeHeldLocks } from '../kthreads/held_report.ts';
 import { requestStop, threadEnded, threadNew } from '../kthreads/kthread.ts';
 import {
@@ -71,6 +78,25 @@ export interface SupervisorSchedule {
   exited(id: number): void;
 }
 
+/** Which threads profile themselves, and how. */
+export interface MachineProfile {
+  /** Folder that is there; each thread writes COMM.cpuprofile to it at its end. */
+  readonly dir: string;
+  /** Time between samples in us, 50 .. 1,000,000. Default 1,001, as perf's -F 999. */
+  readonly intervalUs?: number;
+  /** Beginnings of the names of those threads, such as `kswapd`. Default: every thread. */
+  readonly threads?: readonly string[];
+}
+
+/** What a supervisor is told beside the machine's parts. */
+export interface SupervisorOptions {
+  /** `execArgv` of every worker: preloads. */
+  readonly execArgv?: readonly string[] | undefined;
+  /** That the threads join. */
+  readonly schedule?: SupervisorSchedule | undefined;
+  readonly profile?: MachineProfile | undefined;
+}
+
 /** What a machine is made of. */
 export interface MachineParts {
   /** The engine as the main thread sees it. */
@@ -83,8 +109,7 @@ export interface MachineParts {
 
 export class Supervisor {
   readonly #parts: MachineParts;
-  readonly #execArgv: readonly string[] | undefined;
-  readonly #schedule: SupervisorSchedule | undefined;
+  readonly #options: SupervisorOptions;
   readonly #members: Member[] = [];
   readonly #waiters = new Set<Waiter>();
   readonly #watch: HungTaskWatch;
@@ -94,12 +119,10 @@ export class Supervisor {
   /** The main thread is ending workers itself: their exits are no news. */
   #terminating = false;
 
-  /** @param execArgv of every worker: preloads @param schedule that the threads join */
-  constructor(parts: MachineParts, execArgv?: readonly string[], schedule?: SupervisorSchedule) {
+  constructor(parts: MachineParts, options: SupervisorOptions = {}) {
     assert(parts.specs.length < THREADS_MAX, 'more threads than THREADS_MAX');
     this.#parts = parts;
-    this.#execArgv = execArgv;
-    this.#schedule = schedule;
+    this.#options = options;
     const patience = parts.engine.hungTaskMs * PATIENCE;
     this.#watch = new HungTaskWatch(parts.engine, patience, nowMs());
   }
@@ -218,9 +241,14 @@ export class Supervisor {
   }
 
   #spawn(id: number, spec: ThreadSpec): void {
-    const schedule = this.#schedule?.shared ?? null;
-    const workerData: WorkerData = { engine: this.#parts.ref, threadId: id, spec, schedule };
-    const execArgv = this.#execArgv;
+    const { execArgv, profile } = this.#options;
+    const workerData: WorkerData = {
+      engine: this.#parts.ref,
+      threadId: id,
+      spec,
+      schedule: this.#options.schedule?.shared ?? null,
+      profile: profile === undefined ? null : threadProfile(profile, spec.comm),
+    };
     const worker = new Worker(new URL('../kthreads/entry.js', import.meta.url), {
       workerData,
       name: spec.comm,
@@ -237,7 +265,7 @@ export class Supervisor {
   #onExit(member: Member, code: number): void {
     const { engine } = this.#parts;
     member.exited = true;
-    this.#schedule?.exited(member.id);
+    this.#options.schedule?.exited(member.id);
     if (!threadEnded(engine, member.id)) {
       if (!this.#terminating) this.#raiseGone(member, code);
       Atomics.store(engine.sync.threads.state, member.id, THREAD_DEAD);
@@ -314,7 +342,7 @@ export class Supervisor {
   }
 
   #end(member: Member): Promise<number> {
-    this.#schedule?.terminating(member.id);
+    this.#options.schedule?.terminating(member.id);
     return member.worker.terminate();
   }
 
@@ -324,6 +352,11 @@ export class Supervisor {
       this.#waiters.add({ test, resolve });
     });
   }
+}
+
+function threadProfile(profile: MachineProfile, comm: string): ThreadProfileSpec | null {
+  const { dir, intervalUs = PROFILE_INTERVAL_US, threads = [''] } = profile;
+  return threads.some((start) => comm.startsWith(start)) ? { dir, intervalUs } : null;
 }
 
 function nowMs(): number {

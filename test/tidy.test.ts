@@ -64,6 +64,7 @@ const LOADED_BY_NAME = new Map([
   ['bench/rcu.ts', 'src/cli/bench_command.ts'],
   ['bench/replay.ts', 'src/cli/bench_command.ts'],
   ['bench/rings.ts', 'src/cli/bench_command.ts'],
+  ['bench/shrinker.ts', 'src/cli/bench_command.ts'],
 ]);
 
 const tree = readTree();

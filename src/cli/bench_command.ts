@@ -4,41 +4,44 @@ import process from 'node:process';
 import type { Command } from 'commander';
 import { type BenchOptions, type BenchRow, formatRows } from '../../bench/bench_runner.ts';
 import { oneLine, UsageError } from '../errors.ts';
+import { integers, type ShrinkerFlags, shrinkerOptions } from './bench_options.ts';
 import { notYet } from './later.ts';
 import { checkWritable, emitResult, JSON_HELP } from './output.ts';
+import { FLAME_HELP } from './profile_output.ts';
 
 /** Groups, in the order of a full run; and those that are planned. */
 const GROUPS = ['locks', 'rings', 'rcu', 'replay', 'shrinker', 'harness'];
 const LATER = ['reclaim', 'aging'];
 
-interface BenchFlags {
+interface BenchFlags extends ShrinkerFlags {
   readonly threads?: string;
   readonly rounds?: string;
   readonly only?: string;
   readonly native: boolean;
   readonly quick?: true;
+  readonly profile?: true;
+  readonly flame?: string;
   readonly json?: string;
 }
 
-type Bench = (options: BenchOptions) => Promise<BenchRow[]>;
+/** A group's module: how it runs, and a table of what its rows have beside rates. */
+interface Group {
+  readonly bench: (options: BenchOptions) => Promise<BenchRow[]>;
+  readonly table: (rows: readonly BenchRow[]) => string;
+}
 
 /** @returns null where this build has no such module */
-async function loadGroup(group: string): Promise<Bench | null> {
+async function loadGroup(group: string): Promise<Group | null> {
   const url = new URL(`../../bench/${group}.js`, import.meta.url);
   try {
-    const module = (await import(url.href)) as Record<string, Bench>;
-    return module[`${group}Bench`] ?? null;
+    const module = (await import(url.href)) as Record<string, unknown>;
+    const bench = module[`${group}Bench`] as Group['bench'] | undefined;
+    const table = module[`${group}Table`] as Group['table'] | undefined;
+    return bench === undefined ? null : { bench, table: table ?? (() => '') };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND') return null;
     throw error;
   }
-}
-
-function integers(name: string, text: string, max: number): number[] {
-  const values = text.split(',').map((part) => (/^\d{1,4}$/.test(part) ? Number(part) : 0));
-  if (values.every((value) => value >= 1 && value <= max)) return values;
-  const shown = oneLine(text, 40);
-  throw new UsageError(`--${name}: '${shown}' will not do; give integers in 1..${max}`);
 }
 
 function chooseGroups(group: string | undefined): string[] {
@@ -47,6 +50,13 @@ function chooseGroups(group: string | undefined): string[] {
   if (GROUPS.includes(group)) return [group];
   const known = [...GROUPS, 'all'].join(', ');
   throw new UsageError(`bench: no group '${oneLine(group, 40)}'; give one of ${known}`);
+}
+
+/** A flame graph is one of a profile. @throws UsageError where nothing would be profiled */
+function wantsProfile({ profile, flame }: BenchFlags, groups: readonly string[]): boolean {
+  if (profile === undefined && flame === undefined) return false;
+  if (groups.includes('shrinker')) return true;
+  throw new UsageError(`--${profile ? 'profile' : 'flame'}: goes with the group shrinker`);
 }
 
 async function benchAction(group: string | undefined, flags: BenchFlags): Promise<void> {
@@ -60,16 +70,29 @@ async function benchAction(group: string | undefined, flags: BenchFlags): Promis
       : { rounds: integers('rounds', flags.rounds, 99)[0] as number }),
     ...(flags.only === undefined ? {} : { only: flags.only }),
     ...(flags.quick === undefined ? {} : { quick: true }),
+    ...shrinkerOptions(flags, groups),
   };
+  const profiled = wantsProfile(flags, groups);
   await checkWritable(flags.json);
+  await checkWritable(flags.flame);
   const rows: BenchRow[] = [];
+  const tables: string[] = [];
   for (const name of groups) {
-    const bench = await loadGroup(name);
-    if (bench !== null) rows.push(...(await bench(options)));
-    else if (groups.length === 1) notYet(`bench ${name}`);
+    const group = await loadGroup(name);
+    if (group !== null) {
+      const measured = await group.bench(options);
+      rows.push(...measured);
+      tables.push(group.table(measured));
+    } else if (groups.length === 1) notYet(`bench ${name}`);
   }
-  const result = { schema: 'kreclaim.bench/1', node: process.version, rows };
-  await emitResult(result, `${formatRows(rows)}\n`, flags.json);
+  // Loaded where it is asked for only.
+  const { benchProfile } = profiled ? await import('./bench_profile.ts') : { benchProfile: null };
+  const profile = (await benchProfile?.(options, flags.flame)) ?? null;
+  if (profile !== null) tables.push(profile.text);
+  const extra = profile === null ? {} : { profiles: profile.rows };
+  const result = { schema: 'kreclaim.bench/1', node: process.version, rows, ...extra };
+  const text = [formatRows(rows), ...tables.filter((table) => table !== '')].join('\n\n');
+  await emitResult(result, `${text}\n`, flags.json);
 }
 
 /** Adds `bench` to the program. */
@@ -81,6 +104,13 @@ export function registerBenchCommand(program: Command): void {
     .option('--threads <list>', 'thread counts of contended cases, such as 1,2,4')
     .option('--rounds <n>', 'measured rounds')
     .option('--only <text>', 'only groups whose name contains TEXT')
+    .option('--memcgs <list>', 'shrinker: groups, such as 1000,4000')
+    .option('--shrinkers <list>', 'shrinker: shrinkers, such as 64,4000')
+    .option('--density <list>', 'shrinker: per cent of the bits that are set, such as 1,10')
+    .option('--variant <list>', 'shrinker: all, or some of rwsem,srcu,lockless,lockless-fixed')
+    .option('--register-us <list>', 'shrinker: a shrinker comes and goes every so many us, or off')
+    .option('--profile', "shrinker: where each variant's time goes, beside the published tables")
+    .option('--flame <file>', `shrinker: ${FLAME_HELP}`)
     .option('--no-native', 'leave out the C peers')
     .option('--quick', 'short samples, one round: shows that it runs, not how fast')
     .option('--json <file>', JSON_HELP)

@@ -12,16 +12,17 @@ import { readTrace } from '../workload/trace.ts';
 import { EXIT_INTERRUPTED, interruptSignal } from './interrupt.ts';
 import { notYet } from './later.ts';
 import { checkWritable, emitResult, JSON_HELP } from './output.ts';
+import { FLAME_HELP } from './profile_output.ts';
+import { type ReproduceShrinkerOptions, reproduceShrinker } from './reproduce_shrinker.ts';
 
 const NAMES = ['reference', 'kshrinkd', 'kcompressd', 'mglru', 'klruscand', 'shrinker', 'all'];
 
 /** The bundled traces, and what a real kernel did with them. */
 const BUNDLED = fileURLToPath(new URL('../../../traces/', import.meta.url));
 
-interface ReproduceOptions {
+interface ReproduceOptions extends ReproduceShrinkerOptions {
   readonly traces?: string;
   readonly reference?: string;
-  readonly json?: string;
 }
 
 /** Rows of classic kernels, by trace, in the file's order. */
@@ -114,9 +115,28 @@ async function reproduceReference(options: ReproduceOptions): Promise<void> {
   else if (broken.length > 0) process.exitCode = 1;
 }
 
+/** Options that go with one name alone. */
+const OPTIONS_OF: Readonly<Record<string, readonly (keyof ReproduceOptions)[]>> = {
+  reference: ['traces', 'reference'],
+  shrinker: ['runs', 'memcgs', 'threads', 'quick', 'only', 'flame'],
+};
+
+/** @throws UsageError for an option that this name does not take */
+function checkOptions(name: string, options: ReproduceOptions): void {
+  for (const [owner, keys] of Object.entries(OPTIONS_OF)) {
+    const given = owner === name ? undefined : keys.find((key) => options[key] !== undefined);
+    if (given !== undefined) throw new UsageError(`--${given}: goes with reproduce ${owner}`);
+  }
+}
+
 async function reproduceAction(name: string, options: ReproduceOptions): Promise<void> {
+  checkOptions(name, options);
   if (name === 'reference') {
     await reproduceReference(options);
+    return;
+  }
+  if (name === 'shrinker') {
+    await reproduceShrinker(options);
     return;
   }
   if (NAMES.includes(name)) notYet(`reproduce ${name}`);
@@ -132,6 +152,15 @@ export function registerReproduceCommand(program: Command): void {
     .argument('<name>', NAMES.join(', '))
     .option('--traces <dir>', 'reference: traces other than the bundled ones')
     .option('--reference <file>', "reference: the real kernel's figures for them")
+    .option('--runs <n>', 'shrinker: repeats; default 5')
+    .option('--memcgs <n>', 'shrinker: groups; default 4000')
+    .option('--threads <list>', 'shrinker: numbers of walking threads; default 1,2,4,8')
+    .option('--quick', 'shrinker: short samples, one run: shows that it runs, not how fast')
+    .option(
+      '--only <text>',
+      'shrinker: only the experiment whose name contains TEXT: hot spots, churn',
+    )
+    .option('--flame <file>', `shrinker: ${FLAME_HELP}`)
     .option('--json <file>', JSON_HELP)
     .action(reproduceAction);
 }

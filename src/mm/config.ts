@@ -50,6 +50,17 @@ export interface NodeConfig {
 /** How walks and the freeing of shrinkers keep clear of each other: seed 004, before and after. */
 export type ShrinkerPolicy = 'rwsem' | 'srcu' | 'lockless' | 'lockless-fixed';
 
+/** The walks of the policies: the last two have the same. */
+export const WALK_RWSEM = 0;
+export const WALK_SRCU = 1;
+export const WALK_LOCKLESS = 2;
+
+/** @returns the policy's WALK_* */
+export function shrinkerWalk(policy: ShrinkerPolicy): number {
+  if (policy === 'rwsem') return WALK_RWSEM;
+  return policy === 'srcu' ? WALK_SRCU : WALK_LOCKLESS;
+}
+
 /**
  * What is wrong with the seed's version as posted, one by one.
  *   leak          one that does not run for a group, as objects are not accounted, is not put

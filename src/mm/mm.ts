@@ -25,7 +25,7 @@ import {
 } from '../../shared/types.ts';
 import { WAIT_QUEUE_WORDS } from '../../shared/wait_queue.ts';
 import { newSharedMemory, type SharedMemory } from '../../shared/wasm.ts';
-import { type MmConfig, type ShrinkerFlaw, shrinkerFlaws } from './config.ts';
+import { type MmConfig, type ShrinkerFlaw, shrinkerFlaws, shrinkerWalk } from './config.ts';
 import { FAULT_NAMES } from './faults.ts';
 import { declareFs, type FsSizes, fsSizes } from './fs_types.ts';
 import {
@@ -317,6 +317,8 @@ export interface Mm extends MmTables {
   readonly shrinkerTypes: (ShrinkerType | undefined)[];
   /** Flaws of the policy, one by one. */
   readonly shrinkerFlaws: ReadonlySet<ShrinkerFlaw>;
+  /** The policy's walk, WALK_*: a number compares faster than a word of the configuration. */
+  readonly shrinkerWalk: number;
   /** This thread. Not shared. */
   readonly task: Task;
 }
@@ -373,6 +375,7 @@ function bindMm(
     zram32: buffers.zram === null ? null : new Uint32Array(buffers.zram),
     shrinkerTypes: [],
     shrinkerFlaws: shrinkerFlaws(config),
+    shrinkerWalk: shrinkerWalk(config.shrinker),
     task: {
       id,
       cpu,

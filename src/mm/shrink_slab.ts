@@ -3,6 +3,7 @@
  * Slab reclaim of a group on a node, by the machine's policy (mm/shrinker.c, shrink_slab). Who
  * calls it: shrink_node for every group that it visits.
  */
+import { WALK_RWSEM, WALK_SRCU } from './config.ts';
 import type { Mm } from './mm.ts';
 import { MEMCG_ONLINE } from './mm_types.ts';
 import { shrinkGlobalLockless, shrinkMemcgLockless } from './shrinker_lockless.ts';
@@ -24,16 +25,18 @@ export function shrinkSlab(
   priority: number,
 ): number {
   // A machine without shrinkers pays one look.
-  if (Atomics.load(m.shrinker.words, SHRINKER_LIVE) === 0) return 0;
-  const { shrinker } = m.config;
+  // kreclaim-racy: a shrinker that comes or goes now may as well come or go after the walk
+  if (m.shrinker.words[SHRINKER_LIVE] === 0) return 0;
+  const walk = m.shrinkerWalk;
   if (memcg === 0) {
-    if (shrinker === 'rwsem') return shrinkGlobalRwsem(m, gfp, nid, priority);
-    if (shrinker === 'srcu') return shrinkGlobalSrcu(m, gfp, nid, priority);
+    if (walk === WALK_RWSEM) return shrinkGlobalRwsem(m, gfp, nid, priority);
+    if (walk === WALK_SRCU) return shrinkGlobalSrcu(m, gfp, nid, priority);
     return shrinkGlobalLockless(m, gfp, nid, priority);
   }
   // What a removed group had is its parent's, or about to be.
-  if (Atomics.load(m.memcg.state, memcg) !== MEMCG_ONLINE) return 0;
-  if (shrinker === 'rwsem') return shrinkMemcgRwsem(m, gfp, nid, memcg, priority);
-  if (shrinker === 'srcu') return shrinkMemcgSrcu(m, gfp, nid, memcg, priority);
+  // kreclaim-racy: who is removed now may as well be removed during the walk
+  if (m.memcg.state[memcg] !== MEMCG_ONLINE) return 0;
+  if (walk === WALK_RWSEM) return shrinkMemcgRwsem(m, gfp, nid, memcg, priority);
+  if (walk === WALK_SRCU) return shrinkMemcgSrcu(m, gfp, nid, memcg, priority);
   return shrinkMemcgLockless(m, gfp, nid, memcg, priority);
 }

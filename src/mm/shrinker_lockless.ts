@@ -42,25 +42,8 @@ function takeShrinker(m: Mm, unit: number, id: number): number {
   return 0;
 }
 
-/** Runs a shrinker on which a reference is held. @returns objects freed */
-function shrinkTaken(
-  m: Mm,
-  gfp: number,
-  nid: number,
-  memcg: number,
-  s: number,
-  id: number,
-  priority: number,
-): number {
-  const unit = homeOfUnit(m, memcg * m.sizes.nrNodes + nid, id);
-  if (!idleWithoutKmem(m, s)) return shrinkOne(m, gfp, nid, memcg, s, id, unit, priority);
-  if (!m.shrinkerFlaws.has('leak')) clearShrinkerBit(m, unit, id);
-  return 0;
-}
-
-/** Steps 6 and 7. @returns the next shrinker as `scan.next` does */
+/** Steps 6 and 7: puts. @returns the next shrinker as `scan.next` does */
 function putNext(m: Mm, scan: ShrinkScan, s: number, lruvec: number, id: number): number {
-  if (idleWithoutKmem(m, s) && m.shrinkerFlaws.has('leak')) return scan.next(lruvec, id + 1);
   const next = scan.putNext(s, lruvec, id + 1);
   if (next !== NEXT_LAST_PUT) return next;
   shrinkerPut(m, s);
@@ -92,7 +75,15 @@ export function shrinkMemcgLockless(
       s = scan.next(lruvec, id + 1);
       continue;
     }
-    freed += shrinkTaken(m, gfp, nid, memcg, s, id, priority);
+    const unit = homeOfUnit(m, lruvec, id);
+    if (!idleWithoutKmem(m, s)) {
+      freed += shrinkOne(m, gfp, nid, memcg, s, id, unit, priority);
+    } else if (m.shrinkerFlaws.has('leak')) {
+      s = scan.next(lruvec, id + 1);
+      continue;
+    } else {
+      clearShrinkerBit(m, unit, id);
+    }
     s = putNext(m, scan, s, lruvec, id);
   }
   return freed;

@@ -49,7 +49,8 @@ export function shrinkMemcgRwsem(
       clearShrinkerBit(m, unit, id);
       continue;
     }
-    if ((Atomics.load(flags, s) & SHRINKER_REGISTERED) === 0 || idleWithoutKmem(m, s)) continue;
+    // It changes under the write side alone.
+    if (((flags[s] as number) & SHRINKER_REGISTERED) === 0 || idleWithoutKmem(m, s)) continue;
     freed += shrinkOne(m, gfp, nid, memcg, s, id, unit, priority);
     if (contended(m)) {
       freed = freed === 0 ? 1 : freed;

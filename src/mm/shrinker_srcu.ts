@@ -54,7 +54,8 @@ export function shrinkMemcgSrcu(
       clearStaleBit(m, unit, id, 0);
       continue;
     }
-    if ((Atomics.load(flags, s) & SHRINKER_REGISTERED) === 0 || idleWithoutKmem(m, s)) continue;
+    // kreclaim-racy: one that is hidden now may still run, its owner waits for this section
+    if (((flags[s] as number) & SHRINKER_REGISTERED) === 0 || idleWithoutKmem(m, s)) continue;
     freed += shrinkOne(m, gfp, nid, memcg, s, id, unit, priority);
     if (cutShort(m, generation)) {
       freed = freed === 0 ? 1 : freed;
