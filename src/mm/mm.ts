@@ -168,6 +168,23 @@ export function mmSizes(config: MmConfig): MmSizes {
   };
 }
 
+/** Groups: their rows, their names, and what makes and removes them. */
+function declareGroups(builder: ArenaBuilder, s: MmSizes) {
+  const words = (name: string, rows: number, wordsPerRow: number): I32 =>
+    builder.columns(name, { words: 'i32' }, rows * wordsPerRow).words;
+  return {
+    memcg: builder.columns('memcg', T.MEMCG_COLUMNS, s.nrMemcgs),
+    // @guardedBy cgroup_mutex  zero-terminated  @racy constant while referenced
+    memcgName: builder.columns('memcg.name', { bytes: 'u8' }, s.nrMemcgs * MEMCG_NAME_BYTES).bytes,
+    // @guardedBy cgroup_mutex  first group of each bucket of names
+    cgroupHash: words('cgroup.hash', nameBuckets(s.nrMemcgs), 1),
+    // @atomic words of cgroup_mutex, of the pool of rows and of cgroup_destroy
+    cgroup: words('cgroup', 1, 2 * LINE_WORDS),
+    // @atomic wait queue: woken when a group is to be released
+    cgroupWait: words('cgroup.wait', 1, WAIT_QUEUE_WORDS),
+  };
+}
+
 /** Kernel objects, the lists of unused ones, and what they are objects of. */
 function declareObjects(builder: ArenaBuilder, s: MmSizes) {
   return {
@@ -214,15 +231,7 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     lruSize: words('lruvec.size', s.nrLruvecs, T.NR_LRU_LISTS),
     // @atomic pages of each list in groups below this one; the root has its zones' sums instead
     lruBelow: words('lruvec.below', s.nrLruvecs, T.NR_LRU_LISTS),
-    memcg: builder.columns('memcg', T.MEMCG_COLUMNS, s.nrMemcgs),
-    // @guardedBy cgroup_mutex  zero-terminated  @racy constant while referenced
-    memcgName: builder.columns('memcg.name', { bytes: 'u8' }, s.nrMemcgs * MEMCG_NAME_BYTES).bytes,
-    // @guardedBy cgroup_mutex  first group of each bucket of names
-    cgroupHash: words('cgroup.hash', nameBuckets(s.nrMemcgs), 1),
-    // @atomic words of cgroup_mutex, of the pool of rows and of cgroup_destroy
-    cgroup: words('cgroup', 1, 2 * LINE_WORDS),
-    // @atomic wait queue: woken when a group is to be released
-    cgroupWait: words('cgroup.wait', 1, WAIT_QUEUE_WORDS),
+    ...declareGroups(builder, s),
     shrinker: declareShrinkers(builder, s.shrinkers),
     ...declareObjects(builder, s),
     mm: builder.columns('mm', T.MM_COLUMNS, s.nrMms),

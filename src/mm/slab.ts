@@ -13,6 +13,7 @@
  * word: a second free and a use after a free are named, and what is left there reads POISON_FREE.
  */
 import { bug } from '../../shared/assert.ts';
+import { cpuRelax } from '../../shared/cpu_relax.ts';
 import {
   LIST_NONE,
   listAdd,
@@ -22,7 +23,6 @@ import {
   listNodeInit,
 } from '../../shared/list.ts';
 import { POISON_FREE } from '../../shared/rcu_cells.ts';
-import { cpuRelax } from '../../shared/cpu_relax.ts';
 import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
 import { folioNid, folioRefFreeze } from './folio.ts';
