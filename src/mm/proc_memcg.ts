@@ -39,6 +39,7 @@ function holdsEveryProcess(m: Mm, memcg: number): boolean {
 interface PageCounts {
   readonly anon: Int32Array;
   readonly swapCached: Int32Array;
+  readonly shmem: Int32Array;
   /** Bytes of kernel objects. */
   readonly objects: Float64Array;
 }
@@ -55,6 +56,7 @@ function slabBytes(m: Mm): number {
 function countPages(m: Mm): PageCounts {
   const anon = new Int32Array(m.sizes.nrMemcgs);
   const swapCached = new Int32Array(m.sizes.nrMemcgs);
+  const shmem = new Int32Array(m.sizes.nrMemcgs);
   const objects = new Float64Array(m.sizes.nrMemcgs);
   addObjectBytes(m, objects);
   const bump = (counts: Int32Array | Float64Array, at: number, by: number): void => {
@@ -64,6 +66,7 @@ function countPages(m: Mm): PageCounts {
     const memcg = m.page.memcg[pfn] as number;
     if (Atomics.load(m.page.mapcount, pfn) > 0) bump(anon, memcg, 1);
     if ((Atomics.load(m.page.flags, pfn) & PG_SWAPCACHE) !== 0) bump(swapCached, memcg, 1);
+    if ((m.page.mapping[pfn] as number) < 0) bump(shmem, memcg, 1);
   }
   const rows: number[] = [];
   for (let at = 0; at >= 0 && rows.length < m.sizes.nrMemcgs; at = nextDescendant(m, 0, at)) {
@@ -74,11 +77,12 @@ function countPages(m: Mm): PageCounts {
     const parent = m.memcg.parent[memcg] as number;
     bump(anon, parent, anon[memcg] as number);
     bump(swapCached, parent, swapCached[memcg] as number);
+    bump(shmem, parent, shmem[memcg] as number);
     bump(objects, parent, objects[memcg] as number);
   }
   // The root's objects are charged to nobody: it has what the machine has.
   objects[0] = slabBytes(m);
-  return { anon, swapCached, objects };
+  return { anon, swapCached, shmem, objects };
 }
 
 /** memory.stat of any number of groups at one instant: the pages are counted once, when asked. */
@@ -93,11 +97,13 @@ export class MemcgStats {
   /** Sizes in bytes, events in pages. @context exact at quiescence */
   of(memcg: number): Record<string, number> {
     this.#counts ??= countPages(this.#m);
-    const { anon, swapCached, objects } = this.#counts;
+    const { anon, swapCached, shmem, objects } = this.#counts;
+    const files = (shmem[memcg] as number) * PAGE_SIZE;
     const slab = objects[memcg] as number;
     return {
       anon: (anon[memcg] as number) * PAGE_SIZE,
-      file: 0,
+      file: files,
+      shmem: files,
       swapcached: (swapCached[memcg] as number) * PAGE_SIZE,
       ...listSizes(this.#m, memcg),
       slab_reclaimable: slab,

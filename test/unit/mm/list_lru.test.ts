@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Lists of unused objects per group, what groups pay, and walkers that notice when it breaks. */
 import { describe, expect, it } from 'vitest';
+import { cgroupAttach, cgroupRmdir } from '../../../dist/src/mm/cgroup.js';
 import { checkQuiescent } from '../../../dist/src/mm/check.js';
 import { ENOMEM } from '../../../dist/src/mm/errno.js';
 import { fsListsInit } from '../../../dist/src/mm/fs_lists.js';
@@ -20,15 +21,15 @@ import {
   listLruMemcgAlloc,
   listLruUnlock,
   listLruWalk,
-  memcgReparentListLrus,
 } from '../../../dist/src/mm/list_lru.js';
 import { findList, listAt } from '../../../dist/src/mm/list_lru_entry.js';
 import { LIST_COUNT, LIST_DEAD } from '../../../dist/src/mm/list_lru_types.js';
+import { memcgRefresh } from '../../../dist/src/mm/memcg_task.js';
 import type { Mm } from '../../../dist/src/mm/mm.js';
-import { MEMCG_DYING } from '../../../dist/src/mm/mm_types.js';
 import { closeFile, lookup, openFile, unlink } from '../../../dist/src/mm/namei.js';
-import { memcgReparentObjcg, objcgAlloc, objcgMemcg } from '../../../dist/src/mm/objcg.js';
+import { objcgAlloc, objcgMemcg } from '../../../dist/src/mm/objcg.js';
 import { shrinkerAlloc } from '../../../dist/src/mm/shrinker.js';
+import { testShrinkerBit } from '../../../dist/src/mm/shrinker_info.js';
 import { GFP_KERNEL, shrinkControl } from '../../../dist/src/mm/shrinker_ops.js';
 import { SHRINKER_MEMCG_AWARE } from '../../../dist/src/mm/shrinker_types.js';
 import { slabAlloc, slabFree } from '../../../dist/src/mm/slab.js';
@@ -52,10 +53,14 @@ function bootTree(options: FixtureOptions = {}): Mm {
 }
 
 function remove(m: Mm, memcg: number): void {
-  const parent = m.memcg.parent[memcg] as number;
-  Atomics.store(m.memcg.state, memcg, MEMCG_DYING);
-  memcgReparentListLrus(m, memcg, parent);
-  memcgReparentObjcg(m, memcg, parent);
+  if (Atomics.load(m.mm.memcg, 1) === memcg) cgroupAttach(m, 1, 4);
+  expect(cgroupRmdir(m, memcg)).toBe(0);
+}
+
+/** Moves the process, and this thread with it. */
+function enter(m: Mm, memcg: number): void {
+  expect(cgroupAttach(m, 1, memcg)).toBe(0);
+  memcgRefresh(m, 1);
 }
 
 function items(m: Mm, lru: number, memcg: number): number[] {
@@ -153,11 +158,9 @@ describe('list_lru', () => {
     const shrinker = shrinkerAlloc(m, SHRINKER_MEMCG_AWARE, 0, 0, 'x');
     const lru = listLruInit(m, true, shrinker);
     listLruMemcgAlloc(m, lru, 3);
+    const id = m.shrinker.id[shrinker] as number;
     const bits = (): number[] =>
-      [1, 2, 3, 4].map((memcg) => {
-        const unit = memcg * m.sizes.nrNodes * m.sizes.shrinkers.nrUnits;
-        return (m.shrinker.unitMap[unit * 2] as number) & 1;
-      });
+      [1, 2, 3, 4].map((memcg) => Number(testShrinkerBit(m, memcg, 0, id)));
     expect(bits()).toEqual([0, 0, 0, 0]);
     listLruAdd(m, lru, 5, 0, 3);
     expect(bits()).toEqual([0, 0, 1, 0]);
@@ -169,20 +172,22 @@ describe('list_lru', () => {
 describe('objcg', () => {
   it('moves what a removed group owes to its parent, with all it had inherited', () => {
     const m = bootTree();
-    m.task.memcg = 3;
+    enter(m, 3);
     const rows = [1, 2, 3].map(() => slabAlloc(m, CACHE_INODE));
     const usage = (): number[] => [0, 1, 2, 3].map((memcg) => Atomics.load(m.memcg.usage, memcg));
     const refs = (): number[] => [1, 2, 3].map((memcg) => Atomics.load(m.memcg.refs, memcg));
     const objcg = Atomics.load(m.memcg.objcg, 3);
     expect([usage(), refs()]).toEqual([
       [1, 1, 1, 1],
-      [1, 1, 2],
+      // Online, and: the child; the child; the objects and this thread.
+      [2, 2, 3],
     ]);
     remove(m, 3);
     expect(objcgMemcg(m, objcg)).toBe(2);
     expect([usage(), refs()]).toEqual([
       [1, 1, 1, 0],
-      [1, 2, 1],
+      // The objects went up; the removed group has this thread.
+      [2, 3, 1],
     ]);
     // Who is still in the removed group charges the next one upwards.
     rows.push(slabAlloc(m, CACHE_INODE));
@@ -193,7 +198,7 @@ describe('objcg', () => {
     for (const row of rows) slabFree(m, CACHE_INODE, row);
     expect([usage(), refs()]).toEqual([
       [0, 0, 0, 0],
-      [1, 1, 1],
+      [2, 1, 1],
     ]);
     // Both rows are reaped when the next group is made.
     const free = m.sizes.slabs.nrObjcgs - 1 - 4;
@@ -203,7 +208,7 @@ describe('objcg', () => {
 
   it('refuses an object that does not fit below the limit, and frees nothing twice', () => {
     const m = bootTree({ memcgMax: 2, swap: 'none' });
-    m.task.memcg = 3;
+    enter(m, 3);
     const rows: number[] = [];
     for (let row = 1; row !== 0; ) {
       row = slabAlloc(m, CACHE_INODE);
@@ -219,7 +224,7 @@ describe('objcg', () => {
 describe('walkers of objects', () => {
   const boot = (): [Mm, number] => {
     const m = bootTree();
-    m.task.memcg = 3;
+    enter(m, 3);
     const sb = mount(m, DISKFS, 'a');
     for (let name = 1; name <= 30; name++) lookup(m, sb, name);
     expect(checkQuiescent(m).violations).toEqual([]);
@@ -266,10 +271,9 @@ describe('files of removed groups', () => {
     const m = bootTree();
     const sb = mount(m, DISKFS, 'a');
     const tmp = mount(m, TMPFS, 'b');
-    m.task.memcg = 3;
+    enter(m, 3);
     for (let name = 1; name <= 30; name++) lookup(m, sb, name);
     closeFile(m, openFile(m, tmp, 1, true));
-    m.task.memcg = 4;
     remove(m, 3);
     expect(checkQuiescent(m).violations).toEqual([]);
     expect(lookup(m, sb, 5)).toBe(1);

@@ -8,6 +8,7 @@ import { ENOMEM } from '../../../dist/src/mm/errno.js';
 import { SWAPFILE_CLUSTER } from '../../../dist/src/mm/limits.js';
 import { LC_SWAP_CLUSTER } from '../../../dist/src/mm/lock_order.js';
 import { NODE_NO_LIST } from '../../../dist/src/mm/mapping_types.js';
+import { memcgGet, memcgPut } from '../../../dist/src/mm/memcg_css.js';
 import type { Mm } from '../../../dist/src/mm/mm.js';
 import { vmstatItems } from '../../../dist/src/mm/proc_vmstat.js';
 import {
@@ -72,11 +73,13 @@ class PlainList implements ShadowList, ShadowLru {
     nodes.splice(nodes.indexOf(node), 1);
   }
 
-  get(_: Mm, memcg: number): void {
+  get(m: Mm, memcg: number): void {
+    memcgGet(m, memcg);
     this.refs.set(memcg, (this.refs.get(memcg) ?? 0) + 1);
   }
 
-  put(_: Mm, memcg: number): void {
+  put(m: Mm, memcg: number): void {
+    memcgPut(m, memcg);
     this.refs.set(memcg, (this.refs.get(memcg) ?? 0) - 1);
   }
 

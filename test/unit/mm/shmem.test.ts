@@ -26,7 +26,7 @@ import {
   PG_SWAPCACHE,
   PG_UPTODATE,
 } from '../../../dist/src/mm/mm_types.js';
-import { memcgStat } from '../../../dist/src/mm/proc_memcg.js';
+import { MemcgStats } from '../../../dist/src/mm/proc_memcg.js';
 import { procMeminfo } from '../../../dist/src/mm/proc_meminfo.js';
 import { vmstatItems } from '../../../dist/src/mm/proc_vmstat.js';
 import { shmemEvict, shmemGetFolio, shmemTruncate } from '../../../dist/src/mm/shmem.js';
@@ -99,7 +99,7 @@ describe('a page of a file', () => {
     expect(shmemRead(m, FILE, 3)).toBe(0);
     expect(vmstatItems(m)).toMatchObject({ nr_shmem: 1, nr_file_pages: 1, nr_inactive_anon: 1 });
     expect(procMeminfo(m)).toMatch(/Shmem: +4 kB/);
-    expect(memcgStat(m, 1)).toMatchObject({ shmem: 4096, file: 4096, anon: 0 });
+    expect(new MemcgStats(m).of(1)).toMatchObject({ shmem: 4096, file: 4096, anon: 0 });
     sound(m);
     shmemEvict(m, FILE);
     expect(m.page.mapping[pfn]).toBe(0);
