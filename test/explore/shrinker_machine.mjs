@@ -7,6 +7,7 @@
  * (`alive`), the row of its shrinker while that is registered (`row`), and objects per group. Its
  * callbacks look whether they may run, at every step. A group has a reference count as a css has.
  */
+import { shrinkerWalk } from '../../dist/src/mm/config.js';
 import { CACHES, cacheActs, cacheCallbacks, groupActs, TYPE } from './shrinker_acts.mjs';
 import { machineCheck } from './shrinker_checks.mjs';
 import { sharedTables } from './subject.mjs';
@@ -69,6 +70,7 @@ export async function shrinkerMachine({ load, begin, plant }, plants) {
       ...state,
       config: { shrinker: state.policy, kmem: state.kmem, accessKernel: 'ts' },
       shrinkerFlaws: new Set(state.flaws),
+      shrinkerWalk: shrinkerWalk(state.policy),
       shrinkerTypes: [],
       task: { id, events: new Float64Array(EVENTS), gentle: false },
     };
