@@ -53,6 +53,7 @@ const plants = {
       ['shrinkerSrcu(m).synchronize();', 'shrinkerSrcu(m).synchronize(); hide(m, s);'],
     ],
     variant: 'srcu_free',
+    options: BY_CHANCE,
   },
   no_write_side: {
     says: 'free does not take shrinker_rwsem',
