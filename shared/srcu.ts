@@ -16,6 +16,12 @@
  * Why leaves are summed before enters: a leave that is counted then has its enter counted too, so
  * the sums agree only when every enter that was counted has left.
  *
+ * Callers share grace periods: each notes which one must have ended for its sake, and those that
+ * wait for the same one find it done by the first. A domain may be paced, as the kernel's domains
+ * are (kernel/rcu/srcutree.c): a grace period that is wanted while another runs, or within
+ * EXPEDITE_US of the last one's end, is no isolated one; it starts a pace late and its callers hear
+ * of it a pace late, so that many updaters share few grace periods. A kernel's pace is a jiffy.
+ *
  * Guarantees: (A) as RCU's: after synchronizeSrcu no section that began before it still runs; (B) a
  * thread that died in a section is recorded in `dead` and no longer waited for.
  * Progress: readers wait-free; synchronizeSrcu blocks on readers and on other callers of the
@@ -25,8 +31,10 @@ import type { ArenaBuilder } from './arena.ts';
 import { assert } from './assert.ts';
 import { mutexLock, mutexUnlock } from './atomics_mutex.ts';
 import { spinWhileEqual } from './cpu_relax.ts';
+import { ktimeSharedMs } from './ktime.ts';
 import { PARK_CHECK_MS, THREADS_MAX } from './limits.ts';
 import { rcuMightSleep } from './rcu_state.ts';
+import { scheduleTimeout } from './sched.ts';
 import { self, threadAlive, WAIT_RCU } from './thread.ts';
 import type { I32 } from './types.ts';
 import { LINE_WORDS } from './types.ts';
@@ -42,7 +50,12 @@ const QUEUE = LINE_WORDS; // @atomic wait queue of synchronizeSrcu
 const MUTEX = 2 * LINE_WORDS; // @atomic one synchronizeSrcu at a time
 const NR_ROWS = 2 * LINE_WORDS + 1; // @atomic highest id that ever entered, plus 1
 const DEAD = 2 * LINE_WORDS + 2; // @atomic sections abandoned by dead threads
+const GP_SEQ = 2 * LINE_WORDS + 3; // @atomic odd while a grace period runs; two for each
+const LAST_END = 2 * LINE_WORDS + 4; // @atomic us of the shared clock when the last one ended
 const DOMAIN_WORDS = 3 * LINE_WORDS;
+
+/** After so long without a grace period, in us, the next is not paced. From the kernel. */
+const EXPEDITE_US = 25;
 
 // Words of a thread's row: enters and leaves of side 0, then of side 1.
 const ENTER = 0;
@@ -67,14 +80,20 @@ export class SrcuDomain {
   readonly #counts: I32;
   readonly #cls: number;
   readonly #id: number;
+  readonly #paceMs: number;
 
-  /** @param cls lock class of the domain's mutex @param id this thread's id */
-  constructor(table: SrcuTable, cls = 0, id = self.id) {
+  /**
+   * @param cls lock class of the domain's mutex
+   * @param id this thread's id
+   * @param paceMs how late grace periods that are not isolated start and are heard of; 0 for none
+   */
+  constructor(table: SrcuTable, cls = 0, id = self.id, paceMs = 0) {
     assert(id > 0 && id < THREADS_MAX, 'SRCU thread id out of range');
     this.#words = table.words;
     this.#counts = table.counts;
     this.#cls = cls;
     this.#id = id;
+    this.#paceMs = paceMs;
     for (;;) {
       const nr = Atomics.load(this.#words, NR_ROWS);
       if (nr > id || Atomics.compareExchange(this.#words, NR_ROWS, nr, id + 1) === nr) break;
@@ -107,19 +126,58 @@ export class SrcuDomain {
 
   /**
    * Waits until every section that has begun by now has ended.
-   * @context may park; not inside a section of this domain, nor inside an RCU reader
+   * @context may park; not inside a section of this domain, nor inside an RCU reader. A pace is a
+   *          sleep that a pending request of the machine ends, and nothing outside a machine
    */
   synchronize(): void {
+    const pace = this.#paceMs > 0 && !this.#isolated();
+    this.#gracePeriod(pace);
+    if (pace) scheduleTimeout(this.#paceMs);
+  }
+
+  /** As `synchronize`, and never paced. */
+  synchronizeExpedited(): void {
+    this.#gracePeriod(false);
+  }
+
+  /** @returns true when nobody else wants a grace period, nor did a moment ago */
+  #isolated(): boolean {
+    const words = this.#words;
+    if ((Atomics.load(words, GP_SEQ) & 1) !== 0) return false;
+    const elapsed = (microseconds() - Atomics.load(words, LAST_END)) >>> 0;
+    return elapsed >= EXPEDITE_US;
+  }
+
+  #gracePeriod(pace: boolean): void {
     rcuMightSleep();
     this.#assertOutside();
-    mutexLock(this.#words, MUTEX, this.#cls);
+    const words = this.#words;
+    // The end of the first one that starts after this: the next, or the one after the running one.
+    const wanted = (Atomics.load(words, GP_SEQ) + 3) & ~1;
+    mutexLock(words, MUTEX, this.#cls);
     try {
-      const side = Atomics.load(this.#words, INDEX) & 1;
-      this.#drain(side ^ 1); // readers that were delayed across the last flip
-      Atomics.store(this.#words, INDEX, side ^ 1);
-      this.#drain(side);
+      if (((Atomics.load(words, GP_SEQ) - wanted) | 0) >= 0) return; // others did it
+      this.#drainBoth(pace);
     } finally {
-      mutexUnlock(this.#words, MUTEX, this.#cls);
+      mutexUnlock(words, MUTEX, this.#cls);
+    }
+  }
+
+  /** A grace period. @context the mutex is held. One that throws has not been */
+  #drainBoth(pace: boolean): void {
+    const words = this.#words;
+    const seq = Atomics.add(words, GP_SEQ, 1);
+    let ended = seq;
+    try {
+      if (pace) scheduleTimeout(this.#paceMs);
+      const side = Atomics.load(words, INDEX) & 1;
+      this.#drain(side ^ 1); // readers that were delayed across the last flip
+      Atomics.store(words, INDEX, side ^ 1);
+      this.#drain(side);
+      ended = (seq + 2) | 0;
+    } finally {
+      Atomics.store(words, LAST_END, microseconds());
+      Atomics.store(words, GP_SEQ, ended);
     }
   }
 
@@ -177,4 +235,9 @@ export class SrcuDomain {
       Atomics.add(this.#words, DEAD, (enter - leave) | 0);
     }
   }
+}
+
+/** @returns the shared clock, modulo 2^32 */
+function microseconds(): number {
+  return Math.floor(ktimeSharedMs() * 1e3) | 0;
 }

@@ -11,11 +11,13 @@ import { shrinkScanOf } from './shrink_kernel.ts';
 import { homeOfUnit } from './shrinker_info.ts';
 import { clearStaleBit, idleWithoutKmem, shrinkOne, shrinkOwn } from './shrinker_one.ts';
 import { SHRINKER_GENERATION, SHRINKER_REGISTERED } from './shrinker_types.ts';
+import { JIFFY_MS } from './throttle.ts';
 import { EV } from './vmstat_items.ts';
 
-/** This thread's handle on the shrinkers' domain. */
+/** This thread's handle on the shrinkers' domain, which is paced by the jiffy as the kernel's. */
 export function shrinkerSrcu(m: Mm): SrcuDomain {
-  m.task.shrinkerSrcu ??= new SrcuDomain(m.shrinker.srcu, LC_SHRINKER_SRCU, m.task.id);
+  const { srcu } = m.shrinker;
+  m.task.shrinkerSrcu ??= new SrcuDomain(srcu, LC_SHRINKER_SRCU, m.task.id, JIFFY_MS);
   return m.task.shrinkerSrcu;
 }
 

@@ -28,10 +28,10 @@ import { zoneFree } from './page_alloc.ts';
 import type { ScanControl } from './scan_control.ts';
 import { EV } from './vmstat_items.ts';
 
+/** A clock tick of the modelled kernel, HZ=250. */
+export const JIFFY_MS = 4;
 /** HZ/50. */
 const THROTTLE_ISOLATED_MS = 20;
-/** One jiffy at HZ=250. */
-const THROTTLE_JIFFY_MS = 4;
 /** A direct reclaimer waits for kswapd at most so long before it looks again. */
 const PFMEMALLOC_WAIT_MS = 100;
 
@@ -62,7 +62,7 @@ export function reclaimThrottleIsolated(m: Mm, nid: number): void {
 export function reclaimThrottleNoProgress(m: Mm, nid: number): void {
   if (nodeHopeless(m, nid)) return;
   Atomics.add(m.node.nrThrottled, nid, 1);
-  sleepOn(m.reclaimWait, nid * WAIT_QUEUE_WORDS, THROTTLE_JIFFY_MS);
+  sleepOn(m.reclaimWait, nid * WAIT_QUEUE_WORDS, JIFFY_MS);
   Atomics.sub(m.node.nrThrottled, nid, 1);
 }
 

@@ -5,8 +5,8 @@
  *
  *   hot spots        threads walk all groups under a sampling profiler, before (rwsem) and after
  *                    (lockless-fixed): the lock's share, and which function is first
- *   churn            one thread mounts and unmounts a tmpfs, whose shrinker comes and goes, while
- *                    others walk: rounds a second of each policy against rwsem
+ *   churn            a thread mounts and unmounts a tmpfs, whose shrinker comes and goes, while
+ *                    others walk, or do the same: rounds a second of each policy against rwsem
  *   failed trylocks  walks that are given up meanwhile
  *
  * Samples of the policies take turns, each on a machine of its own; figures are medians over runs.
@@ -87,6 +87,14 @@ export function hotShapes(memcgs: number): ShrinkerShape[] {
   ];
 }
 
+/** Who mounts and who walks: one beside walkers, then several that mount alone. */
+function churnCrowds(threads: readonly number[]): { walkers: number; churners: number }[] {
+  return [
+    ...[0, ...threads].map((walkers) => ({ walkers, churners: 1 })),
+    ...threads.filter((n) => n > 1).map((churners) => ({ walkers: 0, churners })),
+  ];
+}
+
 interface Step {
   readonly experiment: ShrinkerRun['experiment'];
   readonly run: number;
@@ -101,15 +109,15 @@ function stepsOf({ runs, memcgs, threads, warmMs, ms }: ShrinkerRunOptions): Ste
     for (const shape of shapes) {
       for (const walkers of threads) {
         for (const policy of HOT_POLICIES) {
-          const plan = { policy, shape, walkers, churn: false, ...times, profileUs: PROFILE_US };
+          const plan = { policy, shape, walkers, churners: 0, ...times, profileUs: PROFILE_US };
           steps.push({ experiment: 'hot spots', run, plan });
         }
       }
     }
-    for (const walkers of [0, ...threads]) {
+    for (const { walkers, churners } of churnCrowds(threads)) {
       for (const policy of POLICIES) {
         const shape = shapes.find(({ name }) => name === 'sparse') as ShrinkerShape;
-        const plan = { policy, shape, walkers, churn: true, ...times, profileUs: null };
+        const plan = { policy, shape, walkers, churners, ...times, profileUs: null };
         steps.push({ experiment: 'churn', run, plan });
       }
     }
@@ -167,7 +175,8 @@ export async function runShrinker(options: ShrinkerRunOptions): Promise<Shrinker
   const aborted = (): boolean => options.signal?.aborted === true;
   for (const [done, { experiment, run, plan }] of steps.entries()) {
     if (aborted() || failure !== null) break;
-    const where = `${plan.shape.name}, ${plan.policy}, ${plan.walkers} walking`;
+    const mounting = plan.churners === 0 ? '' : `, ${plan.churners} mounting`;
+    const where = `${plan.shape.name}, ${plan.policy}, ${plan.walkers} walking${mounting}`;
     options.onSample?.(done + 1, steps.length, `run ${run}, ${experiment}: ${where}`);
     try {
       const take = () => takeSample(plan, options.signal);

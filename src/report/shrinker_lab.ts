@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * A machine for one measurement of the shrinkers: groups, shrinkers, threads that walk, perhaps one
- * that mounts and unmounts. Booted for each sample, so that samples of different policies can take
+ * A machine for one measurement of the shrinkers: groups, shrinkers, threads that walk, perhaps
+ * some that mount and unmount. Booted for each sample, so that samples of different policies can take
  * turns and none finds the others' compiled code.
  */
 import { kthreadSpec, STAGE_PROGRAMS, type ThreadSpec } from '../../kthreads/engine.ts';
@@ -33,8 +33,8 @@ export interface LabPlan {
   readonly shape: ShrinkerShape;
   /** Threads that walk; 0 only beside a churner. */
   readonly walkers: number;
-  /** One more thread mounts and unmounts. */
-  readonly churn: boolean;
+  /** More threads mount and unmount. */
+  readonly churners: number;
   readonly warmMs: number;
   readonly ms: number;
   /** Time between samples of a profile of the walkers, in us; null for none. */
@@ -46,6 +46,7 @@ export interface LabSample {
   readonly policy: ShrinkerPolicy;
   readonly shape: string;
   readonly walkers: number;
+  readonly churners: number;
   /** Walks of one group, per second, all walkers together, those that were given up included. */
   readonly walksPerSec: number;
   /** Walks that were given up because the trylock failed, of all walks. */
@@ -55,7 +56,7 @@ export interface LabSample {
   readonly early: number;
   /** Callbacks run, per second. */
   readonly callbacksPerSec: number;
-  /** Mounts and umounts, per second; null without a churner. */
+  /** Mounts and umounts, per second, all churners together; null without one. */
   readonly roundsPerSec: number | null;
   /** The longest of these, in us. */
   readonly roundUsMax: number | null;
@@ -65,10 +66,11 @@ export interface LabSample {
 export const WALKER = 'walk';
 
 const HUNG_TASK_S = 60;
-/** Shrinkers, dentries, inodes that may wait for their grace period. */
+/** Shrinkers, dentries, inodes of each churner that may wait for their grace period. */
 const SPARE = 256;
 
-function labConfig({ policy, shape }: LabPlan): MmConfig {
+function labConfig({ policy, shape, churners }: LabPlan): MmConfig {
+  const spare = SPARE * Math.max(1, churners);
   const nobody = { module: '', export: '' };
   const given = { memory: '64M', swap: 'none', lockStat: false, hungTask: HUNG_TASK_S } as const;
   const spec = { comm: 'lab', program: nobody, cpus: [0], vmas: [{ start: 0, end: 1 }] };
@@ -87,15 +89,15 @@ function labConfig({ policy, shape }: LabPlan): MmConfig {
     memcgsMax: 1 + shape.memcgs,
     shrinker: policy,
     // The churner's rows come back after a grace period: it need not wait for each.
-    shrinkersMax: shape.shrinkers + SPARE,
-    dentriesMax: 4 * SPARE,
-    inodesMax: 4 * SPARE,
+    shrinkersMax: shape.shrinkers + spare,
+    dentriesMax: 4 * spare,
+    inodesMax: 4 * spare,
   };
 }
 
 function labThreads(plan: LabPlan, control: LabArgs['control'], figures: LabArgs['figures']) {
   const module = new URL('./shrinker_threads.js', import.meta.url).href;
-  const threads = plan.walkers + (plan.churn ? 1 : 0);
+  const threads = plan.walkers + plan.churners;
   const { shape, warmMs, ms } = plan;
   const spec = (comm: string, name: string, index: number): ThreadSpec => {
     const args: LabArgs = { shape, control, figures, index, threads, warmMs, ms };
@@ -107,7 +109,9 @@ function labThreads(plan: LabPlan, control: LabArgs['control'], figures: LabArgs
   };
   const specs = [spec('setup', 'labSetup', threads)];
   for (let i = 0; i < plan.walkers; i++) specs.push(spec(`${WALKER}${i}`, 'labWalker', i));
-  if (plan.churn) specs.push(spec('churn', 'labChurner', plan.walkers));
+  for (let i = 0; i < plan.churners; i++) {
+    specs.push(spec(`churn${i}`, 'labChurner', plan.walkers + i));
+  }
   return specs;
 }
 
@@ -115,21 +119,23 @@ function readSample(plan: LabPlan, figures: Float64Array): LabSample {
   const at = (thread: number, figure: number): number =>
     figures[thread * LAB_FIGURES + figure] as number;
   const walkers = Array.from({ length: plan.walkers }, (_, i) => i);
+  const churners = Array.from({ length: plan.churners }, (_, i) => plan.walkers + i);
   const sum = (figure: number): number => walkers.reduce((all, i) => all + at(i, figure), 0);
-  const rate = (figure: number): number =>
-    walkers.reduce((all, i) => all + (1e9 * at(i, figure)) / at(i, FIGURE_NS), 0);
-  const churner = plan.walkers;
+  const rate = (threads: readonly number[], figure: number): number =>
+    threads.reduce((all, i) => all + (1e9 * at(i, figure)) / at(i, FIGURE_NS), 0);
   return {
     policy: plan.policy,
     shape: plan.shape.name,
     walkers: plan.walkers,
-    walksPerSec: rate(FIGURE_OPS),
+    churners: plan.churners,
+    walksPerSec: rate(walkers, FIGURE_OPS),
     skipped: sum(FIGURE_SKIPPED),
     walks: sum(FIGURE_OPS),
     early: sum(FIGURE_EARLY),
-    callbacksPerSec: rate(FIGURE_COUNTS),
-    roundsPerSec: plan.churn ? (1e9 * at(churner, FIGURE_OPS)) / at(churner, FIGURE_NS) : null,
-    roundUsMax: plan.churn ? at(churner, FIGURE_WORST_NS) / 1e3 : null,
+    callbacksPerSec: rate(walkers, FIGURE_COUNTS),
+    roundsPerSec: plan.churners > 0 ? rate(churners, FIGURE_OPS) : null,
+    roundUsMax:
+      plan.churners > 0 ? Math.max(...churners.map((i) => at(i, FIGURE_WORST_NS))) / 1e3 : null,
   };
 }
 
@@ -141,7 +147,7 @@ async function runMachine(
   const m = createMm(labConfig(plan));
   mmInit(m);
   const control = new Int32Array(new SharedArrayBuffer(4 * LAB_WORDS));
-  const rows = (plan.walkers + 2) * LAB_FIGURES;
+  const rows = (plan.walkers + plan.churners + 1) * LAB_FIGURES;
   const figures = new Float64Array(new SharedArrayBuffer(8 * rows));
   const specs = [...labThreads(plan, control, figures), ...machineThreads(m.config)];
   const { profileUs } = plan;

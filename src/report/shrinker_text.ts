@@ -70,6 +70,7 @@ function sweepPart(cells: readonly HotCell[]): string[] {
 
 function churnPart(cells: readonly ChurnCell[]): string[] {
   const head = [
+    'mounting',
     'walking',
     'policy',
     'rounds/s',
@@ -79,6 +80,7 @@ function churnPart(cells: readonly ChurnCell[]): string[] {
     'walks done/s',
   ];
   const rows = cells.map((cell) => [
+    String(cell.churners),
     String(cell.walkers),
     cell.policy,
     rates(cell.roundsPerSec),
@@ -87,7 +89,7 @@ function churnPart(cells: readonly ChurnCell[]): string[] {
     cell.walks === 0 ? '-' : `${((100 * cell.skipped) / cell.walks).toFixed(1)} %`,
     cell.walks === 0 ? '-' : rates(cell.completedPerSec),
   ]);
-  return ['Mount and unmount beside walking threads:', ...formatTable(head, rows, [1]), ''];
+  return ['Mount and unmount:', ...formatTable(head, rows, [2]), ''];
 }
 
 /** All of it, one string with newlines; parts that have no sample are left out. */

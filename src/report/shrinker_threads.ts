@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Threads of the shrinker experiments: those that reclaim, walking all groups, and one that
- * mounts and unmounts meanwhile.
+ * Threads of the shrinker experiments: those that reclaim, walking all groups, and those that
+ * mount and unmount meanwhile.
  *
  *   setup    makes the groups' infos, the shrinkers and their bits, once; then all others start
  *   walker   each loops over all groups, from a place of its own

@@ -46,9 +46,10 @@ export interface HotCell {
   readonly after: HotSide;
 }
 
-/** A policy's churn with so many walkers. */
+/** A policy's churn with so many threads that mount and that walk. */
 export interface ChurnCell {
   readonly walkers: number;
+  readonly churners: number;
   readonly policy: ShrinkerPolicy;
   readonly roundsPerSec: Spread;
   /** Its rounds per second in parts of rwsem's in the same run. */
@@ -107,32 +108,51 @@ const LEVEL = 0.9;
 const change = (ratio: number): string =>
   `${ratio < 1 ? '' : '+'}${((ratio - 1) * 100).toFixed(0)} %`;
 
+interface Crowd {
+  readonly walkers: number;
+  readonly churners: number;
+}
+
+/** `2 mounting`, `1 mounting beside 4 walking`. */
+const crowdOf = ({ walkers, churners }: Crowd): string =>
+  `${churners} mounting${walkers === 0 ? '' : ` beside ${walkers} walking`}`;
+
 /** Churn: SRCU collapses against the rwsem, reference counts are level with it. */
 export function churnVerdict(cells: readonly ChurnCell[]): Verdict {
-  const ratio = (policy: ShrinkerPolicy, walkers: number): number | null =>
-    cells.find((cell) => cell.policy === policy && cell.walkers === walkers)?.toRwsem?.median ??
+  const ratio = (policy: ShrinkerPolicy, crowd: string): number | null =>
+    cells.find((cell) => cell.policy === policy && crowdOf(cell) === crowd)?.toRwsem?.median ??
     null;
-  const all = [...new Set(cells.map(({ walkers }) => walkers))].sort((a, b) => a - b);
-  const counts = all.filter(
-    (n) => ratio('srcu', n) !== null && ratio('lockless-fixed', n) !== null,
-  );
-  if (counts.length === 0) return { holds: false, text: 'churn: not measured' };
-  const of = (policy: ShrinkerPolicy, n: number): number => ratio(policy, n) as number;
-  const collapsed = counts.filter((n) => of('srcu', n) <= COLLAPSE);
-  const level = counts.filter((n) => of('lockless-fixed', n) >= LEVEL);
-  const both = collapsed.filter((n) => level.includes(n));
-  const per = (policy: ShrinkerPolicy): string =>
-    counts.map((n) => `${change(of(policy, n))} at ${n}`).join(', ');
+  const measured = cells.filter(({ policy }) => policy === 'rwsem');
+  const crowds = measured.filter((cell) => {
+    const crowd = crowdOf(cell);
+    return ratio('srcu', crowd) !== null && ratio('lockless-fixed', crowd) !== null;
+  });
+  if (crowds.length === 0) return { holds: false, text: 'churn: not measured' };
+  const of = (policy: ShrinkerPolicy, crowd: Crowd): number =>
+    ratio(policy, crowdOf(crowd)) as number;
+  const collapsed = crowds.filter((crowd) => of('srcu', crowd) <= COLLAPSE);
+  const both = collapsed.filter((crowd) => of('lockless-fixed', crowd) >= LEVEL);
+  const alone = crowds.filter(({ walkers }) => walkers === 0);
+  const beside = crowds.filter(({ walkers }) => walkers > 0);
+  const changes = (policy: ShrinkerPolicy, which: readonly Crowd[]): string =>
+    which.map((crowd) => change(of(policy, crowd))).join(', ');
+  const lines = [alone, beside].flatMap((which) => {
+    if (which.length === 0) return [];
+    const counts = listed(which.map(({ walkers, churners }) => walkers || churners));
+    const crowd =
+      which === alone ? `${counts} threads that mount` : `one beside ${counts} that walk`;
+    return [
+      `with ${crowd}, against rwsem srcu is ${changes('srcu', which)} (published: -88.8 %), ` +
+        `lockless-fixed ${changes('lockless-fixed', which)} (published: level)`,
+    ];
+  });
   const word =
     both.length > 0
-      ? `held with ${listed(both)} walking threads`
+      ? `held in ${both.length} of ${crowds.length} cells`
       : collapsed.length > 0
         ? 'half held'
         : 'not held';
-  const text =
-    `churn: ${word}: against rwsem srcu is ${per('srcu')} walking threads (published: -88.8 %), ` +
-    `lockless-fixed ${per('lockless-fixed')} (published: level)`;
-  return { holds: both.length > 0, text };
+  return { holds: both.length > 0, text: `churn: ${word}: ${lines.join('; ')}` };
 }
 
 /** Trylocks that fail: some under the rwsem, none without it. */
@@ -167,16 +187,17 @@ export interface ChurnRun {
   readonly sample: LabSample;
 }
 
-/** Puts the samples of all runs together, by walkers and policy, in the order they came. */
+/** Puts the samples of all runs together, by crowd and policy, in the order they came. */
 export function churnCells(runs: readonly ChurnRun[]): ChurnCell[] {
   const rounds = ({ sample }: ChurnRun): number => sample.roundsPerSec as number;
-  const keys = [...new Set(runs.map(({ sample: s }) => `${s.walkers} ${s.policy}`))];
-  return keys.map((key) => {
-    const mine = runs.filter(({ sample: s }) => `${s.walkers} ${s.policy}` === key);
-    const { walkers, policy } = (mine[0] as ChurnRun).sample;
+  const keyOf = ({ sample }: ChurnRun): string => `${crowdOf(sample)} ${sample.policy}`;
+  return [...new Set(runs.map(keyOf))].map((key) => {
+    const mine = runs.filter((one) => keyOf(one) === key);
+    const { walkers, churners, policy } = (mine[0] as ChurnRun).sample;
+    const crowd = crowdOf({ walkers, churners });
     const ratios = mine.flatMap((one) => {
       const rwsem = runs.find(
-        ({ run, sample: s }) => run === one.run && s.walkers === walkers && s.policy === 'rwsem',
+        ({ run, sample: s }) => run === one.run && crowdOf(s) === crowd && s.policy === 'rwsem',
       );
       return rwsem === undefined ? [] : [rounds(one) / rounds(rwsem)];
     });
@@ -184,6 +205,7 @@ export function churnCells(runs: readonly ChurnRun[]): ChurnCell[] {
       mine.reduce((all, { sample }) => all + value(sample), 0);
     return {
       walkers,
+      churners,
       policy,
       roundsPerSec: spreadOf(mine.map(rounds)) as Spread,
       toRwsem: spreadOf(ratios),

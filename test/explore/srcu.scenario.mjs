@@ -2,6 +2,9 @@
 /** Sleepable RCU: no section that began before synchronize still runs after it. */
 import { elapsedMs, expect, openSubject, PROMPT_MS, sharedTables } from './subject.mjs';
 
+/** Beyond the preemptions of the variant. */
+const BY_CHANCE = { strategy: 'pct', iterations: 20_000 };
+
 const plants = {
   one_drain: {
     says: 'readers that were delayed across the last flip are not waited for',
@@ -29,12 +32,19 @@ const plants = {
     module: 'srcu',
     edits: [['wakeUp(this.#words, QUEUE);', '']],
   },
+  joins_running: {
+    says: 'a grace period that began before is taken for one that began after',
+    module: 'srcu',
+    edits: [['(Atomics.load(words, GP_SEQ) + 3) & ~1', '(Atomics.load(words, GP_SEQ) + 2) & ~1']],
+    variant: 'updaters',
+    options: BY_CHANCE,
+  },
   no_mutex: {
     says: 'two synchronize at once',
     module: 'srcu',
     edits: [
-      ['mutexLock(this.#words, MUTEX, this.#cls);', ''],
-      ['mutexUnlock(this.#words, MUTEX, this.#cls);', ''],
+      ['mutexLock(words, MUTEX, this.#cls);', ''],
+      ['mutexUnlock(words, MUTEX, this.#cls);', ''],
     ],
     variant: 'updaters',
   },

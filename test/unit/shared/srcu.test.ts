@@ -2,7 +2,7 @@
 /** SRCU: domains do not wait for each other; sections may sleep. */
 import { expect, test, vi } from 'vitest';
 import { SrcuDomain } from '../../../dist/shared/srcu.js';
-import { self, THREAD_DEAD } from '../../../dist/shared/thread.js';
+import { self, THREAD_DEAD, WAIT_LOCK } from '../../../dist/shared/thread.js';
 import { LINE_WORDS } from '../../../dist/shared/types.js';
 import { createTables } from '../../fixtures/rcu_tables.mjs';
 import { spawnWorker, until } from '../../fixtures/spawn_worker.mjs';
@@ -12,6 +12,7 @@ vi.setConfig({ testTimeout: 30_000 });
 const GO = 8;
 const ARRIVED = 9;
 const INDEX = 0;
+const GP_SEQ = 2 * LINE_WORDS + 3;
 
 test('a section counts on the side of the index, and its leave on the same side', () => {
   const { tables } = createTables();
@@ -77,4 +78,23 @@ test('a reader that died in a section is no longer waited for, and counted', asy
   Atomics.store(tables.threads.state, 3, THREAD_DEAD);
   const caller = spawnWorker('rcu_thread.mjs', { memory, id: 2, role: 'srcuSynchronizer' });
   expect(await caller.result).toBe(1);
+});
+
+test('those that wait for the same grace period share it', async () => {
+  const { memory, tables } = createTables();
+  const { words, srcu, threads } = tables;
+  const holder = spawnWorker('rcu_thread.mjs', { memory, id: 1, role: 'srcuHolder' });
+  await until(() => Atomics.load(words as Int32Array, ARRIVED) === 1, 'holder in its section');
+  const start = (id: number) =>
+    spawnWorker('rcu_thread.mjs', { memory, id, role: 'srcuSynchronizer' }).result;
+  const first = start(2);
+  const waiters = LINE_WORDS + 1;
+  await until(() => Atomics.load(srcu.words as Int32Array, waiters) === 1, 'the first waits');
+  const others = [3, 4, 5].map(start);
+  const blocked = (id: number) => Atomics.load(threads.waitKind as Int32Array, id) === WAIT_LOCK;
+  await until(() => [3, 4, 5].every(blocked), 'the others wait for the next');
+  Atomics.store(words, GO, 1);
+  Atomics.notify(words, GO);
+  await Promise.all([holder.result, first, ...others]);
+  expect(Atomics.load(srcu.words as Int32Array, GP_SEQ)).toBe(2 * 2);
 });

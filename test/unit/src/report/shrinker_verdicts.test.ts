@@ -30,11 +30,13 @@ function sample(
   walkers: number,
   rounds: number,
   skipped = 0,
+  churners = 1,
 ): LabSample {
   return {
     policy,
     shape: 'sparse',
     walkers,
+    churners,
     walksPerSec: 1000,
     skipped,
     walks: walkers === 0 ? 0 : 100,
@@ -96,14 +98,32 @@ describe('churn', () => {
   });
 
   it.each([
-    [100, 950, true, /^churn: held with 2 walking threads: .* srcu is -90 % at 2/],
-    [100, 500, false, /^churn: half held: .* lockless-fixed -50 % at 2/],
+    [
+      100,
+      950,
+      true,
+      /^churn: held in 1 of 1 cells: with one beside 2 that walk, .* srcu is -90 % /,
+    ],
+    [100, 500, false, /^churn: half held: .* lockless-fixed -50 % /],
     [800, 950, false, /^churn: not held/],
-    [100, 2000, true, /lockless-fixed \+100 % at 2/],
+    [100, 2000, true, /lockless-fixed \+100 % /],
   ])('srcu %d, lockless-fixed %d of 1000', (srcu, fixed, holds, text) => {
     const verdict = churnVerdict(churn(srcu, fixed));
     expect(verdict.holds).toBe(holds);
     expect(verdict.text).toMatch(text);
+  });
+
+  it('keeps crowds apart', () => {
+    const runs = [1, 2, 4].flatMap((churners) =>
+      (['rwsem', 'srcu', 'lockless-fixed'] as const).map((policy) => {
+        const rounds = policy === 'srcu' ? 100 * churners : 1000;
+        return { run: 1, sample: sample(policy, 0, rounds, 0, churners) };
+      }),
+    );
+    const verdict = churnVerdict(churnCells(runs));
+    expect(verdict.text).toMatch(
+      /held in 3 of 3 .* 1, 2, 4 threads that mount, .* srcu is -90 %, -80 %, -60 % /,
+    );
   });
 
   it('needs rwsem beside it', () => {
