@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * A machine for one measurement of the shrinkers: groups, shrinkers, threads that walk, perhaps
- * some that mount and unmount. Booted for each sample, so that samples of different policies can take
- * turns and none finds the others' compiled code.
+ * some that mount and unmount. Booted for each sample, so that samples of different policies can
+ * take turns and none finds the others' compiled code.
  */
 import { kthreadSpec, STAGE_PROGRAMS, type ThreadSpec } from '../../kthreads/engine.ts';
 import { engineOf } from '../../kthreads/mm_engine.ts';
