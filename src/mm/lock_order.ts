@@ -14,7 +14,9 @@ export const LOCK_ORDER = [
   'shrinker_srcu',
   'shrinker',
   'list_lrus_mutex',
+  'invalidate_lock',
   'folio_lock',
+  'i_mmap_rwsem',
   'anon_vma->rwsem',
   'page_table_lock',
   'ptl',
@@ -46,25 +48,27 @@ export const LC_SHRINKER = 5;
 export const LC_SHRINKER_SRCU = 6;
 export const LC_SHRINKER_MAP = 7;
 export const LC_LIST_LRUS = 8;
-export const LC_FOLIO = 9;
-export const LC_ANON_VMA = 10;
-export const LC_PAGE_TABLE = 11;
-export const LC_PTL = 12;
-export const LC_TABLE_POOL = 13;
-export const LC_I_LOCK = 14;
-export const LC_D_LOCK = 15;
-export const LC_I_PAGES = 16;
-export const LC_SWAP_CLUSTER = 17;
-export const LC_LIST_LRU = 18;
-export const LC_OBJECT_LISTS = 19;
-export const LC_OBJCG = 20;
-export const LC_SLAB = 21;
-export const LC_LRU_BATCH = 22;
-export const LC_LRU = 23;
-export const LC_MEMCG_STOCK = 24;
-export const LC_PCP = 25;
-export const LC_ZONE = 26;
-export const LC_ZS_CLASS = 27;
-export const LC_ZS_POOL = 28;
-export const LC_SHRINKER_POOL = 29;
-export const LC_FILE_NODES = 30;
+export const LC_INVALIDATE = 9;
+export const LC_FOLIO = 10;
+export const LC_I_MMAP = 11;
+export const LC_ANON_VMA = 12;
+export const LC_PAGE_TABLE = 13;
+export const LC_PTL = 14;
+export const LC_TABLE_POOL = 15;
+export const LC_I_LOCK = 16;
+export const LC_D_LOCK = 17;
+export const LC_I_PAGES = 18;
+export const LC_SWAP_CLUSTER = 19;
+export const LC_LIST_LRU = 20;
+export const LC_OBJECT_LISTS = 21;
+export const LC_OBJCG = 22;
+export const LC_SLAB = 23;
+export const LC_LRU_BATCH = 24;
+export const LC_LRU = 25;
+export const LC_MEMCG_STOCK = 26;
+export const LC_PCP = 27;
+export const LC_ZONE = 28;
+export const LC_ZS_CLASS = 29;
+export const LC_ZS_POOL = 30;
+export const LC_SHRINKER_POOL = 31;
+export const LC_FILE_NODES = 32;

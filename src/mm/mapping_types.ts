@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Tables of files and of shadow nodes (struct address_space; struct xa_node of the swap cache). */
 import type { ArenaBuilder } from '../../shared/arena.ts';
+import { RWSEM_WORDS } from '../../shared/rwsem.ts';
 import { type I32, LINE_WORDS } from '../../shared/types.ts';
 import { declareXaPool } from '../../shared/xarray.ts';
 import type { MmConfig } from './config.ts';
@@ -12,6 +13,7 @@ export const MAPPING_COLUMNS = {
   head: 'i32', // @guardedBy i_pages  sparse table by page index  @racy lookups: under RCU
   seqHead: 'i32', // @guardedBy i_pages  by page index: what was written last; with contents only
   serial: 'i32', // @atomic files that the row held before: content of one is no other's
+  vmaHead: 'i32', // @guardedBy i_mmap_rwsem  VMAs that map the file
   nrPages: 'i32', // @guardedBy i_pages  entries that are pages  @racy sums
   nrSwapped: 'i32', // @guardedBy i_pages  entries that are slots  @racy sums
 } as const;
@@ -55,6 +57,8 @@ export function declareFiles(builder: ArenaBuilder, config: MmConfig, nrShadowNo
     builder.columns(name, { words: 'i32' }, rows * wordsPerRow).words;
   return {
     mapping: builder.columns('mapping', MAPPING_COLUMNS, config.inodesMax + 1),
+    // @atomic words of i_mmap_rwsem
+    iMmapLock: words('mapping.i_mmap_rwsem', config.inodesMax + 1, RWSEM_WORDS),
     // @atomic lock words of i_pages
     iPages: words('mapping.i_pages', config.inodesMax + 1, 1),
     // @atomic word 0: entries of all files

@@ -118,9 +118,13 @@ export const VMA_COLUMNS = {
   end: 'f64', // @guardedBy mmap_lock  one past the last page
   flags: 'i32', // @guardedBy mmap_lock  VM_* bits
   mm: 'i32', // @guardedBy mmap_lock  0 is a free row
+  pgoff: 'f64', // @guardedBy mmap_lock  page of the file at start; of an anonymous one, first start
+  file: 'i32', // @guardedBy mmap_lock  inode that it maps, 0 for anonymous memory
   anonVma: 'i32', // @guardedBy mmap_lock
   next: 'i32', // @guardedBy mmap_lock  next VMA of the mm, ascending; 0 at the end
   anonNext: 'i32', // @guardedBy anon_vma->rwsem  next VMA of the anon_vma
+  fileNext: 'i32', // @guardedBy i_mmap_rwsem  next VMA that maps the file
+  filePrev: 'i32', // @guardedBy i_mmap_rwsem
 } as const;
 
 export const ANON_VMA_COLUMNS = {
@@ -200,11 +204,14 @@ export const NR_LRU_LISTS = 5;
 
 // --- address spaces
 // -----------------------------------------------------------------------------------
+export const VM_READ = 1;
 export const VM_WRITE = 2;
 export const VM_EXEC = 4;
 export const VM_LOCKED = 8;
 export const VM_SEQ_READ = 16;
 export const VM_RAND_READ = 32;
+/** MAP_SHARED: stores go to the file's page. */
+export const VM_SHARED = 64;
 
 /** The OOM killer chose this address space. */
 export const MMF_OOM_VICTIM = 1;
