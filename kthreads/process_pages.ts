@@ -6,8 +6,8 @@
  */
 import { faultStall } from '../shared/fault.ts';
 import { condResched } from '../shared/sched.ts';
-import { fatalSignalPending } from '../src/mm/charge.ts';
 import { EIO, ENOMEM } from '../src/mm/errno.ts';
+import { fatalSignalPending } from '../src/mm/fatal_signal.ts';
 import { FAULT_STALL } from '../src/mm/faults.ts';
 import { CPUS_MAX } from '../src/mm/limits.ts';
 import type { Mm } from '../src/mm/mm.ts';

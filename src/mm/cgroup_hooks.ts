@@ -4,6 +4,8 @@
  * css_offline and css_free of mm/memcontrol.c). One function for each moment.
  */
 import { memcgReparentListLrus } from './list_lru.ts';
+import { foldMemcgStats } from './memcg_events.ts';
+import { dropProtection, memcgSetLow, memcgSetMin } from './memcg_protection.ts';
 import { drainStockOf } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
 import { memcgReparentObjcg, objcgAlloc } from './objcg.ts';
@@ -40,6 +42,8 @@ export function cgroupOffline(m: Mm, memcg: number, parent: number): void {
   memcgReparentObjcg(m, memcg, parent);
   shadowNodesReparent(m, memcg);
   reparentShrinkerDeferred(m, memcg);
+  memcgSetMin(m, memcg, 0);
+  memcgSetLow(m, memcg, 0);
   drainStockOf(m, memcg);
 }
 
@@ -49,4 +53,6 @@ export function cgroupOffline(m: Mm, memcg: number, parent: number): void {
  */
 export function cgroupFree(m: Mm, memcg: number): void {
   freeShrinkerInfo(m, memcg);
+  dropProtection(m, memcg);
+  foldMemcgStats(m, memcg);
 }

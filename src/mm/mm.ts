@@ -42,6 +42,7 @@ import {
 import { declareListLru, type ListLruSizes, listLruSizes } from './list_lru_types.ts';
 import { LOCK_ORDER } from './lock_order.ts';
 import { declareFiles, shadowNodes } from './mapping_types.ts';
+import { MEMCG_STAT_WORDS } from './memcg_events.ts';
 import * as T from './mm_types.ts';
 import type { ShrinkScan } from './shrink_kernel.ts';
 import type { ShrinkerType } from './shrinker_ops.ts';
@@ -174,6 +175,8 @@ function declareGroups(builder: ArenaBuilder, s: MmSizes) {
     builder.columns(name, { words: 'i32' }, rows * wordsPerRow).words;
   return {
     memcg: builder.columns('memcg', T.MEMCG_COLUMNS, s.nrMemcgs),
+    // @atomic events of memory.stat, a row for each group (memcg_events.ts)
+    memcgStat: words('memcg.stat', s.nrMemcgs, MEMCG_STAT_WORDS),
     // @guardedBy cgroup_mutex  zero-terminated  @racy constant while referenced
     memcgName: builder.columns('memcg.name', { bytes: 'u8' }, s.nrMemcgs * MEMCG_NAME_BYTES).bytes,
     // @guardedBy cgroup_mutex  first group of each bucket of names
@@ -350,6 +353,8 @@ export interface Task {
   memcg: number;
   /** Round of the shared walk over groups that it has joined (memcg_iter.ts). */
   iterGeneration: number;
+  /** Pages that it has charged above memory.high and not paid for. */
+  overHigh: number;
   /** Slab pages that it has given back since reclaim last asked. */
   reclaimedSlab: number;
   /** Its handle on the shrinkers' SRCU domain, made at first use. */
@@ -394,6 +399,7 @@ function bindMm(
       mm: 0,
       memcg: 0,
       iterGeneration: 0,
+      overHigh: 0,
       reclaimedSlab: 0,
       shrinkerSrcu: null,
       shrinkScan: null,

@@ -99,6 +99,8 @@ function initRoot(m: Mm, name: string, maxPages: number): number {
   m.memcg.refs[0] = 1;
   m.memcg.serial[0] = 1;
   m.memcg.max[0] = maxPages;
+  m.memcg.high[0] = -1;
+  m.memcg.swapMax[0] = -1;
   m.cgroup[CGROUP_SERIAL] = 1;
   m.cgroup[CGROUP_LIVE] = 1;
   return 0;
