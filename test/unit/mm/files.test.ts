@@ -15,6 +15,8 @@ import { listLruCount } from '../../../dist/src/mm/list_lru.js';
 import { memcgLeave, memcgRefresh } from '../../../dist/src/mm/memcg_task.js';
 import type { Mm } from '../../../dist/src/mm/mm.js';
 import { closeFile, lookup, openFile, unlink } from '../../../dist/src/mm/namei.js';
+import { shmemEvictAll } from '../../../dist/src/mm/shmem.js';
+import { shmemWrite } from '../../../dist/src/mm/shmem_io.js';
 import {
   GFP_KERNEL,
   GFP_NOFS,
@@ -25,6 +27,7 @@ import {
 } from '../../../dist/src/mm/shrinker_ops.js';
 import { mount, umount, umountAll } from '../../../dist/src/mm/super.js';
 import { superShrinkerType } from '../../../dist/src/mm/super_shrinker.js';
+import { verifyFiles } from '../../../dist/src/mm/verify_files.js';
 import { MountModel } from '../../helpers/files_model.js';
 import { bootFixture, type FixtureOptions } from '../../helpers/mm_fixture.js';
 
@@ -232,6 +235,25 @@ describe('files', () => {
     expect(opened.filter((inode) => inode > 0)).toHaveLength(4);
     expectSound(m);
     for (const inode of opened) if (inode > 0) closeFile(m, inode);
+    expectNothingLeft(m);
+  });
+
+  it('gives pages to every inode that a slab has room for, also above inodesMax', () => {
+    const m = boot({ dentriesMax: 21, inodesMax: 6 });
+    const sb = mount(m, TMPFS, 'a');
+    const opened = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((name) => openFile(m, sb, name, true));
+    expect([...opened].sort((a, b) => a - b).pop()).toBe(10);
+    for (const inode of opened) expect(shmemWrite(m, inode, 3, 1)).toBe(0);
+    expectSound(m);
+    expect(verifyFiles(m)).toEqual({ pages: 9, mismatches: 0, first: null });
+    for (let i = 0; i < 9; i++) {
+      expect(unlink(m, sb, i + 1)).toBe(0);
+      if (i > 0) closeFile(m, opened[i] as number);
+    }
+    expectSound(m);
+    shmemEvictAll(m);
+    expect(Atomics.load(m.fileInfo, 0)).toBe(0);
+    closeFile(m, opened[0] as number);
     expectNothingLeft(m);
   });
 
