@@ -3,13 +3,29 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { rcuBarrier } from '../../../dist/shared/rcu_callback.js';
+import { POISON_FREE } from '../../../dist/shared/rcu_cells.js';
 import { checkEmpty, checkQuiescent } from '../../../dist/src/mm/check.js';
-import { dLookup, dput, pruneDcache, shrinkDcacheForUmount } from '../../../dist/src/mm/dcache.js';
+import {
+  dDropLocked,
+  dLock,
+  dLookup,
+  dput,
+  dUnlock,
+  pruneDcache,
+  shrinkDcacheForUmount,
+} from '../../../dist/src/mm/dcache.js';
 import { drainEverything } from '../../../dist/src/mm/drain.js';
+import { dropSlab } from '../../../dist/src/mm/drop_caches.js';
 import { EBUSY, EINVAL, ENODEV, ENOENT, ENOSPC, EPERM } from '../../../dist/src/mm/errno.js';
 import { exitMm } from '../../../dist/src/mm/exit_mm.js';
 import { superDentries, superInodes } from '../../../dist/src/mm/fs_lists.js';
-import { DISKFS, TMPFS } from '../../../dist/src/mm/fs_types.js';
+import {
+  D_MAY_FREE,
+  D_REFERENCED,
+  D_SHRINK_LIST,
+  DISKFS,
+  TMPFS,
+} from '../../../dist/src/mm/fs_types.js';
 import { iput, pruneIcache } from '../../../dist/src/mm/inode.js';
 import { listLruCount } from '../../../dist/src/mm/list_lru.js';
 import { memcgLeave, memcgRefresh } from '../../../dist/src/mm/memcg_task.js';
@@ -25,9 +41,12 @@ import {
   type ShrinkControl,
   shrinkControl,
 } from '../../../dist/src/mm/shrinker_ops.js';
+import { itemOf } from '../../../dist/src/mm/slab.js';
+import { CACHE_DENTRY, OBJECT_USED } from '../../../dist/src/mm/slab_types.js';
 import { mount, umount, umountAll } from '../../../dist/src/mm/super.js';
 import { superShrinkerType } from '../../../dist/src/mm/super_shrinker.js';
 import { verifyFiles } from '../../../dist/src/mm/verify_files.js';
+import { tryToFreePages } from '../../../dist/src/mm/vmscan_direct.js';
 import { MountModel } from '../../helpers/files_model.js';
 import { bootFixture, type FixtureOptions } from '../../helpers/mm_fixture.js';
 
@@ -178,10 +197,30 @@ describe('files', () => {
     const sb = mount(m, DISKFS, 'a');
     for (let name = 1; name <= 200; name++) lookup(m, sb, name);
     const before = Atomics.load(m.node.slabReclaimable, 0);
-    m.task.reclaimedSlab = 0;
+    m.task.memalloc = true;
     while (scan(m, sb, 128) > 0);
+    m.task.memalloc = false;
     expect(Atomics.load(m.node.slabReclaimable, 0)).toBe(2);
     expect(m.task.reclaimedSlab).toBe(before - 2);
+    expectNothingLeft(m);
+  });
+
+  it('counts pages of slabs as progress of the reclaim that frees them, and of no other', () => {
+    const m = boot();
+    const sb = mount(m, DISKFS, 'a');
+    for (let name = 1; name <= 200; name++) lookup(m, sb, name);
+    const slabs = Atomics.load(m.node.slabReclaimable, 0);
+    expect(dropSlab(m)).toBeGreaterThan(0);
+    expect(Atomics.load(m.node.slabReclaimable, 0)).toBeLessThan(slabs);
+    expect(umount(m, sb)).toBe(0);
+    // Nothing is left that could be reclaimed.
+    expect(m.task.reclaimedSlab).toBe(0);
+    expect(tryToFreePages(m, 0, 0, () => false)).toBe(0);
+    m.task.reclaimedSlab = 3;
+    expect(
+      tryToFreePages(m, 0, 0, () => false),
+      'what was left over',
+    ).toBe(0);
     expectNothingLeft(m);
   });
 
