@@ -224,6 +224,44 @@ describe('files', () => {
     expectNothingLeft(m);
   });
 
+  it('a dentry that is killed while on a shrink list is freed by the shrinker', () => {
+    const m = boot();
+    const sb = mount(m, DISKFS, 'a');
+    lookup(m, sb, 1);
+    lookup(m, sb, 2);
+    const second = dLookup(m, sb, 2);
+    dput(m, second);
+    const flags = (): number => m.fs.dentry.flags[second] as number;
+    const state = (): number => m.object.state[itemOf(m, CACHE_DENTRY, second)] as number;
+    // A round for the mark that it was used again.
+    m.fs.dentry.flags[second] = flags() & ~D_REFERENCED;
+    const { inode } = m.fs;
+    let killed = false;
+    // The first dentry's inode is put when both are on the shrink list and no lock is held.
+    Object.defineProperty(m.fs, 'inode', {
+      get: () => {
+        if (!killed) {
+          killed = true;
+          expect(flags() & D_SHRINK_LIST).not.toBe(0);
+          expect(dLookup(m, sb, 2)).toBe(second);
+          dLock(m, second);
+          dDropLocked(m, second);
+          dUnlock(m, second);
+          dput(m, second);
+          expect(flags()).toBe(D_SHRINK_LIST | D_MAY_FREE);
+          expect(state(), 'not freed under the shrinker').toBe(OBJECT_USED);
+        }
+        return inode;
+      },
+    });
+    expect(pruneDcache(m, sb, control(sb, 8), 8)).toBe(2);
+    expect(killed).toBe(true);
+    expect(state(), 'freed by it').toBe(POISON_FREE);
+    expect(live(m, sb)).toEqual([1, 3]);
+    expectSound(m);
+    expectNothingLeft(m);
+  });
+
   it('gives an inode that was used again another round', () => {
     const m = boot();
     const sb = mount(m, DISKFS, 'a');
