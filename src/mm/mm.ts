@@ -199,6 +199,7 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     builder.columns(name, { words: 'i32' }, rows * wordsPerRow).words;
   const sync = declareSync(builder, {
     lockClasses: LOCK_ORDER,
+    ordered: true,
     lockStat: config.lockStat,
     lockdep: config.lockdep,
   });
