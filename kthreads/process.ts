@@ -57,7 +57,7 @@ export class Process {
     this.#mm = mm;
     this.cgroups = new ProcessCgroups(m, mm);
     this.#shouldStop = shouldStop;
-    this.pages = new ProcessPages(m, shouldStop);
+    this.pages = new ProcessPages(m, this.files, shouldStop);
   }
 
   get comm(): string {

@@ -48,7 +48,6 @@ export function dropSlab(m: Mm): number {
       if (Math.floor(freed / 2 ** shift) <= 1) break;
     }
   }
-  m.task.reclaimedSlab = 0;
   return total;
 }
 

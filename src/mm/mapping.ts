@@ -71,7 +71,7 @@ function tablesOf(m: Mm, inode: number): Tables {
   const way = inode & (HANDLES - 1);
   let tables = all[way];
   if (tables === undefined || tables.inode !== inode) {
-    assert(inode > 0 && inode <= m.config.inodesMax, 'inode row out of range');
+    assert(inode > 0 && inode < m.sizes.fs.nrInodes, 'inode row out of range');
     const free = (node: number): number => takenOut.push(node);
     tables = {
       inode,

@@ -202,6 +202,7 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     builder.columns(name, { words: 'i32' }, rows * wordsPerRow).words;
   const sync = declareSync(builder, {
     lockClasses: LOCK_ORDER,
+    ordered: true,
     lockStat: config.lockStat,
     lockdep: config.lockdep,
   });
@@ -258,7 +259,7 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     // @atomic lock word of table_pool
     poolLock: words('pool.lock', 1, LINE_WORDS),
     slot: builder.columns('slot', T.SLOT_COLUMNS, s.nrSlots),
-    ...declareFiles(builder, config, s.nrShadowNodes),
+    ...declareFiles(builder, config, s.fs.nrInodes, s.nrShadowNodes),
     // @atomic bitmap: slots whose page was all zeroes
     zeromap: words('slot.zeromap', Math.ceil(s.nrSlots / 32), 1),
     cluster: builder.columns('cluster', T.CLUSTER_COLUMNS, s.nrClusters),

@@ -22,7 +22,7 @@ import {
 import { tryChargeSwap, unchargeSwap } from './memcg_swap.ts';
 import type { Mm } from './mm.ts';
 import { PG_DIRTY, PG_SWAPCACHE, PG_WRITEBACK, SWAP_HAS_CACHE } from './mm_types.ts';
-import { setSlotCache, setSlotShadow, shadowNodesPrepare } from './shadow_nodes.ts';
+import { setSlotCache, setSlotShadow } from './shadow_nodes.ts';
 import { clusterLock, clusterUnlock } from './swap_cluster.ts';
 import { allocSlot, nrSwapPages, putCacheRefLocked, SLOT_NONE, swapCount } from './swapfile.ts';
 import { shadowAgeOut, workingsetEviction } from './workingset.ts';
@@ -99,7 +99,6 @@ export function addToSwap(m: Mm, pfn: number): number {
     return SLOT_NONE;
   }
   faultDelay(FAULT_DELAY);
-  shadowNodesPrepare(m, memcg);
   clusterLock(m, slot);
   setSlotCache(m, slot, pfn);
   m.slot.memcg[slot] = memcg;

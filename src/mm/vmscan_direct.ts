@@ -57,6 +57,7 @@ function doTryToFreePages(m: Mm, nid: number, sc: ScanControl, fatal: () => bool
 /** Runs `reclaim` with the thread marked as a reclaimer: its allocations do not recurse. */
 function asReclaimer(m: Mm, reclaim: () => number): number {
   m.task.memalloc = true;
+  m.task.reclaimedSlab = 0;
   try {
     return reclaim();
   } finally {
