@@ -93,6 +93,21 @@ export function cacheActs({ shrinkers, types, ops, info, shrinkSlab, refs, compl
     for (let g = 0; g < m.groups; g++) m.caches.objects[g * CACHES + cache] = 0;
   }
 
+  /** As `free`, beside others that do. */
+  function tryFree(m, cache, s) {
+    if (!shrinkers.shrinkerTryFree(m, s)) return;
+    Atomics.store(m.caches.alive, cache, GONE);
+    Atomics.store(m.caches.row, cache, 0);
+    Atomics.add(m.caches.freed, cache, 1);
+  }
+
+  /** As `register`, beside others that do, or that free. */
+  function tryRegister(m, cache, s) {
+    if (!shrinkers.shrinkerTryRegister(m, s)) return;
+    if (Atomics.load(m.caches.alive, cache) === ALIVE) Atomics.store(m.caches.row, cache, s);
+    if (Atomics.load(m.caches.alive, cache) === GONE) Atomics.store(m.caches.row, cache, 0);
+  }
+
   /** A pass over a group, if it can be had. @param priority 0: everything */
   function shrink(m, memcg, priority = 0) {
     if (memcg !== 0 && !refcountIncNotZero(m.memcg.refs, memcg)) return 0;
@@ -114,7 +129,7 @@ export function cacheActs({ shrinkers, types, ops, info, shrinkSlab, refs, compl
     put(m, memcg);
   }
 
-  return { alloc, register, add, free, shrink, put, take };
+  return { alloc, register, add, free, tryFree, tryRegister, shrink, put, take };
 }
 
 /**

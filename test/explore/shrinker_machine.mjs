@@ -42,7 +42,8 @@ async function loadCore(load) {
 /** The tables, with nothing in them. @param sizes of the machine */
 function declareMachine({ types, rcu }, sizes, groups) {
   const memcg = { state: 'i32', parent: 'i32', refs: 'i32', done: 'i32' };
-  const caches = { alive: 'i32', row: 'i32', counted: 'i32', taken: 'i32', objects: 'i32' };
+  const counts = { counted: 'i32', taken: 'i32', freed: 'i32', objects: 'i32' };
+  const caches = { alive: 'i32', row: 'i32', ...counts };
   return sharedTables((builder) => ({
     shrinker: types.declareShrinkers(builder, sizes.shrinkers),
     rcu: rcu.declareRcu(builder, { queueEntries: 8 }),

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Shrinkers on one thread, under every policy: life, bits, the work formula, put-off work. */
 import { describe, expect, test } from 'vitest';
+import { ProcessShrinkers } from '../../../dist/kthreads/process_shrinkers.js';
 import { rcuBarrier } from '../../../dist/shared/rcu_callback.js';
 import { cgroupMkdir } from '../../../dist/src/mm/cgroup.js';
-import { ENOSPC } from '../../../dist/src/mm/errno.js';
+import { EINVAL, ENOSPC } from '../../../dist/src/mm/errno.js';
+import { memcgRefs } from '../../../dist/src/mm/memcg_css.js';
 import type { Mm } from '../../../dist/src/mm/mm.js';
 import { shrinkSlab } from '../../../dist/src/mm/shrink_slab.js';
 import {
@@ -18,8 +20,10 @@ import {
 } from '../../../dist/src/mm/shrinker_expand.js';
 import {
   addNrDeferred,
+  homeOfUnit,
   setShrinkerBit,
   testShrinkerBit,
+  unitWord,
   xchgNrDeferred,
 } from '../../../dist/src/mm/shrinker_info.js';
 import {
@@ -35,6 +39,7 @@ import {
   SHRINKER_MEMCG_AWARE,
   SHRINKER_NONSLAB,
   SHRINKER_NR_MAX,
+  SHRINKER_NUMA_AWARE,
 } from '../../../dist/src/mm/shrinker_types.js';
 import { EV } from '../../../dist/src/mm/vmstat_items.js';
 import { bootFixture, type FixtureOptions } from '../../helpers/mm_fixture.js';
@@ -123,6 +128,39 @@ describe.each(POLICIES)('%s', (shrinker) => {
     expect([b, m.shrinker.id[b]]).toEqual([a, id]);
   });
 
+  test('a freed shrinker is nobody’s until a grace period has passed', () => {
+    const cache = boot({ shrinker });
+    const { m } = cache;
+    const program = new ProcessShrinkers(m);
+    const a = make(cache, 1);
+    shrinkerFree(m, a);
+    expect(() => shrinkerRegister(m, a)).toThrow(/was not just allocated/);
+    expect(() => shrinkerFree(m, a)).toThrow(/not allocated, or freed already/);
+    expect([program.register(a), program.free(a)]).toEqual([EINVAL, EINVAL]);
+    rcuBarrier();
+    expect(() => shrinkerRegister(m, a)).toThrow(/was not just allocated/);
+    expect([program.register(a), program.free(a)]).toEqual([EINVAL, EINVAL]);
+    const b = make(cache, 500);
+    expect(b).toBe(a);
+    expect(() => shrinkerRegister(m, b)).toThrow(/was not just allocated/);
+    expect(shrinkSlab(m, GFP_KERNEL, 0, 0, 0)).toBe(500);
+  });
+
+  test('a bit is set for a group that is there, and for no other', () => {
+    const cache = boot({ shrinker });
+    const { m } = cache;
+    const program = new ProcessShrinkers(m);
+    const s = make(cache, 1);
+    const refs = memcgRefs(m, 2);
+    expect([program.setBit(s, 2, 0), bitOf(m, 2, s), memcgRefs(m, 2)]).toEqual([0, true, refs]);
+    expect([program.setBit(s, 0, 0), program.setBit(s, 3, 0)]).toEqual([0, EINVAL]);
+    expect([program.setBit(s, 1.5, 0), program.setBit(s, 1, 1)]).toEqual([EINVAL, EINVAL]);
+    // Its last reference went: the row waits for its readers, and then belongs to another group.
+    Atomics.store(m.memcg.refs, 2, 0);
+    Atomics.and(m.shrinker.unitMap, unitWord(homeOfUnit(m, 2, 0), 0), 0);
+    expect([program.setBit(s, 2, 0), bitOf(m, 2, s)]).toEqual([EINVAL, false]);
+  });
+
   test('rows run out and come back after a grace period', () => {
     const cache = boot({ shrinker, shrinkersMax: 64 });
     const { m } = cache;
@@ -191,6 +229,22 @@ describe.each(POLICIES)('%s', (shrinker) => {
     expect(xchgNrDeferred(m, s, 0, 1)).toBe(30 + late);
     addNrDeferred(m, 9, s, 0, 0);
     expect(xchgNrDeferred(m, s, 0, 0)).toBe(9);
+  });
+
+  test('work is put off per node only by a shrinker that tells nodes apart', () => {
+    const cache = boot({ shrinker, nodes: [{ zonePages: [1024] }, { zonePages: [1024] }] });
+    const { m } = cache;
+    const plain = make(cache, 100);
+    const numa = make(cache, 100, AWARE | SHRINKER_NUMA_AWARE);
+    for (const memcg of [0, 1]) {
+      addNrDeferred(m, 30, plain, 1, memcg);
+      addNrDeferred(m, 4, plain, 0, memcg);
+      expect(xchgNrDeferred(m, plain, 1, memcg)).toBe(34);
+      addNrDeferred(m, 30, numa, 1, memcg);
+      addNrDeferred(m, 4, numa, 0, memcg);
+      expect(xchgNrDeferred(m, numa, 1, memcg)).toBe(30);
+      expect(xchgNrDeferred(m, numa, 0, memcg)).toBe(4);
+    }
   });
 
   test('the next owner of an id inherits nothing', () => {
