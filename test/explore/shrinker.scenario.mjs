@@ -140,6 +140,19 @@ const plants = {
     ],
     variant: 'rwsem_registerFree',
   },
+  early_look: {
+    says: 'a file finds its shrinker before that is kept from going',
+    module: 'mm/shrinker_debug',
+    edits: [
+      [
+        `const run = () => {
+        const s = shrinkerOfDir(m, dir);`,
+        `const s = shrinkerOfDir(m, dir);
+    const run = () => {`,
+      ],
+    ],
+    variant: 'rwsem_debug',
+  },
   no_recount: {
     says: 'objects are not counted again when the bit is clear',
     module: 'mm/shrinker_one',
@@ -160,7 +173,7 @@ const plants = {
 const subject = await openSubject(import.meta.url, plants);
 const machine = await shrinkerMachine(subject, plants);
 const { thread, perPolicy, alloc, register, add, free, shrink, check: settled } = machine;
-const { tryFree, tryRegister } = machine;
+const { tryFree, tryRegister, debugScan } = machine;
 
 /** Of the shrinker that is there at the start. */
 const FIRST_ROW = 1;
@@ -206,6 +219,22 @@ function made(m) {
 const rivalFreer = thread('rivalFreer', (m) => tryFree(m, 0, FIRST_ROW));
 const rivalRegistrar = thread('rivalRegistrar', (m) => tryRegister(m, 0, FIRST_ROW));
 
+/** As `standing`, with the group where a walk of groups finds it. */
+function found(m) {
+  standing(m);
+  m.memcg.serial[1] = 1;
+  m.memcg.firstChild[0] = 1;
+}
+
+const fileWriter = thread('fileWriter', (m) => debugScan(m, 1, 0, FIRST_ROW));
+const namesake = thread('namesake', (m) => {
+  free(m, 0, FIRST_ROW);
+  const s = alloc(m, 1, 0);
+  expect(s === FIRST_ROW, 'the row is not used again');
+  m.caches.objects[1] = 1;
+  register(m, 1, s);
+});
+
 /** Two that are registered, each with an object of its own; the second one stays. */
 function pair(m) {
   for (const cache of [0, 2]) {
@@ -225,6 +254,12 @@ function missesNone(state) {
 function freedOnce(state) {
   settled(state);
   expect(state.caches.freed[0] === 1, `freed ${state.caches.freed[0]} times`);
+}
+
+/** What is written for one is not another's. */
+function scannedNone(state) {
+  settled(state);
+  expect(state.caches.objects[1] === 1, 'a scan of the next owner of the row');
 }
 
 /** One of the two that register it does. */
@@ -270,6 +305,13 @@ const ways = {
     threads: [walker, rivalRegistrar, rivalFreer],
     spec: { first: made },
     check: freedOnce,
+  },
+  debug: {
+    says: 'a scan by its file; one is freed, another has its row',
+    threads: [fileWriter, namesake],
+    spec: { first: found, rows: 1 },
+    check: scannedNone,
+    suite: POLICIES,
   },
   nokmem: {
     says: 'a walk; one is freed; kmem off',

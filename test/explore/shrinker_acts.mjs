@@ -61,12 +61,13 @@ export function cacheCallbacks({ types, ops, rcu }) {
 }
 
 /** @param core modules of shrinker_machine.mjs @returns what is done to caches */
-export function cacheActs({ shrinkers, types, ops, info, shrinkSlab, refs, completion }) {
+export function cacheActs(core) {
+  const { shrinkers, types, ops, info, shrinkSlab, refs, completion } = core;
   const { refcountDecAndTest, refcountIncNotZero } = refs;
 
   /** Allocates the shrinker of a cache, and says that it may be used. */
   function alloc(m, cache, flags = types.SHRINKER_MEMCG_AWARE) {
-    const s = shrinkers.shrinkerAlloc(m, flags, TYPE, cache, '');
+    const s = shrinkers.shrinkerAlloc(m, flags, TYPE, cache, `cache${cache}`);
     expect(s > 0, `no shrinker: ${s}`);
     Atomics.store(m.caches.alive, cache, ALIVE);
     return s;
@@ -117,6 +118,11 @@ export function cacheActs({ shrinkers, types, ops, info, shrinkSlab, refs, compl
     return freed;
   }
 
+  /** Scans a cache by its file in debugfs. @returns 0 or -errno */
+  function debugScan(m, memcg, cache, s) {
+    return core.shrinkerDebugScan(m, `cache${cache}-${s}`, `${m.memcg.serial[memcg]} 0 1`);
+  }
+
   function put(m, memcg) {
     if (memcg === 0 || !refcountDecAndTest(m.memcg.refs, memcg)) return;
     completion.completeAll(m.memcg.done, memcg);
@@ -129,7 +135,7 @@ export function cacheActs({ shrinkers, types, ops, info, shrinkSlab, refs, compl
     put(m, memcg);
   }
 
-  return { alloc, register, add, free, tryFree, tryRegister, shrink, put, take };
+  return { alloc, register, add, free, tryFree, tryRegister, shrink, debugScan, put, take };
 }
 
 /**
