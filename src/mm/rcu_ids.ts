@@ -5,9 +5,9 @@
  * Functions do not cross threads, so every thread registers all of them; they act on the machine
  * that the thread was bound to last. A thread belongs to one machine: only tests bind another.
  *
- * A callback may take leaf spinlocks (shrinker_pool, file_nodes), and no other lock. Whoever finds a
- * queue full, or waits for all callbacks (rcuBarrier), may run them itself: under shrinker_rwsem for
- * an info, with cgroup_mutex or a mount's s_umount outside.
+ * A callback may take leaf spinlocks (shrinker_pool, file_nodes), and no other lock. Whoever finds
+ * its queue full, or waits for all callbacks (rcuBarrier), may run them itself: for an info under
+ * shrinker_rwsem, with cgroup_mutex or a mount's s_umount outside.
  */
 import { assert } from '../../shared/assert.ts';
 import { registerRcuCallback } from '../../shared/rcu_callback.ts';

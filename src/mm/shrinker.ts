@@ -200,7 +200,11 @@ export function shrinkerRegister(m: Mm, s: number): void {
   if (!shrinkerTryRegister(m, s)) bug(`shrinker ${s} is registered, and was not just allocated`);
 }
 
-/** As shrinkerRegister, of a row that need not be a shrinker's. @returns false where that throws */
+/**
+ * As shrinkerRegister, of a row that need not be a shrinker's.
+ * @returns false where that throws
+ * @context may block (shrinker_rwsem)
+ */
 export function shrinkerTryRegister(m: Mm, s: number): boolean {
   const { refcount, rwsem } = m.shrinker;
   rwsemDownWrite(rwsem, 0, LC_SHRINKER);
@@ -240,6 +244,7 @@ export function shrinkerFree(m: Mm, s: number): void {
 /**
  * As shrinkerFree, of a row that need not be a shrinker's.
  * @returns false where that throws: of several that free, one returns true, when it is done
+ * @context as shrinkerFree
  */
 export function shrinkerTryFree(m: Mm, s: number): boolean {
   const seen = claim(m, s, SHRINKER_DYING, SHRINKER_DYING);

@@ -132,10 +132,11 @@ const plants = {
     module: 'mm/shrinker',
     edits: [
       [
-        `rwsemDownWrite(rwsem, 0, LC_SHRINKER);
-    const claimed = claim(m, s, SHRINKER_REGISTERED, SHRINKER_REGISTERED | SHRINKER_DYING) !== 0;`,
-        `const claimed = claim(m, s, SHRINKER_REGISTERED, SHRINKER_REGISTERED | SHRINKER_DYING) !== 0;
-    rwsemDownWrite(rwsem, 0, LC_SHRINKER);`,
+        'rwsemDownWrite(rwsem, 0, LC_SHRINKER);\n    const claimed = claim(' +
+          'm, s, SHRINKER_REGISTERED, SHRINKER_REGISTERED | SHRINKER_DYING) !== 0;',
+        `const early = claim(m, s, SHRINKER_REGISTERED, SHRINKER_REGISTERED | SHRINKER_DYING);
+    rwsemDownWrite(rwsem, 0, LC_SHRINKER);
+    const claimed = early !== 0;`,
       ],
     ],
     variant: 'rwsem_registerFree',
