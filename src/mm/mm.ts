@@ -95,7 +95,7 @@ export interface MmSizes {
   readonly nrHeads: number;
 }
 
-/** Words of `gate`: CPUs whose program has not ended. */
+/** Words of `gate`: CPUs that have not left their process. */
 export const GATE_RUNNING = 0;
 /** 1 once every program has ended and nobody is freeing memory; written by the last CPU to rest. */
 export const GATE_ALL_ENDED = 1;
@@ -105,6 +105,8 @@ export const GATE_OPEN = 2;
 export const GATE_EXITING = 3;
 /** Barrier of the CPUs whose programs run: who has come, and which it is (kthreads/gate.ts). */
 export const GATE_BARRIER = 4;
+/** CPUs whose program has not returned: those that a barrier is of. */
+export const GATE_PROGRAMS = 5;
 
 /** Buckets of the names of groups: a power of two, about one for each row. */
 export function nameBuckets(nrMemcgs: number): number {

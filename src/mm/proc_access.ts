@@ -67,8 +67,7 @@ export function readMachineFile(m: Mm, path: string): string | number {
   const shrinker = SHRINKER_FILE.exec(path);
   if (path === DROP_CACHES || shrinker?.[2] === 'scan') return EPERM;
   if (shrinker !== null) {
-    const s = shrinkerOfDir(m, shrinker[1] as string);
-    return s === 0 ? ENOENT : shrinkerDebugCount(m, s);
+    return shrinkerDebugCount(m, shrinker[1] as string);
   }
   if (path.startsWith(CGROUP_MOUNT)) return readMemcgFile(m, path);
   return procEntries(m, []).get(path)?.() ?? ENOENT;
@@ -85,9 +84,9 @@ export function writeMachineFile(m: Mm, path: string, text: string): number {
   if (path === DROP_CACHES) return /^[1-3]\s*$/.test(text) ? dropCaches(m, +text) : EINVAL;
   const shrinker = SHRINKER_FILE.exec(path);
   if (shrinker !== null) {
-    const s = shrinkerOfDir(m, shrinker[1] as string);
-    if (s === 0) return ENOENT;
-    return shrinker[2] === 'scan' ? shrinkerDebugScan(m, s, text) : EPERM;
+    const dir = shrinker[1] as string;
+    if (shrinker[2] === 'scan') return shrinkerDebugScan(m, dir, text);
+    return shrinkerOfDir(m, dir) === 0 ? ENOENT : EPERM;
   }
   if (path.startsWith(CGROUP_MOUNT)) return writeGroupFile(m, path, text);
   return procEntries(m, []).has(path) ? EPERM : ENOENT;

@@ -33,6 +33,8 @@ import { shrinkerAlloc, shrinkerFree, shrinkerRegister } from './shrinker.ts';
 import { SHRINKER_TYPE_SUPER } from './shrinker_ops.ts';
 import { SHRINKER_MEMCG_AWARE, SHRINKER_NUMA_AWARE } from './shrinker_types.ts';
 
+/** Objects of one scan of a mount, from the kernel: each takes s_umount. */
+const SUPER_BATCH = 1024;
 const AWARE = SHRINKER_MEMCG_AWARE | SHRINKER_NUMA_AWARE;
 
 /** A free row, claimed. @returns 0 when there is none */
@@ -62,6 +64,7 @@ function fill(m: Mm, sb: number, type: number, name: string): number {
   const label = `sb-${type === TMPFS ? 'tmpfs' : 'diskfs'}:${name}`;
   const shrinker = shrinkerAlloc(m, AWARE, SHRINKER_TYPE_SUPER, sb, label);
   if (shrinker < 0) return shrinker;
+  m.shrinker.batch[shrinker] = SUPER_BATCH;
   s.shrinker[sb] = shrinker;
   const dentryLru = listLruInit(m, true, shrinker);
   if (dentryLru < 0) return dentryLru;
