@@ -10,6 +10,7 @@ import { lruHead, lruvecRow } from './lruvec.ts';
 import { CGROUP_FREE_ROW, CGROUP_LIVE, CGROUP_ROWS } from './memcg_css.ts';
 import type { Mm } from './mm.ts';
 import { LRUVEC_COLUMNS, MEMCG_COLUMNS, MEMCG_FREE, NR_LRU_LISTS } from './mm_types.ts';
+import { PSI_COLUMNS } from './psi.ts';
 
 /** Columns that outlive a group: shadows compare the serial, late readers may follow the parent. */
 const KEPT: ReadonlySet<string> = new Set(['serial', 'parent', 'releaseNext']);
@@ -50,6 +51,9 @@ export function freeMemcgRow(m: Mm, memcg: number): void {
   for (let nid = 0; nid < m.sizes.nrNodes; nid++) resetLruvec(m, lruvecRow(m, memcg, nid));
   for (const name of Object.keys(MEMCG_COLUMNS) as (keyof typeof MEMCG_COLUMNS)[]) {
     if (!KEPT.has(name)) m.memcg[name][memcg] = 0;
+  }
+  for (const name of Object.keys(PSI_COLUMNS) as (keyof typeof PSI_COLUMNS)[]) {
+    m.psi[name][memcg] = 0;
   }
   m.memcgName.fill(0, memcg * MEMCG_NAME_BYTES, (memcg + 1) * MEMCG_NAME_BYTES);
   m.memcg.releaseNext[memcg] = m.cgroup[CGROUP_FREE_ROW] as number;

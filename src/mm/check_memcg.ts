@@ -169,6 +169,7 @@ function checkCounters(m: Mm, check: Checker, rows: readonly number[]): void {
       low[memcg] as number,
       `memcg ${memcg}: protected by its children's memory.low`,
     );
+    check.equal(m.psi.stalled[memcg] as number, 0, `memcg ${memcg}: stalled threads at rest`);
     if (memcg === 0) continue;
     const parent = m.memcg.parent[memcg] as number;
     bump(swap, parent, swap[memcg] as number);

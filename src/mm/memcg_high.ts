@@ -10,6 +10,7 @@ import { MAX_RECLAIM_RETRIES, MEMCG_CHARGE_BATCH, SWAP_CLUSTER_MAX } from './lim
 import { memcgEvent } from './memcg_events.ts';
 import { drainAllStock } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
+import { psiMemstallEnter, psiMemstallLeave } from './psi.ts';
 import { tryToFreeMemcgPages } from './vmscan_direct.ts';
 import { EV } from './vmstat_items.ts';
 
@@ -72,7 +73,9 @@ export function memcgHandleOverHigh(m: Mm): void {
     if (reclaimed > 0 || retries-- > 0) continue;
     const { events } = m.task;
     events[EV.kr_memcg_high_sleep] = (events[EV.kr_memcg_high_sleep] as number) + 1;
+    psiMemstallEnter(m);
     scheduleTimeout(delay);
+    psiMemstallLeave(m);
     return;
   }
 }

@@ -44,6 +44,7 @@ import { LOCK_ORDER } from './lock_order.ts';
 import { declareFiles, shadowNodes } from './mapping_types.ts';
 import { MEMCG_STAT_WORDS } from './memcg_events.ts';
 import * as T from './mm_types.ts';
+import { PSI_COLUMNS } from './psi.ts';
 import type { ShrinkScan } from './shrink_kernel.ts';
 import type { ShrinkerType } from './shrinker_ops.ts';
 import { declareShrinkers, type ShrinkerSizes, shrinkerSizes } from './shrinker_types.ts';
@@ -231,6 +232,9 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     // @atomic wait queue
     reclaimWait: words('node.reclaim_wait', s.nrNodes, WAIT_QUEUE_WORDS),
     lruvec: builder.columns('lruvec', T.LRUVEC_COLUMNS, s.nrLruvecs),
+    psi: builder.columns('psi', PSI_COLUMNS, s.nrMemcgs),
+    // @atomic lock words of psi
+    psiLock: words('psi.lock', s.nrMemcgs, LINE_WORDS),
     // @atomic lock words of lruvec->lru_lock
     lruLock: words('lruvec.lru_lock', s.nrLruvecs, LINE_WORDS),
     // @atomic pages on each list; written under lru_lock, read without
@@ -356,6 +360,11 @@ export interface Task {
   memcg: number;
   /** Round of the shared walk over groups that it has joined (memcg_iter.ts). */
   iterGeneration: number;
+  /** Depth of psiMemstallEnter, and the group that is told. */
+  memstall: number;
+  psiMemcg: number;
+  /** It runs a program, which waits for nothing when it is not stalled. */
+  productive: boolean;
   /** Pages that it has charged above memory.high and not paid for. */
   overHigh: number;
   /** Slab pages that it has given back since reclaim last asked. */
@@ -402,6 +411,9 @@ function bindMm(
       mm: 0,
       memcg: 0,
       iterGeneration: 0,
+      memstall: 0,
+      psiMemcg: 0,
+      productive: false,
       overHigh: 0,
       reclaimedSlab: 0,
       shrinkerSrcu: null,

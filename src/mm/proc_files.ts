@@ -9,6 +9,7 @@ import { addMemcgFiles, type LazyFiles, listedMemcgs, MemcgStats } from './proc_
 import { procMeminfo, procSwaps, totalSwapPages } from './proc_meminfo.ts';
 import { procVmstat } from './proc_vmstat.ts';
 import { procZoneinfo } from './proc_zoneinfo.ts';
+import { memoryPressure } from './psi.ts';
 import { totalManaged } from './show_mem.ts';
 import { registeredShrinkers, shrinkerDebugCount, shrinkerDir } from './shrinker_debug.ts';
 import { defaultMinFreeKbytes } from './watermark.ts';
@@ -66,6 +67,7 @@ export function procEntries(m: Mm, memcgs: readonly number[] = listedMemcgs(m)):
     ['/proc/meminfo', () => procMeminfo(m)],
     ['/proc/zoneinfo', () => procZoneinfo(m)],
     ['/proc/swaps', () => procSwaps(m)],
+    ['/proc/pressure/memory', () => memoryPressure(m, 0)],
     ['/proc/lock_stat', () => formatLockStat(m.sync)],
   ]);
   const made = { ...sysctlFiles(m), ...(m.config.swap === 'zram' ? zramFiles(m) : {}) };

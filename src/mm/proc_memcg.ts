@@ -13,6 +13,7 @@ import { nextDescendant } from './memcg_iter.ts';
 import type { Mm } from './mm.ts';
 import { NR_LRU_LISTS, PG_SWAPCACHE } from './mm_types.ts';
 import { addObjectBytes } from './objcg.ts';
+import { memoryPressure } from './psi.ts';
 
 const LIST_NAMES = ['inactive_anon', 'active_anon', 'inactive_file', 'active_file', 'unevictable'];
 
@@ -182,6 +183,7 @@ export function addMemcgFiles(m: Mm, memcg: number, stats: MemcgStats, files: La
   add('memory.high', limit(high));
   add('memory.max', limit(max));
   add('memory.events', () => keyed(memcgEvents(m, memcg)));
+  add('memory.pressure', () => memoryPressure(m, memcg));
   add('memory.oom.group', () => `${Atomics.load(m.memcg.oomGroup, memcg)}\n`);
   add('memory.swap.current', bytes(swapUsage));
   add('memory.swap.max', limit(swapMax));

@@ -8,6 +8,7 @@ import { FAULT_STALL } from './faults.ts';
 import { DEF_PRIORITY, SWAP_CLUSTER_MAX } from './limits.ts';
 import type { Mm } from './mm.ts';
 import { zoneEvent } from './page_alloc.ts';
+import { psiMemstallEnter, psiMemstallLeave } from './psi.ts';
 import { cgroupReclaim, type ScanControl, scanControl } from './scan_control.ts';
 import { reclaimThrottleNoProgress, reclaimUnthrottle, throttleDirectReclaim } from './throttle.ts';
 import { shrinkNode } from './vmscan.ts';
@@ -58,9 +59,11 @@ function doTryToFreePages(m: Mm, nid: number, sc: ScanControl, fatal: () => bool
 function asReclaimer(m: Mm, reclaim: () => number): number {
   m.task.memalloc = true;
   m.task.reclaimedSlab = 0;
+  psiMemstallEnter(m);
   try {
     return reclaim();
   } finally {
+    psiMemstallLeave(m);
     m.task.memalloc = false;
   }
 }
@@ -73,7 +76,10 @@ function asReclaimer(m: Mm, reclaim: () => number): number {
  * @context may block; no spinlock held; mmap_lock may be held
  */
 export function tryToFreePages(m: Mm, nid: number, zone: number, fatal: () => boolean): number {
-  if (throttleDirectReclaim(m, nid, fatal)) return 1;
+  psiMemstallEnter(m);
+  const dying = throttleDirectReclaim(m, nid, fatal);
+  psiMemstallLeave(m);
+  if (dying) return 1;
   faultStall(FAULT_STALL);
   const { events } = m.task;
   const cell = zoneEvent(m, zone, EV.allocstall_normal);
