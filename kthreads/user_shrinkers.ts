@@ -7,8 +7,8 @@
  * threads are to share is a SharedArrayBuffer in `args`. What a callback returns is checked: a
  * wrong number would only show as reclaim that goes astray.
  */
-import { bug } from '../shared/assert.ts';
-import type { ShrinkerTypeConfig } from '../src/mm/config.ts';
+import { BugError, bug } from '../shared/assert.ts';
+import { MachineStopped } from '../shared/sched.ts';
 import type { Mm } from '../src/mm/mm.ts';
 import {
   registerShrinkerType,
@@ -19,10 +19,14 @@ import {
 } from '../src/mm/shrinker_ops.ts';
 import type { LoadedProgram, ProgramRef } from './engine.ts';
 import { loadAll } from './load_module.ts';
+import { shownValue } from './shrinker_options.ts';
 
 /** A shrinker's callbacks. Both run in reclaim, on any thread, several at once. */
 export interface UserShrinker {
-  /** @returns objects that could be freed; 0 for none now, or SHRINK_EMPTY when there is none */
+  /**
+   * @returns objects that could be freed, at most 2^31-1; 0 for none now, or SHRINK_EMPTY when
+   *   there is none
+   */
   countObjects(sc: ShrinkControl): number;
   /**
    * Frees up to `sc.nrToScan` objects; sets `sc.nrScanned` when it looked at fewer.
@@ -34,21 +38,44 @@ export interface UserShrinker {
 /** What a module of `shrinkerTypes` exports. */
 export type UserShrinkerFactory<Args = unknown> = (args: Args) => UserShrinker;
 
-const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= 0;
+/** Most objects that a callback may speak of: counters of put-off work are i32. */
+export const OBJECTS_MAX = 0x7fffffff;
+const RANGE = `0..${OBJECTS_MAX}`;
 
-function checkedCount(type: ShrinkerTypeConfig, value: number): number {
+const isCount = (value: unknown): boolean => {
+  return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= OBJECTS_MAX;
+};
+
+function checkedCount(where: string, value: number): number {
   if (isCount(value) || value === SHRINK_EMPTY) return value;
-  return bug(`shrinker type ${type.name}: countObjects returned ${String(value)}`);
+  return bug(`${where} returned ${shownValue(value)}; give ${RANGE} or SHRINK_EMPTY`);
 }
 
-function checkedScan(type: ShrinkerTypeConfig, value: number, sc: ShrinkControl): number {
+function checkedScan(where: string, value: number, sc: ShrinkControl): number {
   if (!isCount(value) && value !== SHRINK_STOP) {
-    bug(`shrinker type ${type.name}: scanObjects returned ${String(value)}`);
+    bug(`${where} returned ${shownValue(value)}; give ${RANGE} or SHRINK_STOP`);
   }
   if (!isCount(sc.nrScanned) || sc.nrScanned > sc.nrToScan) {
-    bug(`shrinker type ${type.name}: ${sc.nrScanned} scanned of ${sc.nrToScan}`);
+    bug(`${where}: ${shownValue(sc.nrScanned)} scanned of ${sc.nrToScan}`);
   }
   return value;
+}
+
+/** Says in an error of the user's code whose it is; the engine's own pass through as they are. */
+function blame(where: string, error: unknown): never {
+  if (error instanceof MachineStopped || error instanceof BugError) throw error;
+  if (!(error instanceof Error)) throw new Error(`${where} threw ${shownValue(error)}`);
+  if (error.name !== 'ExecutionAborted') error.message = `${where} threw: ${error.message}`;
+  throw error;
+}
+
+/** Calls the user's code. @throws what it throws, with `where` in the message */
+function blaming<T>(where: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    return blame(where, error);
+  }
 }
 
 function isShrinker(made: unknown): made is UserShrinker {
@@ -70,14 +97,29 @@ export function shrinkerModules(m: Mm): readonly ProgramRef[] {
 export function takeShrinkerModules(m: Mm, modules: readonly LoadedProgram[]): void {
   m.config.shrinkerTypes.forEach((type, i) => {
     const { fn, args } = modules[i] as LoadedProgram;
-    const made = (fn as unknown as UserShrinkerFactory)(args);
+    const where = `shrinker type ${type.name}: `;
+    const factory = `${where}its factory ${type.export} of ${type.module}`;
+    const made = blaming(factory, () => (fn as unknown as UserShrinkerFactory)(args));
     if (!isShrinker(made)) {
       const need = 'an object with countObjects and scanObjects';
       bug(`${type.module}: its export ${type.export} did not return ${need}`);
     }
+    const [count, scan] = [`${where}countObjects`, `${where}scanObjects`];
     registerShrinkerType(m, SHRINKER_TYPE_USER + i, {
-      countObjects: (_m, sc) => checkedCount(type, made.countObjects(sc)),
-      scanObjects: (_m, sc) => checkedScan(type, made.scanObjects(sc), sc),
+      countObjects: (_m, sc) => {
+        try {
+          return checkedCount(count, made.countObjects(sc));
+        } catch (error) {
+          return blame(count, error);
+        }
+      },
+      scanObjects: (_m, sc) => {
+        try {
+          return checkedScan(scan, made.scanObjects(sc), sc);
+        } catch (error) {
+          return blame(scan, error);
+        }
+      },
     });
   });
 }

@@ -13,7 +13,7 @@ import {
 } from '../harness/index.ts';
 import { exploreByLitmus, exploreByTorture } from './explore_modes.ts';
 import { ExploreMeter, type ExploreProgress } from './explore_progress.ts';
-import { EXIT_INTERRUPTED, interruptSignal } from './interrupt.ts';
+import { interruptedExitCode, interruptSignal } from './interrupt.ts';
 import { checkWritable, emitResult, JSON_HELP } from './output.ts';
 import { progressTarget } from './progress.ts';
 
@@ -126,7 +126,7 @@ async function exploreAction(file: string, flags: ExploreFlags): Promise<void> {
   const text = [summaryText(report), ...(failure === null ? [] : ['', failure.text])].join('\n');
   await emitResult(jsonOf(report), `${text}\n`, flags.json);
   if (failure !== null) process.exitCode = 1;
-  if (report.interrupted) process.exitCode = EXIT_INTERRUPTED;
+  if (report.interrupted) process.exitCode = interruptedExitCode();
 }
 
 /** The report without what only the text needs. */

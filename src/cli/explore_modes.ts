@@ -15,7 +15,7 @@ import {
   ScenarioError,
   tortureReport,
 } from '../harness/index.ts';
-import { EXIT_INTERRUPTED, interruptSignal } from './interrupt.ts';
+import { interruptedExitCode, interruptSignal } from './interrupt.ts';
 import { emitResult } from './output.ts';
 
 /** The options of `explore` that these modes share. */
@@ -37,7 +37,7 @@ function usage(error: unknown): never {
 
 function exitWith(failed: boolean): void {
   if (failed) process.exitCode = 1;
-  else if (interruptSignal.aborted) process.exitCode = EXIT_INTERRUPTED;
+  else if (interruptSignal.aborted) process.exitCode = interruptedExitCode();
 }
 
 /** Runs a scenario on real threads. */

@@ -18,7 +18,7 @@ import {
 } from '../workload/scenario.ts';
 import { type ScenarioOption, scenarioFlag } from '../workload/scenario_types.ts';
 import { readTrace, type Trace } from '../workload/trace.ts';
-import { interruptSignal } from './interrupt.ts';
+import { interruptedExitCode, interruptSignal } from './interrupt.ts';
 import { addLaterOptions, notYet, refuseLaterOptions } from './later.ts';
 import { addMachineOptions, type MachineFlags, machineConfig } from './machine_options.ts';
 import { checkWritable, emitResult, JSON_HELP } from './output.ts';
@@ -127,7 +127,9 @@ async function runAndReport(chosen: Pick<Chosen, 'plan'>, flags: RunFlags): Prom
     onSample: (sample) => progress?.show(sample),
   }).finally(() => progress?.end());
   await emitResult(report, `${formatSummary(report)}${replayHint(report)}`, flags.json);
-  process.exitCode = reportExitCode(report);
+  // A run that its --timeout ended counts as interrupted too.
+  const code = reportExitCode(report);
+  process.exitCode = report.interrupted && code === 130 ? interruptedExitCode() : code;
 }
 
 /** How to run a deterministic run that failed again; empty for the others. */

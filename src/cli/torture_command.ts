@@ -13,7 +13,7 @@ import {
   typeLines,
 } from '../torture/report.ts';
 import { type GroupOptions, type GroupReport, runTypes } from '../torture/run.ts';
-import { EXIT_INTERRUPTED, interruptSignal } from './interrupt.ts';
+import { interruptedExitCode, interruptSignal } from './interrupt.ts';
 import { checkWritable, emitResult, JSON_HELP } from './output.ts';
 import { progressTarget } from './progress.ts';
 
@@ -177,7 +177,7 @@ async function tortureAction(group: string | undefined, flags: TortureFlags): Pr
   };
   await emitResult(report, formatTortureReport(report), flags.json);
   if (!passed) process.exitCode = 1;
-  else if (interrupted) process.exitCode = EXIT_INTERRUPTED;
+  else if (interrupted) process.exitCode = interruptedExitCode();
 }
 
 /** Adds `torture` to the program. */

@@ -112,7 +112,7 @@ describe('what will not do', () => {
     const report = await runWorkload({ processes }, config);
     expect(report.integrity.violations).toBe(0);
     const [unknown, none, free, ...rest] = words.slice(0, 12);
-    expect([unknown, none, free]).toEqual([-22, -22, -22]);
+    expect([unknown, none, free]).toEqual([0, -22, -22]);
     expect(rest).toEqual([0, -22, -22, 0, -22, -22, -1, 0, -28]);
   });
 
@@ -133,13 +133,29 @@ describe('what will not do', () => {
     await expect(runWorkload({ processes }, config)).rejects.toThrow(expected);
   });
 
-  it('is a panic that names the type: a count that is no number', async () => {
+  const panicOf = async (shrinkerType: object) => {
     const words = new Int32Array(new SharedArrayBuffer(4 * W.WORDS));
     const args = { words, options: {}, nodes: 1, memcgs: [0], setBits: false };
     const program = { module, export: 'useMemory' };
     const processes = [{ comm: 'user', cpus: [0], program, args, vmas }];
-    const shrinkerTypes = [{ name: 'tale', module, export: 'notANumber', args: null }];
-    const report = await runWorkload({ processes }, { shrinkerTypes });
-    expect(report.panic?.message).toBe('BUG: shrinker type tale: countObjects returned NaN');
+    const shrinkerTypes = [{ name: 'tale', module, export: 'wrong', ...shrinkerType }];
+    return (await runWorkload({ processes }, { shrinkerTypes })).panic?.message;
+  };
+
+  it.each([
+    ['count', Number.NaN, 'BUG: shrinker type tale: countObjects returned NaN; give 0..2147483647'],
+    ['count', '5', "BUG: shrinker type tale: countObjects returned '5'; give"],
+    ['count', 1e15, 'BUG: shrinker type tale: countObjects returned 1000000000000000; give'],
+    ['count', undefined, 'Error: shrinker type tale: countObjects threw: count boom'],
+    ['scan', undefined, 'Error: shrinker type tale: scanObjects threw: count boom'],
+    ['scan', -2, 'BUG: shrinker type tale: scanObjects returned -2; give'],
+  ])('is a panic that names the type: %s %s', async (what, value, expected) => {
+    const message = await panicOf({ args: { what, value } });
+    expect(message?.slice(0, expected.length)).toBe(expected);
+  });
+
+  it('is an error of the boot that names the type and its module: a factory that throws', async () => {
+    const expected = /shrinker type tale: its factory wrong of .*user_shrinkers\.mjs threw: no cache/;
+    await expect(panicOf({ args: { what: 'factory' } })).rejects.toThrow(expected);
   });
 });
