@@ -2,7 +2,8 @@
 // A shrinker of our own, measured under every variant. One CPU fills a cache and writes to more
 // memory than there is; the other registers and frees shrinkers meanwhile.
 //   npm run build && node dist/examples/shrinker.js    (Node >= 22.18: node examples/shrinker.ts)
-import { isMainThread } from 'node:worker_threads';
+import { realpathSync } from 'node:fs';
+import { argv } from 'node:process';
 import { type Process, runWorkload } from 'kreclaim';
 import { SHRINK_EMPTY, type UserShrinker } from 'kreclaim/shrinker';
 
@@ -24,16 +25,15 @@ export function cache(words: Int32Array): UserShrinker {
 }
 
 export function fillAndChurn(process: Process, words: Int32Array): number {
-  const { shrinkers } = process;
   while (Atomics.load(words, ENDED) === 0 && process.ended === 0) {
-    const shrinker = shrinkers.alloc('cache', { batch: 64 });
-    shrinkers.register(shrinker);
+    const shrinker = process.shrinkers.alloc('cache', { batch: 64 });
+    process.shrinkers.register(shrinker);
     for (let n = 0; process.isFirstCpu && n < 8 * PAGES && process.ended === 0; n++) {
       Atomics.add(words, CACHED, 4);
       process.store(FIRST + (n % PAGES));
     }
     if (process.isFirstCpu) Atomics.store(words, ENDED, 1);
-    shrinkers.free(shrinker); // from here on none of its callbacks runs
+    process.shrinkers.free(shrinker); // from here on none of its callbacks runs
     Atomics.add(words, CHURNED, 1);
   }
   return process.ended;
@@ -56,4 +56,5 @@ async function main(): Promise<void> {
   const before = [await measure('rwsem'), await measure('srcu')];
   console.table([...before, await measure('lockless'), await measure('lockless-fixed')]);
 }
-if (isMainThread) void main(); // not awaited: the machine loads this module once more
+// Only where node was given this file: threads of the machine, and the CLI, load it for `cache`.
+if (argv[1] && realpathSync(argv[1]) === import.meta.filename) void main();

@@ -5,7 +5,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { type Command, Option } from 'commander';
 import type { MachineConfig } from '../config_schema.ts';
-import { UsageError } from '../errors.ts';
+import { oneLine, UsageError } from '../errors.ts';
 import { type RunReport, reportExitCode } from '../report/run_report.ts';
 import { formatSummary } from '../report/text_summary.ts';
 import { runWorkload, traceWorkload } from '../run.ts';
@@ -95,6 +95,7 @@ async function choose(inputs: readonly string[], flags: RunFlags): Promise<Chose
     const plan = planScenario(first, { config, options, seed, events: limit });
     return { scenario: first, options, plan, config };
   }
+  checkNames(inputs);
   const [stray] = Object.keys(options);
   if (stray !== undefined) {
     throw new UsageError(`${scenarioFlag(stray)}: goes with a scenario, not with traces`);
@@ -102,6 +103,20 @@ async function choose(inputs: readonly string[], flags: RunFlags): Promise<Chose
   if (/\.(json|ya?ml)$/i.test(first)) notYet(`a scenario file (${first})`);
   const traces = await readTraces(inputs, limit);
   return { scenario: null, options, plan: tracePlan(traces, config), config };
+}
+
+/** @throws UsageError for several scenarios, or what is neither a file nor a scenario */
+function checkNames(inputs: readonly string[]): void {
+  const names = inputs.filter((input) => !existsSync(input));
+  if (inputs.length > 1 && names.some((name) => scenarioOf(name) !== undefined)) {
+    throw new UsageError(`run: '${oneLine(inputs.join(' '), 80)}': one scenario at a time, alone`);
+  }
+  const unknown = names.find((name) => !/[./\\]/.test(name));
+  if (unknown === undefined) return;
+  const known = Object.keys(SCENARIOS).join(', ');
+  throw new UsageError(
+    `'${oneLine(unknown, 80)}': no such file or scenario; scenarios are ${known}`,
+  );
 }
 
 function tracePlan(traces: readonly Trace[], config: MachineConfig): ScenarioPlan {
@@ -175,9 +190,10 @@ async function demoAction(flags: RunFlags): Promise<void> {
   );
 }
 
-function scenarioHelp([name, { description, options }]: [string, Scenario]): string {
+function scenarioHelp([name, { description, options, remarks = [] }]: [string, Scenario]): string {
   const own = options.map((option) => `  ${optionText(option).padEnd(22)} ${option.description}`);
-  return [`\nScenario ${name}: ${description}.`, ...own].join('\n');
+  const lines = remarks.map((line) => `  ${line}`);
+  return [`\nScenario ${name}: ${description}.`, ...own, ...lines].join('\n');
 }
 
 function optionText({ name, value }: ScenarioOption): string {
