@@ -6,6 +6,7 @@
  *   deterministic   it is a thread of its own, which takes part in the schedule (deterministic/)
  */
 import { type MachineConfig, resolveMachine } from './config.ts';
+import { UsageError } from './errors.ts';
 import { runOnHost } from './deterministic/host_client.ts';
 import type { RunReport } from './report/run_report.ts';
 import { type RunWorkloadOptions, runMachineHere, type Workload } from './run_machine.ts';
@@ -30,6 +31,10 @@ export async function runWorkload(
   options: RunWorkloadOptions = {},
 ): Promise<RunReport> {
   const resolved = resolveMachine(config, workload.processes);
-  if (resolved.config.mode === 'parallel') return runMachineHere(workload, resolved, options);
+  const { profile } = options;
+  if (resolved.config.mode === 'parallel') {
+    return runMachineHere(workload, resolved, options, () => (profile ? { profile } : {}));
+  }
+  if (profile !== undefined) throw new UsageError("profile: not in mode 'deterministic'; leave it out");
   return runOnHost(workload, resolved, options);
 }

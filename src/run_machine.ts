@@ -25,6 +25,7 @@ import {
 } from './report/run_report.ts';
 import { type Sample, Sampler } from './report/sampler.ts';
 import { type Snapshot, takeSnapshot } from './report/snapshot.ts';
+import type { MachineProfile } from './supervisor.ts';
 import { readThreads } from './thread_info.ts';
 import { type Figures, sumFigures } from './workload/figures.ts';
 import type { Trace } from './workload/trace.ts';
@@ -52,6 +53,8 @@ export interface WorkloadScenario {
 export interface RunWorkloadOptions {
   /** Aborting it interrupts the run, which then drains and still reports. */
   readonly signal?: AbortSignal;
+  /** Threads that write a profile to a folder: see docs/profiling.md. Parallel mode only. */
+  readonly profile?: MachineProfile;
   /** Called once with the tables, before the first thread starts. */
   readonly onBoot?: (mm: Mm) => void;
   /**
@@ -210,6 +213,7 @@ export function reportOf(
     interrupted: outcome.interrupted,
     panic: outcome.state?.panic ?? null,
     schedule: null,
+    profile: null,
     integrity: integrityOf(outcome.snapshot as Snapshot, outcome),
     series: sampler.series(),
   };

@@ -9,6 +9,7 @@ import { oneLine, UsageError } from '../errors.ts';
 import { type RunReport, reportExitCode } from '../report/run_report.ts';
 import { formatSummary } from '../report/text_summary.ts';
 import { runWorkload, traceWorkload } from '../run.ts';
+import type { MachineProfile } from '../supervisor.ts';
 import {
   planScenario,
   SCENARIOS,
@@ -23,10 +24,12 @@ import { addLaterOptions, notYet, refuseLaterOptions } from './later.ts';
 import { addMachineOptions, type MachineFlags, machineConfig } from './machine_options.ts';
 import { checkWritable, emitResult, JSON_HELP } from './output.ts';
 import { Progress, progressTarget } from './progress.ts';
+import { FLAME_HELP } from './profile_output.ts';
 import { replayLine } from './replay_line.ts';
+import { type ProfileFlags, profiledRun, profileSection, wantsProfile } from './run_profile.ts';
 import { seedsAction } from './seeds_action.ts';
 
-interface RunFlags extends MachineFlags {
+interface RunFlags extends MachineFlags, ProfileFlags {
   readonly events?: string;
   readonly seeds?: string;
   readonly jobs?: string;
@@ -133,15 +136,21 @@ function accesses({ workload, config }: ScenarioPlan): number {
 
 async function runAndReport(chosen: Pick<Chosen, 'plan'>, flags: RunFlags): Promise<void> {
   const { workload, config, progress: note } = chosen.plan;
+  const profiled = wantsProfile(flags, flags.seeds, config.mode);
   await checkWritable(flags.json);
+  await checkWritable(flags.flame);
   const total = accesses(chosen.plan);
   const progress = flags.quiet ? null : new Progress(progressTarget(), total, note);
-  const report = await runWorkload(workload, config, {
-    signal: interruptSignal,
-    onBoot: (m) => progress?.boot(m),
-    onSample: (sample) => progress?.show(sample),
-  }).finally(() => progress?.end());
-  await emitResult(report, `${formatSummary(report)}${replayHint(report)}`, flags.json);
+  const run = (profile?: MachineProfile): Promise<RunReport> =>
+    runWorkload(workload, config, {
+      signal: interruptSignal,
+      onBoot: (m) => progress?.boot(m),
+      onSample: (sample) => progress?.show(sample),
+      ...(profile === undefined ? {} : { profile }),
+    }).finally(() => progress?.end());
+  const report = profiled ? await profiledRun(run, flags.flame) : await run();
+  const text = `${formatSummary(report)}${profileSection(report.profile)}${replayHint(report)}`;
+  await emitResult(report, text, flags.json);
   // A run that its --timeout ended counts as interrupted too.
   const code = reportExitCode(report);
   process.exitCode = report.interrupted && code === 130 ? interruptedExitCode() : code;
@@ -162,6 +171,7 @@ async function runAction(inputs: string[], flags: RunFlags): Promise<void> {
     await runAndReport(await choose(inputs, flags), flags);
     return;
   }
+  wantsProfile(flags, flags.seeds, undefined);
   if (flags.seed !== undefined) throw new UsageError('--seed: give it or --seeds, not both');
   const { scenario, options, plan, config } = await choose(inputs, flags);
   const input = {
@@ -214,7 +224,9 @@ export function registerRunCommands(program: Command): void {
   }
   run
     .option('--seeds <a..b>', 'run each seed of a range, deterministic, until one fails')
-    .option('--jobs <n>', 'machines at once with --seeds (default: half the cores)');
+    .option('--jobs <n>', 'machines at once with --seeds (default: half the cores)')
+    .option('--profile', "where each kind of threads' time goes, sampled: slower than without")
+    .option('--flame <file>', FLAME_HELP);
   addLaterOptions(run);
   run
     .option('--json <file>', JSON_HELP)
