@@ -124,7 +124,7 @@ export async function runBench(
     for (let round = 0; round <= options.rounds; round++) {
       const taken = await roundOf(group, options.signal);
       if (taken === null) break;
-      if (round > 0) taken.forEach((value, at) => samples.get(nameAt(group, at))?.push(value));
+      if (round > 0) for (const [name, value] of taken) samples.get(name)?.push(value);
       done = round;
       options.onRound?.(group.name, round, options.rounds);
     }
@@ -134,15 +134,15 @@ export async function runBench(
   return rows;
 }
 
-const nameAt = (group: BenchGroup, at: number): string => (group.cases[at] as BenchCase).name;
+type Round = readonly (readonly [name: string, opsPerSec: number])[];
 
 /** @returns a sample of every case, or null when the run was interrupted meanwhile */
-async function roundOf(group: BenchGroup, signal?: AbortSignal): Promise<number[] | null> {
-  const taken: number[] = [];
+async function roundOf(group: BenchGroup, signal?: AbortSignal): Promise<Round | null> {
+  const taken: [string, number][] = [];
   for (const benchCase of group.cases) {
     const opsPerSec = await sampleOf(benchCase, signal);
     if (opsPerSec === null) return null;
-    taken.push(opsPerSec);
+    taken.push([benchCase.name, opsPerSec]);
   }
   return taken;
 }

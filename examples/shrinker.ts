@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// A shrinker of our own, measured under every variant. One CPU fills a cache and writes to more
-// memory than there is; the other registers and frees shrinkers meanwhile.
+// A shrinker of our own under every variant: one CPU fills a cache and writes to more memory than
+// there is, the other registers and frees shrinkers meanwhile.
 //   npm run build && node dist/examples/shrinker.js    (Node >= 22.18: node examples/shrinker.ts)
 import { realpathSync } from 'node:fs';
 import { argv } from 'node:process';
@@ -42,10 +42,10 @@ export function fillAndChurn(process: Process, words: Int32Array): number {
 async function measure(shrinker: 'rwsem' | 'srcu' | 'lockless' | 'lockless-fixed') {
   const args = new Int32Array(new SharedArrayBuffer(16));
   const here = (name: string) => ({ module: import.meta.url, export: name, args });
-  const spec = { comm: 'cache', cpus: [0, 1], program: here('fillAndChurn'), args };
-  const processes = [{ ...spec, vmas: [{ start: FIRST, end: FIRST + PAGES }] }];
-  const shrinkerTypes = [{ name: 'cache', ...here('cache') }];
-  const report = await runWorkload({ processes }, { shrinker, shrinkerTypes });
+  const [program, vmas] = [here('fillAndChurn'), [{ start: FIRST, end: FIRST + PAGES }]];
+  const processes = [{ comm: 'cache', cpus: [0, 1], program, vmas }];
+  const config = { shrinker, shrinkerTypes: [{ name: 'cache', ...here('cache') }] };
+  const report = await runWorkload({ processes }, config);
   if (report.panic !== null) throw new Error(report.panic.message);
   const { kr_shrink_walk: walks, kr_shrink_skipped: skipped } = report.counters;
   const churnPerSec = Math.round((1000 * (args[CHURNED] ?? 0)) / report.wallMs);
@@ -56,5 +56,4 @@ async function main(): Promise<void> {
   const before = [await measure('rwsem'), await measure('srcu')];
   console.table([...before, await measure('lockless'), await measure('lockless-fixed')]);
 }
-// Only where node was given this file: threads of the machine, and the CLI, load it for `cache`.
-if (argv[1] && realpathSync(argv[1]) === import.meta.filename) void main();
+if (argv[1] && realpathSync(argv[1]) === import.meta.filename) void main(); // not in the CLI

@@ -6,8 +6,8 @@
  *   deterministic   it is a thread of its own, which takes part in the schedule (deterministic/)
  */
 import { type MachineConfig, resolveMachine } from './config.ts';
-import { UsageError } from './errors.ts';
 import { runOnHost } from './deterministic/host_client.ts';
+import { UsageError } from './errors.ts';
 import type { RunReport } from './report/run_report.ts';
 import { type RunWorkloadOptions, runMachineHere, type Workload } from './run_machine.ts';
 import type { Trace } from './workload/trace.ts';
@@ -35,6 +35,7 @@ export async function runWorkload(
   if (resolved.config.mode === 'parallel') {
     return runMachineHere(workload, resolved, options, () => (profile ? { profile } : {}));
   }
-  if (profile !== undefined) throw new UsageError("profile: not in mode 'deterministic'; leave it out");
+  if (profile !== undefined)
+    throw new UsageError("profile: not in mode 'deterministic'; leave it out");
   return runOnHost(workload, resolved, options);
 }

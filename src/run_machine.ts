@@ -15,6 +15,7 @@ import { MachinePanicError } from './machine_errors.ts';
 import { machineThreads } from './machine_threads.ts';
 import { type CheckResult, checkEmpty, checkQuiescent } from './mm/check.ts';
 import type { Mm } from './mm/mm.ts';
+import { shrinkerEntries } from './mm/proc_files.ts';
 import { createMachineTables, ReclaimMachine } from './reclaim_machine.ts';
 import {
   type IntegrityReport,
@@ -33,6 +34,8 @@ import type { ProcessSpec } from './workload/workload.ts';
 
 /** Lines of details that a report keeps. */
 const DETAILS_MAX = 50;
+/** Calls of count callbacks that a report takes, shrinkers times groups. */
+const COUNTS_MAX = 4096;
 
 /** What to run. */
 export interface Workload {
@@ -122,7 +125,10 @@ async function runMachine(
     outcome.wallMs = (await machine.run()).wallMs;
     sampler.stop();
     await machine.atRest(() => {
-      outcome.snapshot = takeSnapshot(mm);
+      const snapshot = takeSnapshot(mm);
+      const counts = resolved.config.mode === 'parallel' ? shrinkerCounts(mm) : {};
+      const proc = { ...snapshot.proc, ...counts };
+      outcome.snapshot = { ...snapshot, proc };
       outcome.checks.push({ when: 'at the end of programs', result: checkQuiescent(mm) });
     });
   } catch (error) {
@@ -139,6 +145,24 @@ async function runMachine(
     outcome.snapshot = null;
   }
   return outcome;
+}
+
+/**
+ * The count files of debugfs, for a report: of a real-time machine with few shrinkers and groups,
+ * since each is a callback per group. A callback that throws is left out: it is no thread's.
+ */
+function shrinkerCounts(mm: Mm): Record<string, string> {
+  const files: Record<string, string> = {};
+  const entries = [...shrinkerEntries(mm)];
+  if (entries.length * mm.sizes.nrMemcgs > COUNTS_MAX) return {};
+  for (const [path, text] of entries) {
+    try {
+      files[path] = text();
+    } catch {
+      // The user's own code, outside its machine.
+    }
+  }
+  return files;
 }
 
 function integrityOf(snapshot: Snapshot, outcome: Outcome): IntegrityReport {

@@ -98,7 +98,9 @@ async function measure(groups: readonly string[], options: BenchOptions) {
 function checkOnly(only: string | undefined, known: ReadonlySet<string>): void {
   if (only === undefined || [...known].some((name) => name.includes(only))) return;
   const names = [...known].map((name) => `'${name}'`).join(', ');
-  throw new UsageError(`--only: no group's name contains '${oneLine(only, 40)}'; known are ${names}`);
+  throw new UsageError(
+    `--only: no group's name contains '${oneLine(only, 40)}'; known are ${names}`,
+  );
 }
 
 async function benchAction(group: string | undefined, flags: BenchFlags): Promise<void> {

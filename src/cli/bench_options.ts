@@ -49,7 +49,9 @@ function periods(text: string): number[] {
   return text
     .split(',')
     .map((part) =>
-      part === 'off' ? 0 : (integers('register-us', part, REGISTER_US_MAX, ', or off')[0] as number),
+      part === 'off'
+        ? 0
+        : (integers('register-us', part, REGISTER_US_MAX, ', or off')[0] as number),
     );
 }
 

@@ -30,7 +30,10 @@ const DEFAULT_SECONDS = 10;
 /** An error of use as the command line has it: one line. */
 function usage(error: unknown): never {
   if (error instanceof ScenarioError || error instanceof LitmusUsageError) {
-    throw new UsageError(error.message.split('\n')[0] as string);
+    const [line = ''] = error.message.split('\n');
+    throw new UsageError(
+      line.replace(/^(seconds|seed): /, '--$1: ').replace(/^hangMs: /, '--hang-ms: '),
+    );
   }
   throw error;
 }

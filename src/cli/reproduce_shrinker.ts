@@ -63,7 +63,9 @@ function checkOnly(only: string, flame: string | undefined): void {
     throw new UsageError(`--only: no experiment '${oneLine(only, 40)}'; known are ${known}`);
   }
   if (flame === undefined || chosen.includes('hot spots')) return;
-  throw new UsageError(`--flame: shows hot spots, which --only ${only} leaves out; drop one of them`);
+  throw new UsageError(
+    `--flame: shows hot spots, which --only ${only} leaves out; drop one of them`,
+  );
 }
 
 const SEED_FIGURE = {

@@ -31,7 +31,9 @@ export function wantsProfile(
   const flag = profile === undefined ? '--flame' : '--profile';
   if (seeds !== undefined) throw new UsageError(`${flag}: not with --seeds; profile one run`);
   if (mode !== 'deterministic') return true;
-  throw new UsageError(`${flag}: not with mode deterministic, whose time is not real; leave it out`);
+  throw new UsageError(
+    `${flag}: not with mode deterministic, whose time is not real; leave it out`,
+  );
 }
 
 /**

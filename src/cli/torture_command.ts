@@ -188,7 +188,10 @@ export function registerTortureCommand(program: Command): void {
     .argument('[group]', `${GROUPS.join(', ')}; default: all of them`)
     .option('--seconds <s>', `time of the whole, shared fairly (default: ${DEFAULT_SECONDS})`)
     .option('--seed <n>', 'seed of delays and draws (default: 1)')
-    .option('--threads <n>', 'threads of each type, more where it needs them (default: twice the cores)')
+    .option(
+      '--threads <n>',
+      'threads of each type, more where it needs them (default: twice the cores)',
+    )
     .option('--only <types>', 'only these types, such as mutex,rwsem')
     .option('--list', 'name the types and end')
     .option('--json <file>', JSON_HELP)

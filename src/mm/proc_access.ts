@@ -13,9 +13,16 @@ import { memcgSetMax } from './memcg_max.ts';
 import type { Mm } from './mm.ts';
 import { procEntries } from './proc_files.ts';
 import { addMemcgFiles, type LazyFiles, MemcgStats } from './proc_memcg.ts';
-import { shrinkerDebugCount, shrinkerDebugScan, shrinkerOfDir } from './shrinker_debug.ts';
+import {
+  registeredShrinkers,
+  shrinkerDebugCount,
+  shrinkerDebugDir,
+  shrinkerDebugScan,
+  shrinkerOfDir,
+} from './shrinker_debug.ts';
 
 const DROP_CACHES = '/proc/sys/vm/drop_caches';
+const SHRINKER_DIR = /^\/sys\/kernel\/debug\/shrinker\/?$/;
 const SHRINKER_FILE = /^\/sys\/kernel\/debug\/shrinker\/([^/]+)\/(count|scan)$/;
 /** Most pages that a limit can say. */
 const MAX_PAGES = 0x7fffffff;
@@ -75,8 +82,14 @@ function writeMemcgFile(m: Mm, path: string, text: string): number {
   return pages === null ? EINVAL : 0;
 }
 
+/** What `ls` shows of the shrinkers' folder, a name a line. */
+function shrinkerNames(m: Mm): string {
+  const names = registeredShrinkers(m).map((s) => shrinkerDebugDir(m, s).split('/').pop());
+  return names.map((name) => `${name}\n`).join('');
+}
+
 /**
- * Reads a file of the machine.
+ * Reads a file of the machine. The folder of the shrinkers has a text too: their names.
  * @returns its text; ENOENT when there is none, EPERM for one that can only be written
  * @context a thread of the machine, no lock held; may block
  */
@@ -87,6 +100,7 @@ export function readMachineFile(m: Mm, path: string): string | number {
     const s = shrinkerOfDir(m, shrinker[1] as string);
     return s === 0 ? ENOENT : shrinkerDebugCount(m, s);
   }
+  if (SHRINKER_DIR.test(path)) return shrinkerNames(m);
   if (path.startsWith(CGROUP_MOUNT)) return readMemcgFile(m, path);
   return procEntries(m, []).get(path)?.() ?? ENOENT;
 }

@@ -23,8 +23,8 @@ import {
 import { EV } from './vmstat_items.ts';
 
 /**
- * Most objects that one pass puts off. Put-off work is an i32, an atomic_long in the kernel: so many
- * from every thread at once still fit.
+ * Most objects that one pass puts off. Put-off work is an i32, where the kernel has an atomic_long:
+ * so many from every thread at once still fit.
  */
 const DEFERRED_MAX = 2 ** 24;
 assert(DEFERRED_MAX * (THREADS_MAX - 1) < 2 ** 31, 'put-off work of all threads fits in an i32');

@@ -41,7 +41,10 @@ interface Group {
   readonly functions: Map<string, { samples: number; readonly file: string }>;
 }
 
-const fileOf = (url: string): string => url.slice(url.lastIndexOf('/') + 1).replace(/\.js$/, '.ts');
+const fileOf = (url: string): string => {
+  const file = url.slice(url.lastIndexOf('/') + 1).replace(/\.js$/, '.ts');
+  return url.startsWith('node:') ? '' : file;
+};
 
 /** @param root merged profiles @param threads only threads whose name starts with one of these */
 export function hotTable(root: CallNode, threads: readonly string[] = ['']): HotTable {

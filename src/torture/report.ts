@@ -59,7 +59,9 @@ export function formatTortureReport(report: TortureReport): string {
     const run = types.filter(({ result }) => result !== null);
     const held = run.filter(({ result }) => result === 'SUCCESS').length;
     const of = run.length === types.length ? '' : ` of ${types.length} types`;
-    lines.push(`${group}: ${verdictOf(passed)}: ${held}/${run.length} held${of}, ${took.toFixed(1)} s`);
+    lines.push(
+      `${group}: ${verdictOf(passed)}: ${held}/${run.length} held${of}, ${took.toFixed(1)} s`,
+    );
   }
   const notes = report.interrupted && report.passed !== null ? ' (interrupted)' : '';
   lines.push(`torture: ${verdictOf(report.passed)}${notes}, seed ${report.seed}`);

@@ -11,8 +11,9 @@
  * Every CPU makes its share; all have made theirs before the first page is written. At the end the
  * program unmounts and removes what it made, or, with --leave, leaves that to the machine's end.
  */
-import type { ModuleRef } from '../mm/config.ts';
+
 import { UsageError } from '../errors.ts';
+import type { ModuleRef } from '../mm/config.ts';
 import { CPUS_MAX, MEMCGS_MAX, PAGE_SIZE, PFN_MAX } from '../mm/limits.ts';
 import { formatBytes } from '../size.ts';
 import { type Figures, makeFigures, sumFigure } from './figures.ts';

@@ -96,7 +96,7 @@ it('files of the machine are read and written by path', async () => {
     ...['1 3\n2 9\n', 0, '1 3\n2 5\n', -22, -2, -1, -1],
     ...[0, '1 3\n2 5\n', 0, '', -22],
     ...['100\n', '2097152\n', 0, '1048576\n', -22, -1, -2, -2, -1],
-    true,
+    ...[true, true],
   ]);
   expect(count).toBe('1 5\n');
   expect(machine.vmstat()).toMatchObject({ drop_slab: 1, drop_pagecache: 2 });
@@ -133,12 +133,12 @@ describe('what will not do', () => {
     await expect(runWorkload({ processes }, config)).rejects.toThrow(expected);
   });
 
-  const panicOf = async (shrinkerType: object) => {
+  const panicOf = async (args: object) => {
     const words = new Int32Array(new SharedArrayBuffer(4 * W.WORDS));
-    const args = { words, options: {}, nodes: 1, memcgs: [0], setBits: false };
-    const program = { module, export: 'useMemory' };
-    const processes = [{ comm: 'user', cpus: [0], program, args, vmas }];
-    const shrinkerTypes = [{ name: 'tale', module, export: 'wrong', ...shrinkerType }];
+    const user = { words, options: {}, nodes: 1, memcgs: [0], setBits: false };
+    const program = { module, export: 'useMemory', args: user };
+    const processes = [{ comm: 'user', cpus: [0], program, vmas }];
+    const shrinkerTypes = [{ name: 'tale', module, export: 'wrong', args }];
     return (await runWorkload({ processes }, { shrinkerTypes })).panic?.message;
   };
 
@@ -150,12 +150,12 @@ describe('what will not do', () => {
     ['scan', undefined, 'Error: shrinker type tale: scanObjects threw: count boom'],
     ['scan', -2, 'BUG: shrinker type tale: scanObjects returned -2; give'],
   ])('is a panic that names the type: %s %s', async (what, value, expected) => {
-    const message = await panicOf({ args: { what, value } });
+    const message = await panicOf({ what, value });
     expect(message?.slice(0, expected.length)).toBe(expected);
   });
 
-  it('is an error of the boot that names the type and its module: a factory that throws', async () => {
-    const expected = /shrinker type tale: its factory wrong of .*user_shrinkers\.mjs threw: no cache/;
-    await expect(panicOf({ args: { what: 'factory' } })).rejects.toThrow(expected);
+  it('is an error of the boot that names type and module: a factory that throws', async () => {
+    const expected = /type tale: its factory wrong of .*user_shrinkers\.mjs threw: no cache/;
+    await expect(panicOf({ what: 'factory' })).rejects.toThrow(expected);
   });
 });
