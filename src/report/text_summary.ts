@@ -11,7 +11,7 @@ import { formatNs, formatNumber, formatPairs, formatTable } from './text_table.t
 /** Lock classes shown. */
 const LOCKS_SHOWN = 8;
 /** Memory is told as a part of the footprint up to so many per cent of it. */
-const SHARE_MAX = 400;
+const SHARE_MAX = 200;
 /** Lines of details shown. */
 const DETAILS_SHOWN = 10;
 

@@ -100,8 +100,8 @@ export const memcgTmpfs: Scenario = {
   ],
   remarks: [
     'A tmpfs pins its dentries: shrinkers are walked and counted, and hardly anything is scanned.',
-    'The limit is 133 % of the files and is not reached; for reclaim of the group, say',
-    '--memcg-max 50%.',
+    'At the default sizes the node runs short, and the limit, 133 % of the files, is not reached;',
+    'for reclaim of the group say --memcg-max 50%: the node then has room.',
   ],
   plan({ config, options }) {
     const read = new OptionReader(options);
@@ -121,7 +121,8 @@ export const memcgTmpfs: Scenario = {
     const objects = 2 * mounts + 2 * touch + 1024;
     return {
       config: {
-        memory: '50%',
+        // Who limits the group wants it to be short of memory, not the node.
+        memory: (config.memcgMax ?? null) === null ? '50%' : '200%',
         memcgMax: '133%',
         swapSize: '100%',
         memcgsMax: memcgs + SPARE_GROUPS,

@@ -45,6 +45,11 @@ describe('plans', () => {
     expect(workload.scenario?.options).toMatchObject({ memcgs: 4000, touch: 3000, leave: false });
   });
 
+  it('memcg-tmpfs: where the group is limited, the node has room', () => {
+    const { config } = planScenario('memcg-tmpfs', { config: { memcgMax: '50%' } });
+    expect(config).toMatchObject({ memory: '200%', memcgMax: '50%' });
+  });
+
   it('what the configuration says stands', () => {
     const { config } = planScenario('memcg-tmpfs', { config: { memory: '20%', mountsMax: 700 } });
     expect(config).toMatchObject({ memory: '20%', mountsMax: 700, memcgMax: '133%' });
