@@ -138,7 +138,7 @@ export class Process {
 
   /**
    * Reads a file of the machine, such as /proc/vmstat or a shrinker's count in
-   * /sys/kernel/debug/shrinker.
+   * /sys/kernel/debug/shrinker; that folder itself reads as the names of those in it, a line each.
    * @returns its text, or -ENOENT (-2), -EPERM (-1) for one that can only be written
    */
   readFile(path: string): string | number {

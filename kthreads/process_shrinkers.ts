@@ -15,24 +15,7 @@ import {
   SHRINKER_NONSLAB,
   SHRINKER_NUMA_AWARE,
 } from '../src/mm/shrinker_types.ts';
-
-/** How a shrinker is made. Everything has a default. */
-export interface ShrinkerOptions {
-  /** For /sys/kernel/debug/shrinker, at most 31 ASCII characters. Default: the type's. */
-  readonly name?: string;
-  /** Passed to its callbacks as `sc.arg`, an i32. Default 0. */
-  readonly arg?: number;
-  /** Its callbacks are called for each group by itself. Default false. */
-  readonly memcgAware?: boolean;
-  /** Work that is put off is remembered for each node by itself. Default false. */
-  readonly numaAware?: boolean;
-  /** Holds no kernel objects: runs for groups with `kmem` off too. Default false. */
-  readonly nonslab?: boolean;
-  /** Objects of one scan. Default 128. */
-  readonly batch?: number;
-  /** Cost of making an object again; 0: half of the objects are scanned each time. Default 2. */
-  readonly seeks?: number;
-}
+import { checkShrinkerOptions, type ShrinkerOptions, shownValue } from './shrinker_options.ts';
 
 /**
  * Shrinkers, for a program. They are numbers, 1 and up; failures are negative and named as Linux's
@@ -49,13 +32,19 @@ export class ProcessShrinkers {
   /**
    * Makes a shrinker that reclaim does not see yet.
    * @param type name of a type of the configuration
-   * @returns its number; -EINVAL (-22) for a type that there is not, -ENOSPC (-28) when there are
-   *   `shrinkersMax` already, -ENOMEM (-12) when the groups' infos cannot grow
+   * @returns its number; -ENOSPC (-28) when there are `shrinkersMax` already, -ENOMEM (-12) when
+   *   the groups' infos cannot grow
+   * @throws RangeError, TypeError for a type or an option that there is not, or a value that will
+   *   not do
    */
   alloc(type: string, options: ShrinkerOptions = {}): number {
     const m = this.#m;
     const index = m.config.shrinkerTypes.findIndex(({ name }) => name === type);
-    if (index < 0) return EINVAL;
+    if (index < 0) {
+      const known = m.config.shrinkerTypes.map(({ name }) => name).join(', ') || 'none';
+      throw new RangeError(`shrinkers.alloc: no type ${shownValue(type)}; known are ${known}`);
+    }
+    checkShrinkerOptions(options);
     const { name = type, arg = 0, batch, seeks } = options;
     const s = shrinkerAlloc(m, flagsOf(options), SHRINKER_TYPE_USER + index, arg, name);
     if (s < 0) return s;

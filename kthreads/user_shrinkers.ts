@@ -22,10 +22,14 @@ import { describeHeldLocks } from './held_report.ts';
 import { currentEngine, MachineStopped } from './kthread.ts';
 import { loadAll } from './load_module.ts';
 import { panicFromError } from './panic.ts';
+import { shownValue } from './shrinker_options.ts';
 
 /** A shrinker's callbacks. Both run in reclaim, on any thread, several at once. */
 export interface UserShrinker {
-  /** @returns objects that could be freed; 0 for none now, or SHRINK_EMPTY when there is none */
+  /**
+   * @returns objects that could be freed, at most 2^30-1; 0 for none now, or SHRINK_EMPTY when
+   *   there is none
+   */
   countObjects(sc: ShrinkControl): number;
   /**
    * Frees up to `sc.nrToScan` objects; sets `sc.nrScanned` when it looked at fewer.
@@ -39,6 +43,7 @@ export type UserShrinkerFactory<Args = unknown> = (args: Args) => UserShrinker;
 
 /** Most objects that a callback may speak of: twice as many are still an i32. */
 const COUNT_MAX = 2 ** 30 - 1;
+const RANGE = `0..${COUNT_MAX}`;
 
 function isCount(value: unknown): boolean {
   return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= COUNT_MAX;
@@ -74,24 +79,44 @@ function call(
     return shrinker[callback](sc);
   } catch (error) {
     if (error instanceof MachineStopped) throw error;
-    if (!(error instanceof Error)) return broken(m, type, `${callback} threw: ${String(error)}`);
+    if (!(error instanceof Error))
+      return broken(m, type, `${callback} threw: ${shownValue(error)}`);
     return broken(m, type, `${callback} threw: ${error.message}`, error.stack);
   }
 }
 
 function checkedCount(m: Mm, type: ShrinkerTypeConfig, value: number): number {
   if (isCount(value) || value === SHRINK_EMPTY) return value;
-  return broken(m, type, `countObjects returned ${String(value)}`);
+  const shown = shownValue(value);
+  return broken(m, type, `countObjects returned ${shown}; give ${RANGE} or SHRINK_EMPTY`);
 }
 
 function checkedScan(m: Mm, type: ShrinkerTypeConfig, value: number, sc: ShrinkControl): number {
   if (!isCount(value) && value !== SHRINK_STOP) {
-    broken(m, type, `scanObjects returned ${String(value)}`);
+    const shown = shownValue(value);
+    broken(m, type, `scanObjects returned ${shown}; give ${RANGE} or SHRINK_STOP`);
   }
   if (!isCount(sc.nrScanned) || sc.nrScanned > sc.nrToScan) {
-    broken(m, type, `${sc.nrScanned} scanned of ${sc.nrToScan}`);
+    broken(m, type, `scanObjects: ${shownValue(sc.nrScanned)} scanned of ${sc.nrToScan}`);
   }
   return value;
+}
+
+/** Says in an error of the user's code whose it is; the engine's own pass through as they are. */
+function blame(where: string, error: unknown): never {
+  if (error instanceof MachineStopped || error instanceof BugError) throw error;
+  if (!(error instanceof Error)) throw new Error(`${where} threw ${shownValue(error)}`);
+  if (error.name !== 'ExecutionAborted') error.message = `${where} threw: ${error.message}`;
+  throw error;
+}
+
+/** Calls the user's code. @throws what it throws, with `where` in the message */
+function blaming<T>(where: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    return blame(where, error);
+  }
 }
 
 function isShrinker(made: unknown): made is UserShrinker {
@@ -113,7 +138,9 @@ export function shrinkerModules(m: Mm): readonly ProgramRef[] {
 export function takeShrinkerModules(m: Mm, modules: readonly LoadedProgram[]): void {
   m.config.shrinkerTypes.forEach((type, i) => {
     const { fn, args } = modules[i] as LoadedProgram;
-    const made = (fn as unknown as UserShrinkerFactory)(args);
+    const where = `shrinker type ${type.name}: `;
+    const factory = `${where}its factory ${type.export} of ${type.module}`;
+    const made = blaming(factory, () => (fn as unknown as UserShrinkerFactory)(args));
     if (!isShrinker(made)) {
       const need = 'an object with countObjects and scanObjects';
       bug(`${type.module}: its export ${type.export} did not return ${need}`);

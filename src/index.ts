@@ -13,7 +13,8 @@
 export type { PanicReason, PanicRecord } from '../kthreads/panic.ts';
 // what a program sees
 export type { Process } from '../kthreads/process.ts';
-export type { ProcessShrinkers, ShrinkerOptions } from '../kthreads/process_shrinkers.ts';
+export type { ProcessShrinkers } from '../kthreads/process_shrinkers.ts';
+export type { ShrinkerOptions } from '../kthreads/shrinker_options.ts';
 // configuration
 export { type FullConfig, type MachineConfig, parseConfig } from './config_schema.ts';
 // many seeds of a deterministic machine

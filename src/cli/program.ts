@@ -2,7 +2,7 @@
 /**
  * The command line as a whole: which commands there are, and what an error looks like. Exit codes:
  * 0 held, 1 an invariant or integrity check failed, 2 bad usage or input, 3 the machine panicked or
- * hung, 130 interrupted.
+ * hung, 130 interrupted, 143 by SIGTERM.
  */
 import process from 'node:process';
 import { Command, CommanderError } from 'commander';

@@ -12,9 +12,16 @@ import { writeMemcgFile } from './memcg_files.ts';
 import type { Mm } from './mm.ts';
 import { procEntries } from './proc_files.ts';
 import { addMemcgFiles, type LazyFiles, MemcgStats } from './proc_memcg.ts';
-import { shrinkerDebugCount, shrinkerDebugScan, shrinkerOfDir } from './shrinker_debug.ts';
+import {
+  registeredShrinkers,
+  shrinkerDebugCount,
+  shrinkerDebugScan,
+  shrinkerDir,
+  shrinkerOfDir,
+} from './shrinker_debug.ts';
 
 const DROP_CACHES = '/proc/sys/vm/drop_caches';
+const SHRINKER_DIR = /^\/sys\/kernel\/debug\/shrinker\/?$/;
 const SHRINKER_FILE = /^\/sys\/kernel\/debug\/shrinker\/([^/]+)\/(count|scan)$/;
 
 /** A file of a group: its group and its name. */
@@ -58,8 +65,14 @@ function writeGroupFile(m: Mm, path: string, text: string): number {
   return result;
 }
 
+/** What `ls` shows of the shrinkers' folder, a name a line. */
+function shrinkerNames(m: Mm): string {
+  const names = registeredShrinkers(m).map((s) => shrinkerDir(m, s));
+  return names.map((name) => `${name}\n`).join('');
+}
+
 /**
- * Reads a file of the machine.
+ * Reads a file of the machine. The folder of the shrinkers has a text too: their names.
  * @returns its text; ENOENT when there is none, EPERM for one that can only be written
  * @context a thread of the machine, no lock held; may block
  */
@@ -69,6 +82,7 @@ export function readMachineFile(m: Mm, path: string): string | number {
   if (shrinker !== null) {
     return shrinkerDebugCount(m, shrinker[1] as string);
   }
+  if (SHRINKER_DIR.test(path)) return shrinkerNames(m);
   if (path.startsWith(CGROUP_MOUNT)) return readMemcgFile(m, path);
   return procEntries(m, []).get(path)?.() ?? ENOENT;
 }
