@@ -16,6 +16,7 @@ const REPORTING: readonly (string | undefined)[] = [
   'reproduce',
   'explore',
   'torture',
+  'compare',
 ];
 
 /**

@@ -26,7 +26,8 @@ import { Progress, progressTarget } from './progress.ts';
 import { replayLine } from './replay_line.ts';
 import { seedsAction } from './seeds_action.ts';
 
-interface RunFlags extends MachineFlags {
+/** What commander collects for `run`. */
+export interface RunFlags extends MachineFlags {
   readonly events?: string;
   readonly seeds?: string;
   readonly jobs?: string;
@@ -53,7 +54,8 @@ async function readTraces(files: readonly string[], limit: number | undefined): 
   return traces;
 }
 
-interface Chosen {
+/** What there is to run. */
+export interface Chosen {
   /** The built-in scenario; null for trace files. */
   readonly scenario: string | null;
   readonly options: ScenarioValues;
@@ -84,8 +86,8 @@ function allScenarioOptions(): ScenarioOption[] {
   return [...byName.values()];
 }
 
-/** Reads the traces, or makes those of a built-in scenario. */
-async function choose(inputs: readonly string[], flags: RunFlags): Promise<Chosen> {
+/** Reads the traces, or makes those of a built-in scenario. @throws UsageError */
+export async function choose(inputs: readonly string[], flags: RunFlags): Promise<Chosen> {
   const config = await machineConfig(flags);
   const limit = eventsLimit(flags.events);
   const options = scenarioOptions(flags);
@@ -182,18 +184,23 @@ function optionText({ name, value }: ScenarioOption): string {
   return `${scenarioFlag(name)} ${value}`.trim();
 }
 
+/** Adds what says how to run: the machine's options and those of scenarios, which help leaves out. */
+export function addRunOptions(command: Command): void {
+  command.option('--events <n>', 'take only the first N events of each trace');
+  addMachineOptions(command);
+  for (const option of allScenarioOptions()) {
+    command.addOption(new Option(optionText(option), option.description).hideHelp());
+  }
+}
+
 /** Adds `run` and `demo` to the program. */
 export function registerRunCommands(program: Command): void {
   const scenarios = Object.entries(SCENARIOS).map(scenarioHelp);
   const run = program
     .command('run')
     .description('boot a machine, run traces or a scenario on it, report')
-    .argument('<trace|scenario...>', TRACES_HELP)
-    .option('--events <n>', 'take only the first N events of each trace');
-  addMachineOptions(run);
-  for (const option of allScenarioOptions()) {
-    run.addOption(new Option(optionText(option), option.description).hideHelp());
-  }
+    .argument('<trace|scenario...>', TRACES_HELP);
+  addRunOptions(run);
   run
     .option('--seeds <a..b>', 'run each seed of a range, deterministic, until one fails')
     .option('--jobs <n>', 'machines at once with --seeds (default: half the cores)');

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * A run report as numbers with names, for runs to be compared by. Of /proc/vmstat under its own
+ * names; the rest is named here:
+ *
+ *   pgscan, pgsteal, refaults, allocstall   sums of vmstat's parts
+ *   wallMs, bootMs, eventsPerSec, maxRssBytes
+ *   fault.p50Ns, majorFault.p99Ns, allocStall.p50Ns   latencies, and fault.count
+ *   cpuMs, cpuMs.kswapd                     CPU time: of all threads, of a kind of thread
+ *   lock.waitNs, lock.waitNs.ptl, lock.contentions.ptl   of all classes, of a class of locks
+ *   scenario.NAME                           what the scenario's programs counted
+ *   integrity.mismatches, integrity.violations, oomKilled
+ */
+import type { LatencyReport, RunReport } from '../run_report.ts';
+
+/** What a report is read for. */
+export type Countable = Pick<
+  RunReport,
+  | 'vmstat'
+  | 'counters'
+  | 'wallMs'
+  | 'bootMs'
+  | 'maxRssBytes'
+  | 'latencyNs'
+  | 'threads'
+  | 'lockStat'
+  | 'processes'
+  | 'scenario'
+  | 'integrity'
+  | 'faults'
+>;
+
+/** By name; null where it is not known. A name that is not there counted nothing. */
+export type Counters = Readonly<Record<string, number | null>>;
+
+/** Shown whether they differ or not. */
+export const HEADLINE: readonly string[] = [
+  'pgscan',
+  'pgsteal',
+  'refaults',
+  'pgfault',
+  'pgmajfault',
+  'allocstall',
+  'wallMs',
+];
+
+const SUMS: Readonly<Record<string, RegExp>> = {
+  pgscan: /^(memcg_)?pgscan_(kswapd|direct)$/,
+  pgsteal: /^(memcg_)?pgsteal_(kswapd|direct)$/,
+  refaults: /^workingset_refault_/,
+  allocstall: /^allocstall_/,
+};
+
+/** Names that every report has, and names of kinds, which depend on what was run. */
+const FIXED = [
+  ...Object.keys(SUMS),
+  ...['wallMs', 'bootMs', 'maxRssBytes', 'eventsPerSec', 'cpuMs', 'oomKilled'],
+  ...['lock.waitNs', 'lock.contentions', 'integrity.mismatches', 'integrity.violations'],
+  ...['fault', 'majorFault', 'allocStall'].flatMap((kind) =>
+    ['count', 'p50Ns', 'p99Ns'].map((part) => `${kind}.${part}`),
+  ),
+];
+const OPEN = ['cpuMs.', 'lock.waitNs.', 'lock.contentions.', 'scenario.', 'injected.'];
+
+/** Whether a report may have a counter of that name. @param own names of the kernel's and ours */
+export function mayCount(name: string, own: readonly string[]): boolean {
+  return FIXED.includes(name) || own.includes(name) || OPEN.some((kind) => name.startsWith(kind));
+}
+
+/** Names to choose from, without those of kinds. */
+export function fixedNames(own: readonly string[]): string[] {
+  return [...FIXED, ...own];
+}
+
+/** Sums over what has the same name. */
+class Sums {
+  readonly values: Record<string, number | null> = {};
+
+  add(name: string, value: number | null): void {
+    const before = this.values[name];
+    this.values[name] = before === undefined || value === null ? value : (before ?? 0) + value;
+  }
+}
+
+/** `kswapd` of `kswapd0`. */
+const kindOf = (comm: string): string => comm.replace(/\d+$/, '') || comm;
+
+function addLatency(sums: Sums, name: string, latency: LatencyReport): void {
+  sums.add(`${name}.count`, latency.count);
+  sums.add(`${name}.p50Ns`, latency.p50);
+  sums.add(`${name}.p99Ns`, latency.p99);
+}
+
+function addThreads(sums: Sums, report: Countable): void {
+  sums.add('cpuMs', null);
+  for (const { comm, cpuMs } of report.threads) {
+    if (cpuMs === null) continue;
+    sums.add('cpuMs', cpuMs);
+    sums.add(`cpuMs.${kindOf(comm)}`, cpuMs);
+  }
+}
+
+function addLocks(sums: Sums, report: Countable): void {
+  for (const { class: name, waitNsTotal, contentions } of report.lockStat) {
+    sums.add('lock.waitNs', waitNsTotal);
+    sums.add('lock.contentions', contentions);
+    sums.add(`lock.waitNs.${name}`, waitNsTotal);
+    sums.add(`lock.contentions.${name}`, contentions);
+  }
+}
+
+/** @returns everything that the report counts */
+export function countersOf(report: Countable): Counters {
+  const sums = new Sums();
+  const events = { ...report.vmstat, ...report.counters };
+  for (const [name, part] of Object.entries(SUMS)) {
+    sums.add(name, 0);
+    for (const [event, count] of Object.entries(events))
+      if (part.test(event)) sums.add(name, count);
+  }
+  for (const [name, count] of Object.entries(events)) sums.add(name, count);
+  const accesses = report.processes.reduce((sum, process) => sum + process.events, 0);
+  sums.add('wallMs', report.wallMs);
+  sums.add('eventsPerSec', report.wallMs > 0 ? accesses / (report.wallMs / 1000) : null);
+  sums.add('bootMs', report.bootMs);
+  sums.add('maxRssBytes', report.maxRssBytes);
+  for (const [name, latency] of Object.entries(report.latencyNs)) addLatency(sums, name, latency);
+  addThreads(sums, report);
+  addLocks(sums, report);
+  for (const [name, value] of Object.entries(report.scenario?.figures ?? {})) {
+    sums.add(`scenario.${name}`, value);
+  }
+  for (const [name, count] of Object.entries(report.faults)) sums.add(`injected.${name}`, count);
+  sums.add('oomKilled', report.processes.filter(({ oomKilled }) => oomKilled).length);
+  sums.add('integrity.mismatches', report.integrity.mismatches);
+  sums.add('integrity.violations', report.integrity.violations);
+  return sums.values;
+}
