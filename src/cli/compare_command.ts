@@ -9,7 +9,7 @@ import { unknownCounter } from '../report/compare/analysis.ts';
 import type { Bound } from '../report/compare/bound.ts';
 import { boundText, formatCompare } from '../report/compare/compare_text.ts';
 import { fixedNames, mayCount } from '../report/compare/counters.ts';
-import { type CompareFlags, parseHow } from './compare_options.ts';
+import { type CompareFlags, parseHow, parseRuns } from './compare_options.ts';
 import { compareExitCode, compareReport } from './compare_result.ts';
 import { compareSaved } from './compare_saved.ts';
 import { compareSeries } from './compare_series.ts';
@@ -68,6 +68,9 @@ function checkCounters(bounds: readonly Bound[]): void {
   }
 }
 
+const tooFew = (): UsageError =>
+  new UsageError('--fail-on: needs an interval, and so two complete runs of each side');
+
 async function compareAction(
   inputs: string[],
   flags: CompareFlags,
@@ -77,15 +80,17 @@ async function compareAction(
   const { same, bounds } = parseHow(flags);
   if (reports) checkSavedOptions(command, flags);
   else checkCounters(bounds);
+  if (!reports && bounds.length > 0 && parseRuns(flags.runs) < 2) throw tooFew();
   await checkWritable(flags.json);
   const compared = reports
     ? await compareSaved(inputs, flags, same)
-    : await compareSeries(inputs, flags, command, same);
+    : await compareSeries(inputs, flags, command, { same, bounds });
   const report = compareReport(compared, bounds);
+  if (reports && bounds.length > 0 && report.confidence === null) throw tooFew();
   await emitResult(report, formatCompare(report, flags.all === true), flags.json);
   process.exitCode = compareExitCode(report);
   for (const result of report.failOn) {
-    if (result.broken) process.stderr.write(`kreclaim: ${boundText(result)}\n`);
+    if (result.broken !== false) process.stderr.write(`kreclaim: ${boundText(result)}\n`);
   }
 }
 

@@ -9,11 +9,11 @@ import type { FullConfig } from '../config_schema.ts';
 import { failureReason } from '../deterministic/seed_task.ts';
 import { oneLine, UsageError } from '../errors.ts';
 import type { CompareRun, SideName } from '../report/compare/compare_report.ts';
-import { countersOf } from '../report/compare/counters.ts';
+import { countersOf, needsRealTime } from '../report/compare/counters.ts';
 import { runSeries, type Step, stepsOf } from '../report/compare/series.ts';
 import { type RunReport, reportExitCode } from '../report/run_report.ts';
 import { fileError, writeFileAtomic } from '../workload/trace_bytes.ts';
-import { type CompareFlags, parseRuns, SAME_DEFAULT } from './compare_options.ts';
+import { type CompareFlags, type CompareHow, parseRuns, SAME_DEFAULT } from './compare_options.ts';
 import { CompareProgress } from './compare_progress.ts';
 import type { Compared } from './compare_result.ts';
 import { makeRunner } from './compare_runner.ts';
@@ -125,7 +125,7 @@ export async function compareSeries(
   inputs: readonly string[],
   flags: CompareFlags,
   command: Command,
-  same: number | null,
+  { same, bounds }: CompareHow,
 ): Promise<Compared> {
   const toggle = parseToggle(flags.toggle ?? []);
   const pairs = parseRuns(flags.runs);
@@ -139,6 +139,10 @@ export async function compareSeries(
   }
   const modes = [...new Set([a.plan.config.mode, b.plan.config.mode])];
   const mode = modes.length === 1 ? (modes[0] as string) : 'parallel';
+  const real = bounds.find(({ counter }) => needsRealTime(counter));
+  if (real !== undefined && modes.includes('deterministic')) {
+    throw new UsageError(`--fail-on: ${real.counter} needs real time, and so parallel mode`);
+  }
   const free = flags.jobs === undefined && mode === 'parallel';
   const jobs = free ? 1 : Math.min(parseJobs(flags.jobs), 2 * pairs);
   await makeFolder(flags.keepReports);

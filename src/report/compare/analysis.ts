@@ -59,8 +59,8 @@ function verdictText(rows: readonly Row[], confidence: number | null): string {
   if (rows.length === 0) return 'nothing to compare';
   if (confidence === null) return 'unclear: one run of a side has no interval';
   const of = (...verdicts: string[]): string[] =>
-    rows
-      .filter(({ counter, verdict }) => HEADLINE.includes(counter) && verdicts.includes(verdict))
+    HEADLINE.flatMap((name) => rows.filter(({ counter }) => counter === name))
+      .filter(({ verdict }) => verdicts.includes(verdict))
       .map(({ counter, verdict }) => `${counter} ${verdict}`);
   const changed = of('more', 'less');
   if (changed.length > 0) return `differ: ${changed.join(', ')}`;
@@ -82,6 +82,7 @@ export function analyse(runs: readonly CompareRun[], options: AnalysisOptions): 
     checkBound(
       bound,
       fullRows.find(({ counter }) => counter === bound.counter),
+      enough,
     ),
   );
   return {

@@ -22,7 +22,8 @@ export interface Bound {
 
 export interface BoundResult {
   readonly bound: string;
-  readonly broken: boolean;
+  /** Null where there are too few complete runs to tell. */
+  readonly broken: boolean | null;
   /** Near end of the interval, in the bound's unit; null where it is without limit. */
   readonly near: number | null;
 }
@@ -42,8 +43,12 @@ export function parseBound(text: string): Bound {
   throw new UsageError(`--fail-on: '${oneLine(text, 60)}' will not do; ${hint}`);
 }
 
-/** @param row of its counter; undefined where that is zero everywhere, and no bound is broken */
-export function checkBound(bound: Bound, row: Row | undefined): BoundResult {
+/**
+ * @param row of its counter; undefined where that is zero everywhere, and no bound is broken
+ * @param enough there are runs enough for an interval
+ */
+export function checkBound(bound: Bound, row: Row | undefined, enough: boolean): BoundResult {
+  if (!enough) return { bound: bound.text, broken: null, near: null };
   const interval = bound.percent ? row?.percentInterval : row?.diffInterval;
   if (interval == null) return { bound: bound.text, broken: false, near: 0 };
   const near = bound.above ? interval.low : interval.high;

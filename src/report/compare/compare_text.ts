@@ -12,6 +12,7 @@ import { HEADLINE } from './counters.ts';
 const ROWS_SHOWN = 20;
 /** Runs of each side from which on intervals cover what they should, where paired. */
 const RUNS_ENOUGH = 6;
+const RUNS_ENOUGH_UNPAIRED = 4;
 
 function valueText(counter: string, value: number): string {
   if (/Ns(\.|$)/.test(counter)) return formatNs(value);
@@ -84,10 +85,9 @@ function confidenceLine({ plan, confidence, compared }: CompareReport): string[]
   if (confidence === null) return ['one run has no interval: give --runs 2 or more, better 6'];
   if (confidence >= CONFIDENCE) return [];
   const percent = confidence.toFixed(0);
-  const enough = plan.paired ? RUNS_ENOUGH : 4;
-  return [
-    `intervals of so few runs cover ${percent} % at best; ${enough} of each side make it ${CONFIDENCE} %`,
-  ];
+  const enough = plan.paired ? RUNS_ENOUGH : RUNS_ENOUGH_UNPAIRED;
+  const runs = plan.paired ? `--runs ${enough}` : `${enough} runs of each side`;
+  return [`intervals of so few runs cover ${percent} % at best; ${runs} makes it ${CONFIDENCE} %`];
 }
 
 function leftOutLines({ runs }: CompareReport): string[] {
@@ -118,6 +118,7 @@ function tableLines(report: CompareReport, all: boolean): string[] {
 
 /** What a bound came to, in a line. */
 export function boundText({ bound, broken, near }: BoundResult): string {
+  if (broken === null) return `${bound}: cannot be told from so few runs`;
   if (!broken) return `${bound}: holds`;
   const unit = bound.endsWith('%') ? ' %' : '';
   const by = near === null ? 'from 0' : `${formatNumber(near, unit === '' ? 0 : 1)}${unit}`;

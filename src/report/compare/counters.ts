@@ -4,8 +4,8 @@
  * names; the rest is named here:
  *
  *   pgscan, pgsteal, refaults, allocstall   sums of vmstat's parts
- *   wallMs, bootMs, eventsPerSec, maxRssBytes
- *   fault.p50Ns, majorFault.p99Ns, allocStall.p50Ns   latencies, and fault.count
+ *   wallMs, bootMs, eventsPerSec, maxRssBytes, cpuMs: in parallel mode; else virtualMs
+ *   fault.p50Ns, majorFault.p99Ns, allocStall.p50Ns   latencies
  *   cpuMs, cpuMs.kswapd                     CPU time: of all threads, of a kind of thread
  *   lock.waitNs, lock.waitNs.ptl, lock.contentions.ptl   of all classes, of a class of locks
  *   scenario.NAME                           what the scenario's programs counted
@@ -16,6 +16,8 @@ import type { LatencyReport, RunReport } from '../run_report.ts';
 /** What a report is read for. */
 export type Countable = Pick<
   RunReport,
+  | 'mode'
+  | 'schedule'
   | 'vmstat'
   | 'counters'
   | 'wallMs'
@@ -30,7 +32,7 @@ export type Countable = Pick<
   | 'faults'
 >;
 
-/** By name; null where it is not known. A name that is not there counted nothing. */
+/** By name; null where there was nothing to measure. */
 export type Counters = Readonly<Record<string, number | null>>;
 
 /** Shown whether they differ or not. */
@@ -42,6 +44,7 @@ export const HEADLINE: readonly string[] = [
   'pgmajfault',
   'allocstall',
   'wallMs',
+  'virtualMs',
 ];
 
 const SUMS: Readonly<Record<string, RegExp>> = {
@@ -51,20 +54,34 @@ const SUMS: Readonly<Record<string, RegExp>> = {
   allocstall: /^allocstall_/,
 };
 
+/** Known where time is real. */
+const REAL = ['wallMs', 'bootMs', 'maxRssBytes', 'eventsPerSec', 'cpuMs'];
+
 /** Names that every report has, and names of kinds, which depend on what was run. */
 const FIXED = [
   ...Object.keys(SUMS),
-  ...['wallMs', 'bootMs', 'maxRssBytes', 'eventsPerSec', 'cpuMs', 'oomKilled'],
+  ...REAL,
+  ...['virtualMs', 'oomKilled'],
   ...['lock.waitNs', 'lock.contentions', 'integrity.mismatches', 'integrity.violations'],
   ...['fault', 'majorFault', 'allocStall'].flatMap((kind) =>
-    ['count', 'p50Ns', 'p99Ns'].map((part) => `${kind}.${part}`),
+    ['p50Ns', 'p99Ns'].map((part) => `${kind}.${part}`),
   ),
 ];
 const OPEN = ['cpuMs.', 'lock.waitNs.', 'lock.contentions.', 'scenario.', 'injected.'];
 
 /** Whether a report may have a counter of that name. @param own names of the kernel's and ours */
 export function mayCount(name: string, own: readonly string[]): boolean {
-  return FIXED.includes(name) || own.includes(name) || OPEN.some((kind) => name.startsWith(kind));
+  return FIXED.includes(name) || own.includes(name) || isOfKind(name);
+}
+
+/** Whether it is of a kind: a run that does not name it counted none. */
+export function isOfKind(name: string): boolean {
+  return OPEN.some((kind) => name.startsWith(kind));
+}
+
+/** Whether it needs real time. */
+export function needsRealTime(name: string): boolean {
+  return REAL.includes(name) || name.startsWith('cpuMs.');
 }
 
 /** Names to choose from, without those of kinds. */
@@ -86,13 +103,11 @@ class Sums {
 const kindOf = (comm: string): string => comm.replace(/\d+$/, '') || comm;
 
 function addLatency(sums: Sums, name: string, latency: LatencyReport): void {
-  sums.add(`${name}.count`, latency.count);
   sums.add(`${name}.p50Ns`, latency.p50);
   sums.add(`${name}.p99Ns`, latency.p99);
 }
 
 function addThreads(sums: Sums, report: Countable): void {
-  sums.add('cpuMs', null);
   for (const { comm, cpuMs } of report.threads) {
     if (cpuMs === null) continue;
     sums.add('cpuMs', cpuMs);
@@ -109,6 +124,16 @@ function addLocks(sums: Sums, report: Countable): void {
   }
 }
 
+function addRealTime(sums: Sums, report: Countable): void {
+  const { wallMs, bootMs, maxRssBytes, processes } = report;
+  const accesses = processes.reduce((sum, process) => sum + process.events, 0);
+  sums.add('wallMs', wallMs);
+  if (wallMs > 0) sums.add('eventsPerSec', accesses / (wallMs / 1000));
+  if (bootMs !== null) sums.add('bootMs', bootMs);
+  if (maxRssBytes !== null) sums.add('maxRssBytes', maxRssBytes);
+  addThreads(sums, report);
+}
+
 /** @returns everything that the report counts */
 export function countersOf(report: Countable): Counters {
   const sums = new Sums();
@@ -119,13 +144,9 @@ export function countersOf(report: Countable): Counters {
       if (part.test(event)) sums.add(name, count);
   }
   for (const [name, count] of Object.entries(events)) sums.add(name, count);
-  const accesses = report.processes.reduce((sum, process) => sum + process.events, 0);
-  sums.add('wallMs', report.wallMs);
-  sums.add('eventsPerSec', report.wallMs > 0 ? accesses / (report.wallMs / 1000) : null);
-  sums.add('bootMs', report.bootMs);
-  sums.add('maxRssBytes', report.maxRssBytes);
+  if (report.mode === 'parallel') addRealTime(sums, report);
+  else if (report.schedule !== null) sums.add('virtualMs', report.schedule.virtualMs);
   for (const [name, latency] of Object.entries(report.latencyNs)) addLatency(sums, name, latency);
-  addThreads(sums, report);
   addLocks(sums, report);
   for (const [name, value] of Object.entries(report.scenario?.figures ?? {})) {
     sums.add(`scenario.${name}`, value);

@@ -3,13 +3,13 @@
  * What differs between two sides of runs: a row for each counter that is not zero everywhere, those
  * that differ most first.
  */
-import { Bootstrap, type Difference } from './bootstrap.ts';
-import type { Counters } from './counters.ts';
+import { Bootstrap, confidenceOf, type Difference } from './bootstrap.ts';
+import { type Counters, isOfKind } from './counters.ts';
 
 /**
  * more, less   the whole interval is on that side of zero
  * same         the whole interval is within the threshold: no difference worth the name
- * unclear      neither: more runs would tell
+ * unclear      neither: more runs would tell; so few that chance alone would often seem to tell
  */
 export type RowVerdict = 'more' | 'less' | 'same' | 'unclear';
 
@@ -31,20 +31,29 @@ export interface Samples {
   readonly paired: boolean;
 }
 
-/** @param same half width, in percent, of what counts as no difference */
-export function verdictOf(difference: Difference, same: number): RowVerdict {
+/** Below this, in percent, what intervals cover at best is too little to tell more from less. */
+const CONFIDENCE_LEAST = 90;
+
+/**
+ * @param same half width, in percent, of what counts as no difference
+ * @param confidence what the interval covers at best, in percent
+ */
+export function verdictOf(difference: Difference, same: number, confidence: number): RowVerdict {
   const interval = difference.percentInterval;
   if (interval === null) return 'unclear';
   const { low, high } = interval;
   if (low >= -same && high <= same) return 'same';
+  if (confidence < CONFIDENCE_LEAST) return 'unclear';
   if (low > 0) return 'more';
   return high < 0 ? 'less' : 'unclear';
 }
 
-/** How surely how large: the end of the interval that is nearer to zero, halving as doubling. */
+/**
+ * How large, halving as doubling: where it is sure, the end of the interval that is nearer to zero.
+ */
 function effectOf({ percent, percentInterval, verdict }: Row): number {
   const { low, high } = percentInterval ?? { low: percent, high: percent };
-  const near = percentInterval === null ? percent : verdict === 'less' ? high : low;
+  const near = verdict === 'more' ? low : verdict === 'less' ? high : percent;
   return Math.abs(Math.log(1 + Math.max(near, -100) / 100));
 }
 
@@ -60,9 +69,12 @@ function compareBySize(x: Row, y: Row): number {
   return x.counter < y.counter ? -1 : 1;
 }
 
-/** A counter's values by run, zero where a run never met it; null where it is not known. */
+/** A counter's values by run; null where it is not known. What is of a kind is then zero. */
 function valuesOf(runs: readonly Counters[], name: string): (number | null)[] {
-  return runs.map((counters) => (Object.hasOwn(counters, name) ? (counters[name] ?? null) : 0));
+  const absent = isOfKind(name) ? 0 : null;
+  return runs.map((counters) =>
+    Object.hasOwn(counters, name) ? (counters[name] ?? null) : absent,
+  );
 }
 
 const known = (value: number | null): value is number => value !== null;
@@ -97,7 +109,8 @@ export function compareRows(samples: Samples, same: number): Row[] {
     const bootstrap = bootstraps.get(key) ?? new Bootstrap(a.length, b.length, samples.paired);
     bootstraps.set(key, bootstrap);
     const difference = bootstrap.difference(a, b);
-    const verdict = verdictOf(difference, same);
+    const confidence = confidenceOf(a.length, b.length, samples.paired);
+    const verdict = verdictOf(difference, same, confidence);
     rows.push({ counter, runsA: a.length, runsB: b.length, ...difference, verdict });
   }
   return rows.sort(compareBySize);

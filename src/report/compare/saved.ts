@@ -15,7 +15,7 @@ const latency = v.object({ count: v.number(), p50: number, p99: number });
 const RUN = v.object({
   schema: v.literal(RUN_SCHEMA),
   version: v.string(),
-  mode: v.string(),
+  mode: v.picklist(['parallel', 'deterministic'], 'not a mode of kreclaim'),
   seed: v.number(),
   config: v.record(v.string(), v.unknown()),
   node: v.string(),
@@ -42,6 +42,7 @@ const RUN = v.object({
   panic: v.nullable(v.object({ reason: v.string(), message: v.string() })),
   latencyNs: v.object({ fault: latency, majorFault: latency, allocStall: latency }),
   faults: counts,
+  schedule: v.nullable(v.object({ virtualMs: v.number() })),
   integrity: v.object({ mismatches: v.number(), violations: number }),
 });
 
