@@ -26,7 +26,7 @@ import { RUN_KILLED } from '../src/mm/user.ts';
 import { verifyPages } from '../src/mm/verify.ts';
 import { verifyFiles } from '../src/mm/verify_files.ts';
 import type { LoadedProgram } from './engine.ts';
-import { waitAtGate } from './gate.ts';
+import { leaveBarriers, waitAtGate } from './gate.ts';
 import { Process } from './process.ts';
 
 /** Words of `cpuState`. */
@@ -55,6 +55,7 @@ export function runCpu(m: Mm, mm: number, programs: readonly LoadedProgram[]): v
   const program = programs[0] as LoadedProgram;
   process.mapAll();
   const result = (program.fn as unknown as Program)(process, program.args) ?? 0;
+  leaveBarriers(m);
   Atomics.store(m.cpuState, row + CPU_RESULT, result);
   process.files.closeAll();
   joinProcess(m, mm);

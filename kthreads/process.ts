@@ -7,7 +7,7 @@
  * that decide as they go.
  */
 import { LINE_WORDS } from '../shared/types.ts';
-import { fatalSignalPending } from '../src/mm/charge.ts';
+import { fatalSignalPending } from '../src/mm/fatal_signal.ts';
 import type { Mm } from '../src/mm/mm.ts';
 import { mmapAnon } from '../src/mm/mmap.ts';
 import { readMachineFile, writeMachineFile } from '../src/mm/proc_access.ts';
@@ -57,7 +57,7 @@ export class Process {
     this.#mm = mm;
     this.cgroups = new ProcessCgroups(m, mm);
     this.#shouldStop = shouldStop;
-    this.pages = new ProcessPages(m, shouldStop);
+    this.pages = new ProcessPages(m, this.files, shouldStop);
   }
 
   get comm(): string {

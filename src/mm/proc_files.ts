@@ -10,7 +10,7 @@ import { procMeminfo, procSwaps, totalSwapPages } from './proc_meminfo.ts';
 import { procVmstat } from './proc_vmstat.ts';
 import { procZoneinfo } from './proc_zoneinfo.ts';
 import { totalManaged } from './show_mem.ts';
-import { registeredShrinkers, shrinkerDebugCount, shrinkerDebugDir } from './shrinker_debug.ts';
+import { registeredShrinkers, shrinkerDebugCount, shrinkerDir } from './shrinker_debug.ts';
 import { defaultMinFreeKbytes } from './watermark.ts';
 import { ZRAM_EMPTY, ZRAM_RAW, ZRAM_SAME } from './zram.ts';
 import { zsUsage } from './zsmalloc.ts';
@@ -76,10 +76,10 @@ export function procEntries(m: Mm, memcgs: readonly number[] = listedMemcgs(m)):
 }
 
 /** What a shrinker counts, by a thread that is none of the machine's, and so no reader. */
-function countFromOutside(m: Mm, s: number): string {
+function countFromOutside(m: Mm, dir: string): string {
   enterRcu(m.rcu, OUTSIDE_READER);
   try {
-    const counted = shrinkerDebugCount(m, s);
+    const counted = shrinkerDebugCount(m, dir);
     return typeof counted === 'string' ? counted : '';
   } finally {
     leaveRcu();
@@ -94,7 +94,8 @@ function countFromOutside(m: Mm, s: number): string {
 export function shrinkerEntries(m: Mm): LazyFiles {
   const files: LazyFiles = new Map();
   for (const s of registeredShrinkers(m)) {
-    files.set(`${shrinkerDebugDir(m, s)}/count`, () => countFromOutside(m, s));
+    const dir = shrinkerDir(m, s);
+    files.set(`/sys/kernel/debug/shrinker/${dir}/count`, () => countFromOutside(m, dir));
   }
   return files;
 }

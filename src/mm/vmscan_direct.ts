@@ -44,6 +44,10 @@ function doTryToFreePages(m: Mm, nid: number, sc: ScanControl, fatal: () => bool
     } else if (sc.skippedDeactivate && !sc.forceDeactivate) {
       sc.forceDeactivate = true;
       sc.skippedDeactivate = false;
+    } else if (sc.memcgLowSkipped && !sc.memcgLowReclaim) {
+      sc.forceDeactivate = false;
+      sc.memcgLowReclaim = true;
+      sc.memcgLowSkipped = false;
     } else {
       return 0;
     }
@@ -53,6 +57,7 @@ function doTryToFreePages(m: Mm, nid: number, sc: ScanControl, fatal: () => bool
 /** Runs `reclaim` with the thread marked as a reclaimer: its allocations do not recurse. */
 function asReclaimer(m: Mm, reclaim: () => number): number {
   m.task.memalloc = true;
+  m.task.reclaimedSlab = 0;
   try {
     return reclaim();
   } finally {
@@ -90,5 +95,23 @@ export function tryToFreeMemcgPages(
   fatal: () => boolean,
 ): number {
   const sc = scanControl('direct', memcg, m.config.swappiness, Math.max(pages, SWAP_CLUSTER_MAX));
+  return asReclaimer(m, () => doTryToFreePages(m, 0, sc, fatal));
+}
+
+/**
+ * Reclaims from a group, or from the machine, because somebody asked for it.
+ * @param pages wanted @param swappiness 0 .. 200
+ * @returns pages reclaimed
+ * @context as tryToFreePages
+ */
+export function proactiveReclaim(
+  m: Mm,
+  memcg: number,
+  pages: number,
+  swappiness: number,
+  fatal: () => boolean,
+): number {
+  const sc = scanControl('direct', memcg, swappiness, Math.max(pages, SWAP_CLUSTER_MAX));
+  sc.proactive = true;
   return asReclaimer(m, () => doTryToFreePages(m, 0, sc, fatal));
 }

@@ -133,6 +133,26 @@ describe('what will not do', () => {
     await expect(runWorkload({ processes }, config)).rejects.toThrow(expected);
   });
 
+  it.each([
+    ['throwsInCount', 'countObjects threw: no list'],
+    ['throwsInScan', 'scanObjects threw: no object'],
+    ['countsTooMany', 'countObjects returned 1073741824'],
+    ['tooMany', 'scanObjects returned 1073741824'],
+    ['notANumber', 'countObjects returned NaN'],
+  ])('is a panic that nobody can catch: %s', async (name, says) => {
+    const words = new Int32Array(new SharedArrayBuffer(4 * W.WORDS));
+    const program = { module, export: 'catchesAll' };
+    const processes = [{ comm: 'user', cpus: [0], program, args: words, vmas }];
+    const shrinkerTypes = [{ name: 'tale', module, export: name, args: null }];
+    for (const shrinker of ['rwsem', 'srcu', 'lockless-fixed'] as const) {
+      words[0] = 0;
+      const report = await runWorkload({ processes }, { shrinkerTypes, shrinker });
+      expect(report.panic?.message).toBe(`BUG: shrinker type tale: ${says}`);
+      expect(report.panic?.stack).toMatch(/user_shrinkers\.m?js/);
+      expect(words[0]).toBeGreaterThan(0);
+    }
+  });
+
   it('is a panic that names the type: a count that is no number', async () => {
     const words = new Int32Array(new SharedArrayBuffer(4 * W.WORDS));
     const args = { words, options: {}, nodes: 1, memcgs: [0], setBits: false };
