@@ -31,7 +31,7 @@ export interface Samples {
   readonly paired: boolean;
 }
 
-/** Below this, in percent, what intervals cover at best is too little to tell more from less. */
+/** Below this, in percent, what intervals cover at best is too little to tell anything, unless no run differs. */
 const CONFIDENCE_LEAST = 90;
 
 /**
@@ -42,8 +42,9 @@ export function verdictOf(difference: Difference, same: number, confidence: numb
   const interval = difference.percentInterval;
   if (interval === null) return 'unclear';
   const { low, high } = interval;
-  if (low >= -same && high <= same) return 'same';
-  if (confidence < CONFIDENCE_LEAST) return 'unclear';
+  const few = confidence < CONFIDENCE_LEAST;
+  if (low >= -same && high <= same && (!few || low === high)) return 'same';
+  if (few) return 'unclear';
   if (low > 0) return 'more';
   return high < 0 ? 'less' : 'unclear';
 }

@@ -38,6 +38,12 @@ describe('verdicts', () => {
     expect(verdicts(sides(2, same, same))).toEqual({ pgscan: 'same', pgsteal: 'same' });
   });
 
+  it('do not tell same from what scatters, of four pairs or fewer', () => {
+    const level = () => ({ x: 1000 + prng.nextFloat() });
+    expect(verdicts(sides(4, level, level)).x).toBe('unclear');
+    expect(verdicts(sides(5, level, level)).x).toBe('same');
+  });
+
   it('do not tell more from less from four pairs or fewer', () => {
     const samples = (runs: number) =>
       sides(
