@@ -184,7 +184,7 @@ function optionText({ name, value }: ScenarioOption): string {
   return `${scenarioFlag(name)} ${value}`.trim();
 }
 
-/** Adds what says how to run: the machine's options and those of scenarios, which help leaves out. */
+/** Adds what says how to run: the machine's options, and those of scenarios, hidden from help. */
 export function addRunOptions(command: Command): void {
   command.option('--events <n>', 'take only the first N events of each trace');
   addMachineOptions(command);

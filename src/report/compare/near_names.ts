@@ -18,7 +18,7 @@ function distance(from: string, to: string): number {
   return row[to.length] as number;
 }
 
-/** @param name at most some tens of letters are looked at @returns the nearest names, nearest first */
+/** @param name of which 80 letters are looked at @returns the nearest names, nearest first */
 export function nearNames(name: string, known: readonly string[]): string[] {
   const text = name.slice(0, 80).toLowerCase();
   const limit = Math.max(2, Math.floor(text.length / 3));

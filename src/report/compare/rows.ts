@@ -31,7 +31,7 @@ export interface Samples {
   readonly paired: boolean;
 }
 
-/** Below this, in percent, what intervals cover at best is too little to tell anything, unless no run differs. */
+/** Where intervals cover less at best, in percent, nothing is told, unless no run differs. */
 const CONFIDENCE_LEAST = 90;
 
 /**

@@ -80,7 +80,7 @@ describe('rows', () => {
     expect(rows.map(({ counter }) => counter)).toEqual(['from', 'third', 'half', 'tenth']);
   });
 
-  it('take what a run never met as nothing of its kind, and what it does not know as not known', () => {
+  it('take what a run never met as nothing, and what it does not know as not known', () => {
     const samples = sides(
       6,
       () => ({ 'lock.contentions.ptl': 4, wallMs: 10, 'allocStall.p50Ns': null }),
