@@ -17,6 +17,7 @@ const REPORTING: readonly (string | undefined)[] = [
   'explore',
   'torture',
   'bench',
+  'compare',
 ];
 
 /**

@@ -12,6 +12,7 @@ import { MachineBootError } from '../machine_errors.ts';
 import { packageVersion } from '../run.ts';
 import { registerBenchCommand } from './bench_command.ts';
 import { registerCatCommand } from './cat_command.ts';
+import { registerCompareCommand } from './compare_command.ts';
 import { registerExploreCommand } from './explore_command.ts';
 import { registerLaterCommands } from './later.ts';
 import { registerReproduceCommand } from './reproduce_command.ts';
@@ -34,6 +35,7 @@ function buildProgram(): Command {
   registerRunCommands(program);
   registerTraceCommand(program);
   registerCatCommand(program);
+  registerCompareCommand(program);
   registerReproduceCommand(program);
   registerBenchCommand(program);
   registerExploreCommand(program);

@@ -29,7 +29,8 @@ import { replayLine } from './replay_line.ts';
 import { type ProfileFlags, profiledRun, profileSection, wantsProfile } from './run_profile.ts';
 import { seedsAction } from './seeds_action.ts';
 
-interface RunFlags extends MachineFlags, ProfileFlags {
+/** What commander collects for `run`. */
+export interface RunFlags extends MachineFlags, ProfileFlags {
   readonly events?: string;
   readonly seeds?: string;
   readonly jobs?: string;
@@ -56,7 +57,8 @@ async function readTraces(files: readonly string[], limit: number | undefined): 
   return traces;
 }
 
-interface Chosen {
+/** What there is to run. */
+export interface Chosen {
   /** The built-in scenario; null for trace files. */
   readonly scenario: string | null;
   readonly options: ScenarioValues;
@@ -87,8 +89,8 @@ function allScenarioOptions(): ScenarioOption[] {
   return [...byName.values()];
 }
 
-/** Reads the traces, or makes those of a built-in scenario. */
-async function choose(inputs: readonly string[], flags: RunFlags): Promise<Chosen> {
+/** Reads the traces, or makes those of a built-in scenario. @throws UsageError */
+export async function choose(inputs: readonly string[], flags: RunFlags): Promise<Chosen> {
   const config = await machineConfig(flags);
   const limit = eventsLimit(flags.events);
   const options = scenarioOptions(flags);
@@ -210,18 +212,23 @@ function optionText({ name, value }: ScenarioOption): string {
   return `${scenarioFlag(name)} ${value}`.trim();
 }
 
+/** Adds what says how to run: the machine's options, and those of scenarios, hidden from help. */
+export function addRunOptions(command: Command): void {
+  command.option('--events <n>', 'take only the first N events of each trace');
+  addMachineOptions(command);
+  for (const option of allScenarioOptions()) {
+    command.addOption(new Option(optionText(option), option.description).hideHelp());
+  }
+}
+
 /** Adds `run` and `demo` to the program. */
 export function registerRunCommands(program: Command): void {
   const scenarios = Object.entries(SCENARIOS).map(scenarioHelp);
   const run = program
     .command('run')
     .description('boot a machine, run traces or a scenario on it, report')
-    .argument('<trace|scenario...>', TRACES_HELP)
-    .option('--events <n>', 'take only the first N events of each trace');
-  addMachineOptions(run);
-  for (const option of allScenarioOptions()) {
-    run.addOption(new Option(optionText(option), option.description).hideHelp());
-  }
+    .argument('<trace|scenario...>', TRACES_HELP);
+  addRunOptions(run);
   run
     .option('--seeds <a..b>', 'run each seed of a range, deterministic, until one fails')
     .option('--jobs <n>', 'machines at once with --seeds (default: half the cores)')
