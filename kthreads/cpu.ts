@@ -73,6 +73,8 @@ export function runCpu(m: Mm, mm: number, programs: readonly LoadedProgram[]): v
 function verify(m: Mm, process: Process, killed: boolean): void {
   const row = m.task.cpu * LINE_WORDS;
   let { mismatches, firstMismatch: note } = process.pages;
+  mismatches += process.memory.mismatches;
+  note ??= process.memory.firstMismatch;
   for (const user of process.contexts) {
     mismatches += user.mismatches;
     note ??= user.firstMismatch;

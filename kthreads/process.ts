@@ -22,6 +22,7 @@ import {
 import { waitAtBarrier } from './gate.ts';
 import { ProcessCgroups } from './process_cgroups.ts';
 import { ProcessFiles } from './process_files.ts';
+import { ProcessMemory } from './process_memory.ts';
 import { ProcessPages } from './process_pages.ts';
 import { ProcessShrinkers } from './process_shrinkers.ts';
 
@@ -34,6 +35,8 @@ export class Process {
   readonly shrinkers: ProcessShrinkers;
   /** Accesses made so far, one context per set of regions: verified when the program has ended. */
   readonly contexts: UserContext[] = [];
+  /** Its address space as a whole. */
+  readonly memory: ProcessMemory;
   /** Memory groups. */
   readonly cgroups: ProcessCgroups;
   /** Mounts and files. */
@@ -57,6 +60,7 @@ export class Process {
     this.#mm = mm;
     this.cgroups = new ProcessCgroups(m, mm);
     this.#shouldStop = shouldStop;
+    this.memory = new ProcessMemory(m, mm, this.contexts, shouldStop);
     this.pages = new ProcessPages(m, this.files, shouldStop);
   }
 

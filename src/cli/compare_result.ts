@@ -6,7 +6,7 @@ import { type Analysis, analyse } from '../report/compare/analysis.ts';
 import type { Bound } from '../report/compare/bound.ts';
 import { COMPARE_SCHEMA, type CompareReport } from '../report/compare/compare_report.ts';
 import { packageVersion } from '../run.ts';
-import { EXIT_INTERRUPTED } from './interrupt.ts';
+import { interruptedExitCode } from './interrupt.ts';
 
 /** What was run, or read, before it is analysed. */
 export type Compared = Pick<
@@ -38,6 +38,6 @@ export function compareExitCode({ runs, interrupted, failOn }: CompareReport): n
   const has = (code: number): boolean => runs.some(({ exitCode }) => exitCode === code);
   if (has(3)) return 3;
   if (has(1)) return 1;
-  if (interrupted || has(EXIT_INTERRUPTED)) return EXIT_INTERRUPTED;
+  if (interrupted || has(interruptedExitCode())) return interruptedExitCode();
   return failOn.some(({ broken }) => broken === true) ? 1 : 0;
 }

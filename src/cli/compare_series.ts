@@ -19,7 +19,7 @@ import type { Compared } from './compare_result.ts';
 import { makeRunner } from './compare_runner.ts';
 import type { CompareOutcome, CompareTask } from './compare_task.ts';
 import { parseToggle, toggledFlags } from './compare_toggle.ts';
-import { EXIT_INTERRUPTED, interruptSignal } from './interrupt.ts';
+import { interruptedExitCode, interruptSignal } from './interrupt.ts';
 import { refuseLaterOptions } from './later.ts';
 import { choose, type RunFlags } from './run_command.ts';
 import { parseJobs } from './seeds_action.ts';
@@ -61,7 +61,7 @@ function runOf(step: Step, outcome: CompareOutcome, file: string | null): Compar
   const none = { seed: null, wallMs: null, report: null, counters: {} };
   const reason = oneLine(outcome.message.split('\n')[0] as string, 300);
   return outcome.kind === 'interrupted'
-    ? { ...step, ...none, status: 'interrupted', exitCode: EXIT_INTERRUPTED, reason }
+    ? { ...step, ...none, status: 'interrupted', exitCode: interruptedExitCode(), reason }
     : { ...step, ...none, status: 'panic', exitCode: EXIT_PANIC, reason };
 }
 

@@ -45,6 +45,9 @@ function oomBadness(m: Mm, mm: number): number {
   return rss + Atomics.load(m.mm.swapEnts, mm) + Atomics.load(m.mm.nrTables, mm);
 }
 
+/** What `selectBadProcess` saw of the one it chose: another life of its row has others. */
+let chosenFlags = 0;
+
 /** A victim that has not given its memory back yet, within the group's subtree; 0 for none. */
 function pendingVictim(m: Mm, memcg: number): number {
   for (let mm = 1; mm < m.sizes.nrMms; mm++) {
@@ -60,8 +63,10 @@ function selectBadProcess(m: Mm, memcg: number): number {
   let worst = -1;
   for (let mm = 1; mm < m.sizes.nrMms; mm++) {
     if (!mmWithin(m, mm, memcg)) continue;
+    const flags = Atomics.load(m.mm.flags, mm);
     const points = oomBadness(m, mm);
     if (points > worst) {
+      chosenFlags = flags;
       worst = points;
       chosen = mm;
     }
@@ -69,14 +74,21 @@ function selectBadProcess(m: Mm, memcg: number): number {
   return worst < 0 ? 0 : chosen;
 }
 
-/** One process of them. @context oom_lock held */
-function kill(m: Mm, victim: number): void {
-  Atomics.or(m.mm.flags, victim, MMF_OOM_VICTIM);
+/**
+ * One process of them.
+ * @param seen its flags when it was chosen: another life of its row has others
+ * @returns false when it has ended meanwhile, or begun to: its memory comes back without a kill
+ * @context oom_lock held
+ */
+function kill(m: Mm, victim: number, seen: number): boolean {
+  const killed = seen | MMF_OOM_VICTIM;
+  if (Atomics.compareExchange(m.mm.flags, victim, seen, killed) !== seen) return false;
   const { events } = m.task;
   events[EV.oom_kill] = (events[EV.oom_kill] as number) + 1;
   rcuReadLock();
   memcgEvent(m, Atomics.load(m.mm.memcg, victim), 'eventsOomKill');
   rcuReadUnlock();
+  return true;
 }
 
 /**
@@ -98,13 +110,15 @@ function oomGroup(m: Mm, victim: number, memcg: number): number {
 
 /** @context oom_lock held */
 function oomKillProcess(m: Mm, victim: number, memcg: number): void {
-  writeReport(m, victim, memcg);
   const group = oomGroup(m, victim, memcg);
-  kill(m, victim);
+  if (!kill(m, victim, chosenFlags)) return;
+  writeReport(m, victim, memcg);
   if (group !== 0) {
     memcgEvent(m, group, 'eventsOomGroupKill');
     for (let mm = 1; mm < m.sizes.nrMms; mm++) {
-      if (mm !== victim && oomBadness(m, mm) >= 0 && mmWithin(m, mm, group)) kill(m, mm);
+      const seen = Atomics.load(m.mm.flags, mm);
+      if (mm === victim || oomBadness(m, mm) < 0 || !mmWithin(m, mm, group)) continue;
+      kill(m, mm, seen);
     }
   }
   const { events } = m.task;
