@@ -187,6 +187,9 @@ function declareGroups(builder: ArenaBuilder, s: MmSizes) {
     memcg: builder.columns('memcg', T.MEMCG_COLUMNS, s.nrMemcgs),
     // @atomic events of memory.stat, a row for each group (memcg_events.ts)
     memcgStat: words('memcg.stat', s.nrMemcgs, MEMCG_STAT_WORDS),
+    psi: builder.columns('psi', PSI_COLUMNS, s.nrMemcgs),
+    // @atomic lock words of psi
+    psiLock: words('psi.lock', s.nrMemcgs, LINE_WORDS),
     // @guardedBy cgroup_mutex  zero-terminated  @racy constant while referenced
     memcgName: builder.columns('memcg.name', { bytes: 'u8' }, s.nrMemcgs * MEMCG_NAME_BYTES).bytes,
     // @guardedBy cgroup_mutex  first group of each bucket of names
@@ -239,9 +242,6 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     // @atomic wait queue
     reclaimWait: words('node.reclaim_wait', s.nrNodes, WAIT_QUEUE_WORDS),
     lruvec: builder.columns('lruvec', T.LRUVEC_COLUMNS, s.nrLruvecs),
-    psi: builder.columns('psi', PSI_COLUMNS, s.nrMemcgs),
-    // @atomic lock words of psi
-    psiLock: words('psi.lock', s.nrMemcgs, LINE_WORDS),
     // @atomic lock words of lruvec->lru_lock
     lruLock: words('lruvec.lru_lock', s.nrLruvecs, LINE_WORDS),
     // @atomic pages on each list; written under lru_lock, read without
