@@ -11,7 +11,7 @@ import { assert } from '../shared/assert.ts';
 import { condResched, waitEventBlocked } from '../shared/sched.ts';
 import { WAKE_ALL, wakeUp } from '../shared/wait_queue.ts';
 import { CPUS_MAX } from '../src/mm/limits.ts';
-import { GATE_BARRIER, GATE_RUNNING, type Mm } from '../src/mm/mm.ts';
+import { GATE_BARRIER, GATE_RUNNING, GATE_SCHED, type Mm } from '../src/mm/mm.ts';
 
 /** How often a CPU that waits at the gate shows that it lives, in ms. */
 const GATE_HEARTBEAT_MS = 100;
@@ -34,7 +34,9 @@ export function waitAtGate(m: Mm, condition: () => boolean): void {
 
 /** Ends a barrier if everybody has come. @returns true when this call did */
 function tryComplete(m: Mm, word: number): boolean {
-  if ((word & COUNT_MASK) < Atomics.load(m.gate, GATE_RUNNING)) return false;
+  // CPUs with a run queue come to no barrier; they count themselves out of both, of this one first.
+  const running = Atomics.load(m.gate, GATE_RUNNING) - Atomics.load(m.gate, GATE_SCHED);
+  if ((word & COUNT_MASK) < running) return false;
   const next = ((word >>> COUNT_BITS) + 1) << COUNT_BITS;
   if (Atomics.compareExchange(m.gate, GATE_BARRIER, word, next) !== word) return false;
   wakeUp(m.gateWait, 0, WAKE_ALL);

@@ -29,7 +29,7 @@ export async function runWorkload(
   config: MachineConfig = {},
   options: RunWorkloadOptions = {},
 ): Promise<RunReport> {
-  const resolved = resolveMachine(config, workload.processes);
+  const resolved = resolveMachine(config, workload.processes, workload.programs);
   if (resolved.config.mode === 'parallel') return runMachineHere(workload, resolved, options);
   return runOnHost(workload, resolved, options);
 }

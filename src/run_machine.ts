@@ -28,7 +28,7 @@ import { type Snapshot, takeSnapshot } from './report/snapshot.ts';
 import { readThreads } from './thread_info.ts';
 import { type Figures, sumFigures } from './workload/figures.ts';
 import type { Trace } from './workload/trace.ts';
-import type { ProcessSpec } from './workload/workload.ts';
+import type { ProcessSpec, ProgramSpec } from './workload/workload.ts';
 
 /** Lines of details that a report keeps. */
 const DETAILS_MAX = 50;
@@ -36,6 +36,8 @@ const DETAILS_MAX = 50;
 /** What to run. */
 export interface Workload {
   readonly processes: readonly ProcessSpec[];
+  /** Generator programs that processes can fork by name. */
+  readonly programs?: readonly ProgramSpec[];
   /** Named in the report. */
   readonly traces?: readonly Trace[];
   /** Named in the report, with what its programs counted. */

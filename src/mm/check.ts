@@ -13,6 +13,7 @@ import { checkFilePages, checkNoFiles } from './check_mappings.ts';
 import { checkMemcgs, checkMemcgsEmpty } from './check_memcg.ts';
 import { checkObjects, checkSlabs } from './check_objects.ts';
 import { checkMms, checkSwap } from './check_swap.ts';
+import { checkNoTasks, checkTasks } from './check_tasks.ts';
 import { folioLruList } from './folio.ts';
 import { NR_PAGE_ORDERS } from './limits.ts';
 import { lruHead, lruSize } from './lruvec.ts';
@@ -241,6 +242,7 @@ export function checkQuiescent(m: Mm): CheckResult {
     checkSwap(m, check, walk.slotRefs);
     checkCounters(m, check);
     checkObjects(m, check);
+    checkTasks(m, check);
   } catch (error) {
     check.that(
       false,
@@ -274,6 +276,7 @@ export function checkEmpty(m: Mm): CheckResult {
   );
   check.equal(Atomics.load(m.zsPool, 3), 0, 'zsmalloc blocks at the end');
   checkNoFiles(m, check);
+  checkNoTasks(m, check);
   const rest = checkQuiescent(m);
   check.checked += rest.checked;
   check.violations.push(...rest.violations);

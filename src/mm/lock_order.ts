@@ -38,6 +38,9 @@ export const LOCK_ORDER = [
   'zsmalloc_pool',
   'shrinker_pool',
   'file_nodes',
+  'tasklist_lock',
+  'rq->lock',
+  'stamp_pool',
 ] as const;
 
 export const LC_OOM = 1;
@@ -72,3 +75,6 @@ export const LC_ZS_CLASS = 29;
 export const LC_ZS_POOL = 30;
 export const LC_SHRINKER_POOL = 31;
 export const LC_FILE_NODES = 32;
+export const LC_TASKLIST = 33;
+export const LC_RQ = 34;
+export const LC_STAMP_POOL = 35;

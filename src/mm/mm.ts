@@ -43,6 +43,7 @@ import { declareListLru, type ListLruSizes, listLruSizes } from './list_lru_type
 import { LOCK_ORDER } from './lock_order.ts';
 import { declareFiles, shadowNodes } from './mapping_types.ts';
 import * as T from './mm_types.ts';
+import { declareSched } from './sched_types.ts';
 import type { ShrinkScan } from './shrink_kernel.ts';
 import type { ShrinkerType } from './shrinker_ops.ts';
 import { declareShrinkers, type ShrinkerSizes, shrinkerSizes } from './shrinker_types.ts';
@@ -105,6 +106,9 @@ export const GATE_EXITING = 3;
 /** Barrier of the CPUs whose programs run: who has come, and which it is (kthreads/gate.ts). */
 export const GATE_BARRIER = 4;
 
+/** CPUs that run simulated processes from a queue: they come to no barrier. */
+export const GATE_SCHED = 5;
+
 /** Buckets of the names of groups: a power of two, about one for each row. */
 export function nameBuckets(nrMemcgs: number): number {
   return 1 << (32 - Math.clz32(nrMemcgs - 1));
@@ -157,7 +161,7 @@ export function mmSizes(config: MmConfig): MmSizes {
     slabs,
     lists: listLruSizes(nrNodes, nrMemcgs, mounts, slabs.nrObjects, nrShadowNodes),
     fs: fsSizes(mounts, slabs),
-    nrMms: config.processes.length + 1,
+    nrMms: Math.max(config.mmsMax, config.processes.length) + 1,
     nrSlots,
     nrClusters: Math.ceil(nrSlots / SWAPFILE_CLUSTER),
     nrTables: config.pageTables + 1,
@@ -301,6 +305,7 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     cpuNote: builder.columns('cpu.note', { bytes: 'u8' }, config.cpus * CPU_NOTE_BYTES).bytes,
     // @owner cpu  events done  @racy progress: a late count shows next time
     cpuEvents: builder.columns('cpu.events', { done: 'f64' }, config.cpus * LINE_WORDS).done,
+    sched: declareSched(builder, config, s.nrMms),
     tasks: declareTasks(builder),
     faults: declareFaults(builder, FAULT_NAMES.length),
   };

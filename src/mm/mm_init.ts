@@ -12,15 +12,18 @@ import { fsListsInit } from './fs_lists.ts';
 import { MAX_PAGE_ORDER } from './limits.ts';
 import { listLruTablesInit } from './list_lru_entry.ts';
 import { CGROUP_LIVE, CGROUP_SERIAL } from './memcg_css.ts';
-import { GATE_RUNNING, type Mm } from './mm.ts';
+import { GATE_RUNNING, GATE_SCHED, type Mm } from './mm.ts';
 import { MEMCG_ONLINE, PG_RESERVED } from './mm_types.ts';
 import { objcgInit } from './objcg.ts';
 import { freeOnePageLocked } from './page_alloc.ts';
 import { allocTable } from './pgtable.ts';
+import { enqueueTask } from './runqueue.ts';
+import { SCHED_PID } from './sched_types.ts';
 import { shadowListInit } from './shadow_list.ts';
 import { shrinkerInit } from './shrinker.ts';
 import { slabInit } from './slab.ts';
 import { swapInit } from './swapfile.ts';
+import { activateTask, makeTask } from './task_rows.ts';
 import { setupPcp, setupPerZoneWmarks } from './watermark.ts';
 
 /**
@@ -109,9 +112,35 @@ function initProcesses(m: Mm): void {
     const mm = index + 1;
     m.mm.memcg[mm] = process.memcg;
     Atomics.add(m.memcg.procs, process.memcg, 1);
-    m.mm.users[mm] = process.cpus.length;
+    m.mm.users[mm] = process.generator ? 1 : process.cpus.length;
     m.mm.running[mm] = process.cpus.length;
     m.gate[GATE_RUNNING] = (m.gate[GATE_RUNNING] as number) + process.cpus.length;
     m.mm.pgd[mm] = allocTable(m, mm, 0);
   });
+  initTasks(m);
+}
+
+/** Processes whose programs are generators stand in the queues of their first CPUs. */
+function initTasks(m: Mm): void {
+  m.config.processes.forEach((process, index) => {
+    // Its pid is its address space's number, as those of the others.
+    m.sched.words[SCHED_PID] = index;
+    if (!process.generator) return;
+    const mm = index + 1;
+    const row = makeTask(m, {
+      parent: 0,
+      mm,
+      group: 0,
+      cpu: process.cpus[0] as number,
+      affinity: process.cpus.reduce((mask, cpu) => mask | (1 << cpu), 0),
+      program: m.config.programs.length + index,
+      args: null,
+    });
+    assert(row > 0, 'there is a row for each process of the configuration');
+    m.gate[GATE_SCHED] = (m.gate[GATE_SCHED] as number) + process.cpus.length;
+    m.sched.stampSlots[mm] = 1;
+    activateTask(m, row, 0);
+    enqueueTask(m, row);
+  });
+  m.sched.words[SCHED_PID] = m.config.processes.length;
 }

@@ -21,6 +21,7 @@ import { drainAllStock } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
 import { MMF_EXITING, MMF_OOM_SKIP, MMF_OOM_VICTIM } from './mm_types.ts';
 import { drainAllPages } from './page_alloc.ts';
+import { wakeTasksOf } from './runqueue.ts';
 import { memInfoLine } from './show_mem.ts';
 import { lruAddDrainAll } from './swap.ts';
 import { nrSwapPages } from './swapfile.ts';
@@ -72,6 +73,8 @@ function selectBadProcess(m: Mm, memcg: number): number {
 function oomKillProcess(m: Mm, victim: number, memcg: number): void {
   writeReport(m, victim, memcg);
   Atomics.or(m.mm.flags, victim, MMF_OOM_VICTIM);
+  // Where it sleeps, it must hear of it.
+  wakeTasksOf(m, victim);
   const { events } = m.task;
   events[EV.oom_kill] = (events[EV.oom_kill] as number) + 1;
   if (memcg !== 0) {
