@@ -21,7 +21,6 @@ import { exitMm } from '../src/mm/exit_mm.ts';
 import { memcgLeave, memcgRefresh } from '../src/mm/memcg_task.ts';
 import type { Mm } from '../src/mm/mm.ts';
 import { mmapAnon } from '../src/mm/mmap.ts';
-import { freeMm } from '../src/mm/mm_rows.ts';
 import { MMF_OOM_VICTIM } from '../src/mm/mm_types.ts';
 import { dropTask, pickTask, putTask, queuedTasks, wakeTask } from '../src/mm/runqueue.ts';
 import { ARGS_OF_CPU, HOW_EXITED, HOW_KILLED, HOW_SIGSEGV, SCHED_LIVE } from '../src/mm/sched_types.ts';
@@ -204,7 +203,7 @@ export class CpuTasks {
     freeStamps(m, row);
     this.#record(local, end);
     Atomics.store(task.mm, row, 0);
-    if (exitMm(m, mm)) freeMm(m, mm);
+    exitMm(m, mm);
     this.#timers.delete(local);
     this.#locals.delete(row);
     dropTask(m, m.task.cpu);

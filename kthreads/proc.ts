@@ -18,8 +18,11 @@
  */
 import { Prng } from '../shared/prng.ts';
 import { ktimeNs } from '../shared/ktime.ts';
-import { allocMm, freeMm } from '../src/mm/mm_rows.ts';
+import { cgroupFork } from '../src/mm/cgroup.ts';
+import { exitMm } from '../src/mm/exit_mm.ts';
 import { dupMm } from '../src/mm/fork.ts';
+import { memcgRefresh } from '../src/mm/memcg_task.ts';
+import { allocMm } from '../src/mm/mm_rows.ts';
 import { EAGAIN, ECHILD, EINVAL, ENOENT } from '../src/mm/errno.ts';
 import { mmapAnon } from '../src/mm/mmap.ts';
 import type { Mm } from '../src/mm/mm.ts';
@@ -330,10 +333,15 @@ export class Proc {
     if (how === 'copy') {
       const error = dupMm(m, this.#mm, mm);
       if (error < 0) {
-        freeMm(m, mm);
+        exitMm(m, mm);
+        // That took this CPU out of the address space that it is in.
+        m.task.mm = this.#mm;
+        memcgRefresh(m, this.#mm);
         return error;
       }
       copyStamps(m, this.#row, row);
+    } else {
+      cgroupFork(m, this.#mm, mm);
     }
     Atomics.store(m.sched.stampSlots, mm, 1 << (m.sched.task.stampSlot[row] as number));
     return mm;

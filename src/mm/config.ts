@@ -133,8 +133,6 @@ export interface MmConfig {
   readonly programs: readonly ProgramConfig[];
   /** Simulated processes and threads of them that may exist at once; 0 without generators. */
   readonly tasksMax: number;
-  /** Address spaces that may exist at once, those of the configuration included. */
-  readonly mmsMax: number;
   /** Page frames hold bytes. Off: metadata only, for runs larger than the host's memory. */
   readonly contents: boolean;
   readonly swap: 'zram' | 'none';
@@ -167,6 +165,8 @@ export interface MmConfig {
   /** Page-table pages that the arena has room for. */
   readonly pageTables: number;
   readonly vmasMax: number;
+  /** Address spaces that may exist at once, those of `processes` included, which keep their rows. */
+  readonly mmsMax: number;
   readonly lockStat: boolean;
   readonly lockdep: boolean;
   /** A thread that shows no sign of life for so long is reported as hung, in ms. */

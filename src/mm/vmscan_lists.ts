@@ -26,6 +26,7 @@ import {
   updateLruSize,
 } from './lruvec.ts';
 import { uncharge } from './memcontrol.ts';
+import { clearMlocked, cullFlags } from './mlock_folio.ts';
 import type { Mm } from './mm.ts';
 import { PG_ACTIVE, PG_LRU, PG_REFERENCED, PG_WORKINGSET } from './mm_types.ts';
 import { freePage } from './page_alloc.ts';
@@ -91,7 +92,7 @@ function moveFoliosToLruLocked(
   for (let i = 0; i < folios.length; i++) {
     const pfn = folios[i] as number;
     // PG_LRU before our reference goes: whoever drops the last one finds the folio on its list.
-    const flags = Atomics.or(m.page.flags, pfn, PG_LRU) | PG_LRU;
+    const flags = cullFlags(m, pfn, Atomics.or(m.page.flags, pfn, PG_LRU) | PG_LRU);
     if (folioPutTestZero(m, pfn)) {
       Atomics.and(m.page.flags, pfn, ~(PG_LRU | PG_ACTIVE | PG_REFERENCED | PG_WORKINGSET));
       released.push(pfn);
@@ -109,6 +110,7 @@ const released: number[] = [];
 function freeReleased(m: Mm): void {
   for (let i = 0; i < released.length; i++) {
     const pfn = released[i] as number;
+    clearMlocked(m, pfn);
     uncharge(m, m.page.memcg[pfn] as number, 1);
     freePage(m, pfn);
   }
