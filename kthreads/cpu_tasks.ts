@@ -14,16 +14,27 @@
  */
 import { bug } from '../shared/assert.ts';
 import { ktimeNs } from '../shared/ktime.ts';
-import { condResched, kthreadShouldStop, waitEventBlocked, waitEventTimeout } from '../shared/sched.ts';
+import {
+  condResched,
+  kthreadShouldStop,
+  waitEventBlocked,
+  waitEventTimeout,
+} from '../shared/sched.ts';
 import { LINE_WORDS } from '../shared/types.ts';
 import { drainOwnBatches } from '../src/mm/drain.ts';
 import { exitMm } from '../src/mm/exit_mm.ts';
 import { memcgLeave, memcgRefresh } from '../src/mm/memcg_task.ts';
 import type { Mm } from '../src/mm/mm.ts';
-import { mmapAnon } from '../src/mm/mmap.ts';
 import { MMF_OOM_VICTIM } from '../src/mm/mm_types.ts';
+import { mmapAnon } from '../src/mm/mmap.ts';
 import { dropTask, pickTask, putTask, queuedTasks, wakeTask } from '../src/mm/runqueue.ts';
-import { ARGS_OF_CPU, HOW_EXITED, HOW_KILLED, HOW_SIGSEGV, SCHED_LIVE } from '../src/mm/sched_types.ts';
+import {
+  ARGS_OF_CPU,
+  HOW_EXITED,
+  HOW_KILLED,
+  HOW_SIGSEGV,
+  SCHED_LIVE,
+} from '../src/mm/sched_types.ts';
 import { freeStamps, putStampSlot } from '../src/mm/stamp.ts';
 import { exitNotify, killProcess } from '../src/mm/task_exit.ts';
 import { decodeArgs } from '../src/mm/task_rows.ts';

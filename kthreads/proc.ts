@@ -16,16 +16,17 @@
  * Failures are negative numbers, named as Linux's (src/mm/errno.ts). A process that was killed, has
  * touched what it has not mapped, or is told to stop, leaves by an exception (task_end.ts).
  */
-import { Prng } from '../shared/prng.ts';
+
 import { ktimeNs } from '../shared/ktime.ts';
+import { Prng } from '../shared/prng.ts';
 import { cgroupFork } from '../src/mm/cgroup.ts';
+import { EAGAIN, type ECHILD, EINVAL, ENOENT } from '../src/mm/errno.ts';
 import { exitMm } from '../src/mm/exit_mm.ts';
 import { dupMm } from '../src/mm/fork.ts';
 import { memcgRefresh } from '../src/mm/memcg_task.ts';
-import { allocMm } from '../src/mm/mm_rows.ts';
-import { EAGAIN, ECHILD, EINVAL, ENOENT } from '../src/mm/errno.ts';
-import { mmapAnon } from '../src/mm/mmap.ts';
 import type { Mm } from '../src/mm/mm.ts';
+import { allocMm } from '../src/mm/mm_rows.ts';
+import { mmapAnon } from '../src/mm/mmap.ts';
 import { readMachineFile, writeMachineFile } from '../src/mm/proc_access.ts';
 import { enqueueTask, finishSleep, leastLoadedCpu, prepareSleep } from '../src/mm/runqueue.ts';
 import { copyStamps, takeStampSlot } from '../src/mm/stamp.ts';

@@ -147,7 +147,8 @@ function integrityOf(snapshot: Snapshot, outcome: Outcome): IntegrityReport {
   );
   for (const { comm, pid, parent, status } of snapshot.processes) {
     // What a program does to the processes that it makes is its own affair.
-    if (status === 'fault' && parent === 0) violations.push(`${comm}/${pid} touched memory that it has not mapped`);
+    if (status === 'fault' && parent === 0)
+      violations.push(`${comm}/${pid} touched memory that it has not mapped`);
   }
   const known = state !== null && state.panic === null;
   return {

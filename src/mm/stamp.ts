@@ -67,7 +67,11 @@ export function stampTable(m: Mm, row: number, region: number): number {
 /** As `stampTable`, without making one. @returns -1 when the task has none */
 export function findStamps(m: Mm, row: number, region: number): number {
   const { task, stamp } = m.sched;
-  for (let table = task.stampHead[row] as number; table !== 0; table = stamp.next[table] as number) {
+  for (
+    let table = task.stampHead[row] as number;
+    table !== 0;
+    table = stamp.next[table] as number
+  ) {
     if (stamp.region[table] === region) return table * PTRS_PER_TABLE;
   }
   return -1;
@@ -146,12 +150,7 @@ export function writeStamp(words: Int32Array, first: number, slot: number, value
 }
 
 /** @returns whether both ends of a frame hold a stamp */
-export function stampHolds(
-  words: Int32Array,
-  first: number,
-  slot: number,
-  value: number,
-): boolean {
+export function stampHolds(words: Int32Array, first: number, slot: number, value: number): boolean {
   return words[first + 2 * slot] === value && words[first + TAIL_WORDS + 2 * slot] === value;
 }
 

@@ -6,11 +6,19 @@
  * A task that ends is its parent's zombie until the parent asks, or gone at once when nobody will:
  * the parent has ended, or there was none.
  */
+
+import { EAGAIN, ECHILD, ESRCH } from './errno.ts';
 import type { Mm } from './mm.ts';
-import { ECHILD, EAGAIN, ESRCH } from './errno.ts';
 import { wakeCpus, wakeTask } from './runqueue.ts';
 import { HOW_KILLED, SCHED_KILLS, SCHED_USED, TASK_ZOMBIE } from './sched_types.ts';
-import { findTask, freeTask, tasklistLock, tasklistUnlock, taskGone, unlinkChild } from './task_rows.ts';
+import {
+  findTask,
+  freeTask,
+  taskGone,
+  tasklistLock,
+  tasklistUnlock,
+  unlinkChild,
+} from './task_rows.ts';
 
 /** Exit codes of those that end by force: 128 and the signal's number. */
 export const EXIT_SIGINT = 130;

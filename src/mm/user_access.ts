@@ -245,14 +245,7 @@ export class UserAccess {
   }
 
   /** Bytes `from` to `to - 1` of the value, to a frame. @context in a section */
-  #storeBytes(
-    pfn: number,
-    at: number,
-    from: number,
-    to: number,
-    low: number,
-    high: number,
-  ): void {
+  #storeBytes(pfn: number, at: number, from: number, to: number, low: number, high: number): void {
     if (!this.#m.config.contents) return;
     const frame = this.#m.frame8[Math.floor(pfn / FRAME_BUFFER_PAGES)] as Uint8Array;
     const base = (pfn % FRAME_BUFFER_PAGES) * PAGE_SIZE + at - from;

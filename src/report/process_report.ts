@@ -54,30 +54,30 @@ const HOW: Readonly<Record<number, ProcessStatus>> = {
 
 /** A process of the configuration whose program is a function. */
 function programReport(m: Mm, index: number): ProcessReport {
-    const { comm, cpus, memcg } = m.config.processes[index] as ProcessConfig;
-    const mm = index + 1;
-    const first = cpus[0] as number;
-    const events = cpus.map((cpu) => m.cpuEvents[cpu * LINE_WORDS] as number);
-    const row = first * LINE_WORDS;
-    const ended = Atomics.load(m.cpuState, row + CPU_STATUS) === CPU_ENDED;
-    return {
-      pid: mm,
-      parent: 0,
-      exitCode: null,
-      comm,
-      cpu: first,
-      cpus,
-      memcg: m.config.memcgs[memcg]?.name ?? '',
-      status: processStatus(m, cpus),
-      result: ended ? Atomics.load(m.cpuState, row + CPU_RESULT) : null,
-      events: events.reduce((a, b) => a + b, 0),
-      faults: Atomics.load(m.mm.faults, mm),
-      majorFaults: Atomics.load(m.mm.majorFaults, mm),
-      oomKilled: (Atomics.load(m.mm.flags, mm) & MMF_OOM_VICTIM) !== 0,
-      rss: Atomics.load(m.mm.rssAnon, mm),
-      swapped: Atomics.load(m.mm.swapEnts, mm),
-      pageTables: Atomics.load(m.mm.nrTables, mm),
-    };
+  const { comm, cpus, memcg } = m.config.processes[index] as ProcessConfig;
+  const mm = index + 1;
+  const first = cpus[0] as number;
+  const events = cpus.map((cpu) => m.cpuEvents[cpu * LINE_WORDS] as number);
+  const row = first * LINE_WORDS;
+  const ended = Atomics.load(m.cpuState, row + CPU_STATUS) === CPU_ENDED;
+  return {
+    pid: mm,
+    parent: 0,
+    exitCode: null,
+    comm,
+    cpu: first,
+    cpus,
+    memcg: m.config.memcgs[memcg]?.name ?? '',
+    status: processStatus(m, cpus),
+    result: ended ? Atomics.load(m.cpuState, row + CPU_RESULT) : null,
+    events: events.reduce((a, b) => a + b, 0),
+    faults: Atomics.load(m.mm.faults, mm),
+    majorFaults: Atomics.load(m.mm.majorFaults, mm),
+    oomKilled: (Atomics.load(m.mm.flags, mm) & MMF_OOM_VICTIM) !== 0,
+    rss: Atomics.load(m.mm.rssAnon, mm),
+    swapped: Atomics.load(m.mm.swapEnts, mm),
+    pageTables: Atomics.load(m.mm.nrTables, mm),
+  };
 }
 
 /** Name of a program by its position: those of the configuration, then those of its processes. */

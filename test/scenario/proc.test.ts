@@ -128,7 +128,9 @@ describe('proc', () => {
 
   it('runs of one seed agree', LIMIT, async () => {
     const config = { mode: 'deterministic', seed: 9 } as const;
-    const runs = [1, 2].map(() => run('parent', { args: { how: 'spawn' }, programs: ['exits'] }, config));
+    const runs = [1, 2].map(() =>
+      run('parent', { args: { how: 'spawn' }, programs: ['exits'] }, config),
+    );
     const [a, b] = await Promise.all(runs);
     expect(a?.report.vmstat).toEqual(b?.report.vmstat);
     expect(a?.report.processes).toEqual(b?.report.processes);
