@@ -26,16 +26,15 @@ import { dupMm } from '../src/mm/fork.ts';
 import { memcgRefresh } from '../src/mm/memcg_task.ts';
 import type { Mm } from '../src/mm/mm.ts';
 import { allocMm } from '../src/mm/mm_rows.ts';
-import { mmapAnon } from '../src/mm/mmap.ts';
 import { readMachineFile, writeMachineFile } from '../src/mm/proc_access.ts';
 import { enqueueTask, finishSleep, leastLoadedCpu, prepareSleep } from '../src/mm/runqueue.ts';
 import { copyStamps, takeStampSlot } from '../src/mm/stamp.ts';
 import { type EndedChild, killProcess, takeZombie } from '../src/mm/task_exit.ts';
 import { abortTask, activateTask, encodeArgs, makeTask } from '../src/mm/task_rows.ts';
 import { RUN_DONE } from '../src/mm/user.ts';
-import { UserAccess } from '../src/mm/user_access.ts';
 import { ProcessCgroups } from './process_cgroups.ts';
-import { endOf, exitOf } from './task_end.ts';
+import { ProcMemory } from './proc_memory.ts';
+import { exitOf } from './task_end.ts';
 
 /** A turn on the CPU ends after so many calls, or so much time. */
 const SLICE_CALLS = 512;
@@ -58,48 +57,40 @@ export interface ForkOptions {
 type Copy = 'copy' | 'fresh' | 'same';
 
 /** A task as its program sees it. @context the CPU of the task, while it runs */
-export class Proc {
+export class Proc extends ProcMemory {
   readonly pid: number;
   /** What the configuration gives every instance of the program; null for its own processes. */
   readonly shared: unknown;
-  readonly access: UserAccess;
   /** When `sleep` ends, in ns of `now`; Infinity while it does not sleep. */
   wakeAtNs = Infinity;
 
-  readonly #m: Mm;
-  readonly #row: number;
-  readonly #mm: number;
   #cgroups: ProcessCgroups | null = null;
   #prng: Prng | null = null;
-  #calls = 0;
   #sliceEndNs = 0;
 
   /** @param row the task, which has an address space and is not known to its program yet */
   constructor(m: Mm, row: number, shared: unknown) {
-    this.#m = m;
-    this.#row = row;
-    this.#mm = Atomics.load(m.sched.task.mm, row);
+    super(m, row);
     this.pid = Atomics.load(m.sched.task.pid, row);
     this.shared = shared;
-    this.access = new UserAccess(m, row);
   }
 
   // --- who, where, when -------------------------------------------------------------------------
 
   /** The process that this is a thread of; `pid` where it is no thread. */
   get group(): number {
-    return Atomics.load(this.#m.sched.task.group, this.#row);
+    return Atomics.load(this.m.sched.task.group, this.row);
   }
 
   /** The simulated CPU that it runs on, from its start to its end. */
   get cpu(): number {
-    return this.#m.task.cpu;
+    return this.m.task.cpu;
   }
 
   /** CPUs that it may put its children on. */
   get cpus(): number[] {
-    const mask = this.#m.sched.task.affinity[this.#row] as number;
-    const all = Array.from({ length: this.#m.config.cpus }, (_, cpu) => cpu);
+    const mask = this.m.sched.task.affinity[this.row] as number;
+    const all = Array.from({ length: this.m.config.cpus }, (_, cpu) => cpu);
     return all.filter((cpu) => ((mask >>> cpu) & 1) !== 0);
   }
 
@@ -110,78 +101,21 @@ export class Proc {
 
   /** Numbers of its own: the same in every run of a seed. */
   get random(): Prng {
-    this.#prng ??= new Prng(this.#m.config.seed, this.pid);
+    this.#prng ??= new Prng(this.m.config.seed, this.pid);
     return this.#prng;
   }
 
   /** Is its turn over? Then it should `yield`. Counts as a call, so that any loop ends its turn. */
   get preempted(): boolean {
-    this.#calls++;
-    if (this.#calls >= SLICE_CALLS || this.access.fatal() !== RUN_DONE) return true;
-    return this.#calls % CLOCK_CALLS === 0 && ktimeNs() >= this.#sliceEndNs;
+    this.calls++;
+    if (this.calls >= SLICE_CALLS || this.access.fatal() !== RUN_DONE) return true;
+    return this.calls % CLOCK_CALLS === 0 && ktimeNs() >= this.#sliceEndNs;
   }
 
   /** A turn begins. @context the CPU's loop */
   beginSlice(): void {
-    this.#calls = 0;
+    this.calls = 0;
     this.#sliceEndNs = ktimeNs() + SLICE_NS;
-  }
-
-  // --- memory -----------------------------------------------------------------------------------
-
-  /**
-   * Maps anonymous memory, readable and writable.
-   * @param start first page number @param pages at least 1
-   * @returns 0, or EINVAL when it overlaps a mapping
-   */
-  mmap(start: number, pages: number): number {
-    this.#enter();
-    return mmapAnon(this.#m, this.#mm, start, start + pages) === 0 ? EINVAL : 0;
-  }
-
-  /**
-   * Loads `size` bytes, little endian.
-   * @param va address in bytes; the value may lie in two pages @param size 1 .. 8
-   * @returns a number up to 6 bytes, a bigint from 7
-   * @throws TaskEnd when the process is to end
-   */
-  load(va: number, size: 1 | 2 | 3 | 4 | 5 | 6): number;
-  load(va: number, size: 7 | 8): bigint;
-  load(va: number, size: number): number | bigint;
-  load(va: number, size: number): number | bigint {
-    this.#calls++;
-    const { access } = this;
-    this.#check(access.load(va, size));
-    if (size <= 6) return access.low + access.high * 2 ** 32;
-    return BigInt(access.low) | (BigInt(access.high) << 32n);
-  }
-
-  /**
-   * Stores the low `size` bytes of a value, little endian.
-   * @param value an integer of at most 53 bits, or a bigint @param va @param size as `load`
-   * @throws TaskEnd as `load`; RangeError for a number that is no such integer
-   */
-  store(va: number, size: number, value: number | bigint): void {
-    this.#calls++;
-    if (typeof value === 'bigint') {
-      const low = Number(BigInt.asUintN(32, value));
-      const high = Number(BigInt.asUintN(32, value >> 32n));
-      this.#check(this.access.store(va, size, low, high));
-      return;
-    }
-    if (!Number.isSafeInteger(value)) throw new RangeError(`store: ${value} is no safe integer`);
-    this.#check(this.access.store(va, size, value >>> 0, Math.floor(value / 2 ** 32) >>> 0));
-  }
-
-  /**
-   * Reads or writes each of so many pages once, and checks that they hold what was stored (stamps:
-   * bytes 0 .. 255 and 3840 .. 4095 of such a page are theirs).
-   * @param start first page number @param pages at least 1
-   * @throws TaskEnd as `load`
-   */
-  touch(start: number, pages: number, write: boolean): void {
-    this.#calls++;
-    this.#check(this.access.touch(start, pages, write));
   }
 
   // --- processes --------------------------------------------------------------------------------
@@ -216,13 +150,13 @@ export class Proc {
    * @returns its pid and code; ECHILD when there is none
    */
   *wait(): ProcCall<EndedChild | typeof ECHILD> {
-    this.#enter();
+    this.enter();
     for (;;) {
-      prepareSleep(this.#m, this.#row);
-      const ended = takeZombie(this.#m, this.#row);
+      prepareSleep(this.m, this.row);
+      const ended = takeZombie(this.m, this.row);
       if (ended !== EAGAIN || this.access.fatal() !== RUN_DONE) {
-        finishSleep(this.#m, this.#row);
-        this.#check(this.access.fatal());
+        finishSleep(this.m, this.row);
+        this.check(this.access.fatal());
         if (ended !== EAGAIN) return ended;
       }
       yield;
@@ -231,16 +165,16 @@ export class Proc {
 
   /** Sleeps for so many ms, at least 0. */
   *sleep(ms: number): ProcCall<void> {
-    this.#enter();
+    this.enter();
     this.wakeAtNs = ktimeNs() + ms * 1e6;
     for (;;) {
-      prepareSleep(this.#m, this.#row);
+      prepareSleep(this.m, this.row);
       if (ktimeNs() >= this.wakeAtNs || this.access.fatal() !== RUN_DONE) break;
       yield;
     }
-    finishSleep(this.#m, this.#row);
+    finishSleep(this.m, this.row);
     this.wakeAtNs = Infinity;
-    this.#check(this.access.fatal());
+    this.check(this.access.fatal());
   }
 
   /**
@@ -249,9 +183,9 @@ export class Proc {
    * @throws TaskEnd when it was itself
    */
   kill(pid: number): number {
-    this.#enter();
-    const result = killProcess(this.#m, pid);
-    this.#check(this.access.fatal());
+    this.enter();
+    const result = killProcess(this.m, pid);
+    this.check(this.access.fatal());
     return result;
   }
 
@@ -259,49 +193,39 @@ export class Proc {
 
   /** Memory groups: makes and removes them, and moves this process. */
   get cgroups(): ProcessCgroups {
-    this.#cgroups ??= new ProcessCgroups(this.#m, this.#mm);
+    this.#cgroups ??= new ProcessCgroups(this.m, this.mm);
     return this.#cgroups;
   }
 
   /** Reads a file of the machine. @returns its text, ENOENT or EPERM */
   readFile(path: string): string | number {
-    this.#enter();
-    return readMachineFile(this.#m, path);
+    this.enter();
+    return readMachineFile(this.m, path);
   }
 
   /** Writes to a file of the machine. @returns 0, ENOENT, EPERM or EINVAL */
   writeFile(path: string, text: string): number {
-    this.#enter();
-    return writeMachineFile(this.#m, path, text);
+    this.enter();
+    return writeMachineFile(this.m, path, text);
   }
 
   // --- within -----------------------------------------------------------------------------------
 
-  /** The top of a system call. */
-  #enter(): void {
-    this.#calls++;
-    this.#check(this.access.fatal());
-  }
-
-  #check(result: number): void {
-    if (result !== RUN_DONE) throw endOf(result);
-  }
-
   #make(how: Copy, program: string, args: unknown, options: ForkOptions = {}): number {
-    this.#enter();
-    const m = this.#m;
+    this.enter();
+    const m = this.m;
     const { task } = m.sched;
     const index = m.config.programs.findIndex(({ name }) => name === program);
     if (index < 0) return ENOENT;
     const bytes = encodeArgs(args);
     if (typeof bytes === 'number') return bytes;
-    const affinity = task.affinity[this.#row] as number;
+    const affinity = task.affinity[this.row] as number;
     const cpu = options.cpu ?? leastLoadedCpu(m, affinity);
     if (!Number.isInteger(cpu) || cpu < 0 || cpu > 31 || ((affinity >>> cpu) & 1) === 0) {
       return EINVAL;
     }
     const group = how === 'same' ? this.group : 0;
-    const spec = { parent: this.#row, mm: 0, group, cpu, affinity, program: index, args: bytes };
+    const spec = { parent: this.row, mm: 0, group, cpu, affinity, program: index, args: bytes };
     const row = makeTask(m, spec);
     if (row < 0) return row;
     const mm = how === 'same' ? this.#shareMm(row) : this.#newMm(how, row);
@@ -311,38 +235,38 @@ export class Proc {
     }
     Atomics.store(task.mm, row, mm);
     const pid = Atomics.load(task.pid, row);
-    activateTask(m, row, this.#row);
+    activateTask(m, row, this.row);
     enqueueTask(m, row);
     return pid;
   }
 
   /** Another thread uses this address space. @returns its row, or EAGAIN */
   #shareMm(row: number): number {
-    const m = this.#m;
-    const slot = takeStampSlot(m, this.#mm);
+    const m = this.m;
+    const slot = takeStampSlot(m, this.mm);
     if (slot < 0) return EAGAIN;
     m.sched.task.stampSlot[row] = slot;
-    Atomics.add(m.mm.users, this.#mm, 1);
-    return this.#mm;
+    Atomics.add(m.mm.users, this.mm, 1);
+    return this.mm;
   }
 
   /** An address space for a child. @returns its row, EAGAIN or ENOMEM */
   #newMm(how: Copy, row: number): number {
-    const m = this.#m;
+    const m = this.m;
     const mm = allocMm(m);
     if (mm === 0) return EAGAIN;
     if (how === 'copy') {
-      const error = dupMm(m, this.#mm, mm);
+      const error = dupMm(m, this.mm, mm);
       if (error < 0) {
         exitMm(m, mm);
         // That took this CPU out of the address space that it is in.
-        m.task.mm = this.#mm;
-        memcgRefresh(m, this.#mm);
+        m.task.mm = this.mm;
+        memcgRefresh(m, this.mm);
         return error;
       }
-      copyStamps(m, this.#row, row);
+      copyStamps(m, this.row, row);
     } else {
-      cgroupFork(m, this.#mm, mm);
+      cgroupFork(m, this.mm, mm);
     }
     Atomics.store(m.sched.stampSlots, mm, 1 << (m.sched.task.stampSlot[row] as number));
     return mm;

@@ -28,7 +28,7 @@ export function mmOfConfig(m: Mm, mm: number): boolean {
 }
 
 /**
- * An empty address space with one user and no group: dupMm or cgroupFork puts it in one.
+ * An empty address space with one user, in the root group: dupMm or cgroupAttach moves it.
  * @returns its row; 0 when none is free, or no page table is
  * @context takes table_pool
  */
@@ -50,6 +50,8 @@ export function allocMm(m: Mm): number {
     return 0;
   }
   Atomics.store(m.mm.users, mm, 1);
+  Atomics.store(m.mm.memcg, mm, 0);
+  Atomics.add(m.memcg.procs, 0, 1);
   return mm;
 }
 

@@ -56,7 +56,7 @@ export function poolPut(m: Mm, kind: number, next: I32, row: number): void {
   spinUnlock(m.poolLock, 0, LC_TABLE_POOL);
 }
 
-/** Rows below `first` are in use for ever: handed out starts there. @context boot */
+/** Rows 1 to `rows` are in use for ever. @context boot */
 export function poolReserve(m: Mm, kind: number, rows: number): void {
   m.pool[kind + HIGHEST] = rows;
   m.pool[kind + IN_USE] = rows;

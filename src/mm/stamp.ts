@@ -106,6 +106,22 @@ export function forgetStamps(m: Mm, row: number, start: number, pages: number): 
   }
 }
 
+/**
+ * Moves what a task knows of a range, as its pages have moved; what has no table left is forgotten.
+ * @param from first vpn @param to first vpn of the new range, which does not overlap
+ */
+export function moveStamps(m: Mm, row: number, from: number, to: number, pages: number): void {
+  const { stampValue } = m.sched;
+  for (let i = 0; i < pages; i++) {
+    const old = findStamps(m, row, Math.floor((from + i) / PTRS_PER_TABLE));
+    const at = old + ((from + i) % PTRS_PER_TABLE);
+    const value = old < 0 ? 0 : (stampValue[at] as number);
+    if (old >= 0) stampValue[at] = 0;
+    const table = value === 0 ? -1 : stampTable(m, row, Math.floor((to + i) / PTRS_PER_TABLE));
+    if (table >= 0) stampValue[table + ((to + i) % PTRS_PER_TABLE)] = value;
+  }
+}
+
 /** Gives a task's tables back. @context the CPU of the task; takes stamp_pool */
 export function freeStamps(m: Mm, row: number): void {
   const { words, task, stamp } = m.sched;

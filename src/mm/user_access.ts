@@ -70,11 +70,6 @@ export class UserAccess {
     this.#mm = Atomics.load(m.sched.task.mm, row);
   }
 
-  /** Forgets leaf tables. @context after the address space has given tables back */
-  flush(): void {
-    this.#regions.fill(-1);
-  }
-
   /**
    * Loads bytes, little endian, into `low` and `high`.
    * @param va address in bytes, below 2^48 @param size 1 .. 8
@@ -190,12 +185,12 @@ export class UserAccess {
       `does not hold what was stored (${when})`;
   }
 
-  /** First touch fills and dirties, read or write; later faults are what the access is. */
+  /** First touch fills, read or write. */
   #touchFlags(vpn: number, write: boolean): number {
     const index = pteOffset(this.#m, this.#mm, vpn);
     const entry = index === PTE_NONE ? 0 : Atomics.load(this.#m.pte, index);
-    if (entry === 0 || (entry & PTE_SPECIAL) !== 0) return FAULT_FLAG_FILL | FAULT_FLAG_WRITE;
-    return write ? FAULT_FLAG_WRITE : 0;
+    const fill = entry === 0 || (entry & PTE_SPECIAL) !== 0 ? FAULT_FLAG_FILL : 0;
+    return write ? fill | FAULT_FLAG_WRITE : fill;
   }
 
   #pfn = 0;

@@ -10,6 +10,7 @@ import { assert } from '../../shared/assert.ts';
 import { listDel, listMove } from '../../shared/list.ts';
 import {
   folioClear,
+  folioLruvec,
   folioPutTestZero,
   folioSet,
   folioTestClear,
@@ -115,6 +116,19 @@ function freeReleased(m: Mm): void {
     freePage(m, pfn);
   }
   released.length = 0;
+}
+
+/**
+ * Puts one isolated folio back, or nothing when it is gone (folio_putback_lru).
+ * @param folios what shrinkFolioList left @context takes lru_lock
+ */
+export function putbackLru(m: Mm, folios: readonly number[]): void {
+  if (folios.length === 0) return;
+  const lruvec = folioLruvec(m, folios[0] as number);
+  lruLock(m, lruvec);
+  moveFoliosToLruLocked(m, lruvec, folios, released);
+  lruUnlock(m, lruvec);
+  freeReleased(m);
 }
 
 /**
