@@ -163,8 +163,8 @@ export function cgroupFork(m: Mm, parentMm: number, childMm: number): void {
   cgroupLock(m);
   const memcg = Atomics.load(m.mm.memcg, parentMm);
   Atomics.add(m.memcg.procs, memcg, 1);
-  // It was in none: its row's 0 counts nowhere.
-  Atomics.store(m.mm.memcg, childMm, memcg);
+  const before = Atomics.exchange(m.mm.memcg, childMm, memcg);
+  Atomics.sub(m.memcg.procs, before, 1);
   cgroupUnlock(m);
 }
 

@@ -7,9 +7,9 @@
  */
 import { CPUS_MAX, TASKS_MAX } from '../mm/limits.ts';
 import { type Figures, makeFigures, sumFigure } from './figures.ts';
-import type { RootArgs, StormShape } from './forkstorm_program.ts';
+import { HEAP_PAGES, type RootArgs, type StormShape } from './forkstorm_program.ts';
 import { OptionReader, type Scenario } from './scenario_types.ts';
-import type { ProcessSpec, ProgramSpec } from './workload.ts';
+import { type ProcessSpec, type ProgramSpec, vmaTables } from './workload.ts';
 
 const module = new URL('./forkstorm_program.js', import.meta.url).href;
 const FIGURES = ['rounds', 'forks', 'threads', 'kills', 'reaped', 'refused', 'pages'];
@@ -37,6 +37,7 @@ function rootProcess(args: RootArgs, cpus: number, tree: number): ProcessSpec {
     args,
     generator: true,
     vmas,
+    pageTables: vmaTables([{ start: FIRST_VPN, end: FIRST_VPN + args.pages + HEAP_PAGES }]),
     // About a quarter of a tree lives at once, and each copies about half of what it inherits.
     footprintPages: Math.ceil(args.pages * (1 + tree / 8)),
   };

@@ -5,6 +5,7 @@
  * it (which copies it), and reads all of it again at the end: stamps tell whether it is right.
  */
 import type { Proc, ProcCall } from '../../kthreads/proc.ts';
+import { MADV_DONTNEED } from '../mm/madvise.ts';
 import { addFigure, type Figures } from './figures.ts';
 
 /** What every process of the storm knows. */
@@ -35,6 +36,8 @@ const THREAD_ONE_IN = 6;
 const SLEEP_ONE_IN = 5;
 const KILL_ONE_IN = 12;
 const SLEEP_MS = 3;
+/** Pages that a process maps for itself. */
+export const HEAP_PAGES = 32;
 /** Pages written at a stretch. */
 const STRETCH = 16;
 const EXIT_SIGKILL = 137;
@@ -69,6 +72,22 @@ function* readBack(proc: Proc, shape: StormShape): ProcCall<void> {
     count(proc, shape, 'pages', pages);
     if (proc.preempted) yield;
   }
+}
+
+/** Maps memory of its own behind the inherited, writes and drops some of it, and unmaps it. */
+function* heap(proc: Proc, shape: StormShape): ProcCall<void> {
+  const start = shape.first + shape.pages;
+  if (proc.mmap(start, HEAP_PAGES) < 0) {
+    count(proc, shape, 'refused');
+    return;
+  }
+  proc.touch(start, HEAP_PAGES, true);
+  yield;
+  const drop = proc.random.below(HEAP_PAGES);
+  proc.madvise(start, drop + 1, MADV_DONTNEED);
+  proc.touch(start, HEAP_PAGES, false);
+  proc.munmap(start, HEAP_PAGES);
+  count(proc, shape, 'pages', 2 * HEAP_PAGES);
 }
 
 /** Makes one child. @returns its pid, 0 when it was refused */
@@ -116,6 +135,7 @@ export function* storm(proc: Proc, { depth }: ChildArgs): ProcCall<number> {
   yield* readBack(proc, shape);
   if (proc.random.below(SLEEP_ONE_IN) === 0) yield* proc.sleep(proc.random.below(SLEEP_MS));
   yield* scribble(proc, shape, 1 / 4);
+  yield* heap(proc, shape);
   yield* grow(proc, shape, depth);
   yield* readBack(proc, shape);
   return codeOf(proc.pid);

@@ -82,6 +82,15 @@ describe.each(modes)('proc, %s', (_mode, config) => {
     expect(report.integrity.pagesVerified).toBe(7 * 32);
   });
 
+  it('mappings change, and keep what is in them', LIMIT, async () => {
+    const { out, report } = await run('mappings', { programs: ['readOnly'] }, config);
+    expect(out.slice(0, 11)).toEqual([0, -22, -22, 0, 99, 0, 0, 0, 0, 0, 0]);
+    expect([out[11], out[12], out[14]]).toEqual([139, 0, 139]);
+    expect(out.slice(20, 22)).toEqual([-12, 1]);
+    expectClean(report);
+    expect(report.integrity.pagesVerified).toBe(48);
+  });
+
   it('an OOM victim ends where it sleeps', LIMIT, async () => {
     const options = { args: { pages: 300 }, programs: ['hog'] };
     const small = { ...config, memory: '4M', swap: 'none' } as const;
