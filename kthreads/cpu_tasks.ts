@@ -27,7 +27,7 @@ import { memcgLeave, memcgRefresh } from '../src/mm/memcg_task.ts';
 import type { Mm } from '../src/mm/mm.ts';
 import { MMF_OOM_VICTIM } from '../src/mm/mm_types.ts';
 import { mmapAnon } from '../src/mm/mmap.ts';
-import { dropTask, pickTask, putTask, queuedTasks, wakeTask } from '../src/mm/runqueue.ts';
+import { dropTask, pickTask, putTask, queuedTasks, takeQueued, wakeTask } from '../src/mm/runqueue.ts';
 import {
   ARGS_OF_CPU,
   HOW_EXITED,
@@ -37,8 +37,8 @@ import {
 } from '../src/mm/sched_types.ts';
 import { freeStamps, putStampSlot } from '../src/mm/stamp.ts';
 import { exitNotify, killProcess } from '../src/mm/task_exit.ts';
-import { decodeArgs } from '../src/mm/task_rows.ts';
-import { RUN_DONE } from '../src/mm/user.ts';
+import { decodeArgs, taskKilled } from '../src/mm/task_rows.ts';
+import { RUN_DONE, RUN_KILLED } from '../src/mm/user.ts';
 import { verifyStamps } from '../src/mm/verify_task.ts';
 import { addMismatches, addPagesVerified } from './cpu_state.ts';
 import type { LoadedProgram } from './engine.ts';
@@ -172,6 +172,7 @@ export class CpuTasks {
       bug(`program ${name} is no generator function: write function*`);
     }
     const local = { row, proc, generator };
+    proc.access.giveWay = () => this.#endKilled();
     this.#locals.set(row, local);
     return local;
   }
@@ -201,6 +202,26 @@ export class CpuTasks {
     return end;
   }
 
+  /**
+   * Ends tasks of this CPU that were killed and wait for their turn, which the one that runs cannot
+   * give them: it has no memory until they have given back theirs.
+   * @context a task runs, in its address space, with no lock held
+   */
+  #endKilled(): void {
+    const m = this.#m;
+    const running = m.task.mm;
+    for (;;) {
+      const row = takeQueued(m, m.task.cpu, (row) => taskKilled(m, row));
+      if (row === 0) return;
+      this.#leave(running);
+      this.#enter(Atomics.load(m.sched.task.mm, row));
+      const local = this.#locals.get(row) ?? this.#start(row);
+      unwind(local.generator);
+      this.#end(local, endOf(RUN_KILLED));
+      this.#enter(running);
+    }
+  }
+
   /** Gives back all that a task has, and tells its parent. @context in its address space */
   #end(local: Local, end: TaskEnd): void {
     const m = this.#m;
@@ -217,7 +238,7 @@ export class CpuTasks {
     exitMm(m, mm);
     this.#timers.delete(local);
     this.#locals.delete(row);
-    dropTask(m, m.task.cpu);
+    dropTask(m, m.task.cpu, row);
     exitNotify(m, row, end.code, end.how);
   }
 

@@ -101,6 +101,34 @@ export function pickTask(m: Mm, cpu: number): number {
 }
 
 /**
+ * Takes a queued task out of its turn, beside the one that runs.
+ * @param wanted looks at a row; takes no lock
+ * @returns the first one that is wanted, or 0
+ * @context the CPU itself
+ */
+export function takeQueued(m: Mm, cpu: number, wanted: (row: number) => boolean): number {
+  const { rq, task } = m.sched;
+  const base = cpu * LINE_WORDS;
+  rqLock(m, cpu);
+  let before = 0;
+  let row = rq[base + RQ_HEAD] as number;
+  while (row !== 0 && !wanted(row)) {
+    before = row;
+    row = task.rqNext[row] as number;
+  }
+  if (row !== 0) {
+    const next = task.rqNext[row] as number;
+    if (before === 0) rq[base + RQ_HEAD] = next;
+    else task.rqNext[before] = next;
+    if (next === 0) rq[base + RQ_TAIL] = before;
+    Atomics.store(task.state, row, TASK_RUNNING);
+    Atomics.sub(rq, base + RQ_QUEUED, 1);
+  }
+  rqUnlock(m, cpu);
+  return row;
+}
+
+/**
  * The task that ran yields: it goes to the tail, or off the CPU when it sleeps.
  * @returns whether it still wants to run
  * @context the CPU itself
@@ -115,10 +143,11 @@ export function putTask(m: Mm, cpu: number, row: number): boolean {
   return runs;
 }
 
-/** The task that ran has ended: its row is its parent's now. @context the CPU itself */
-export function dropTask(m: Mm, cpu: number): void {
+/** A task that `pickTask` or `takeQueued` gave has ended. @context the CPU itself */
+export function dropTask(m: Mm, cpu: number, row: number): void {
+  const { rq } = m.sched;
   rqLock(m, cpu);
-  m.sched.rq[cpu * LINE_WORDS + RQ_CURR] = 0;
+  if (rq[cpu * LINE_WORDS + RQ_CURR] === row) rq[cpu * LINE_WORDS + RQ_CURR] = 0;
   rqUnlock(m, cpu);
 }
 
@@ -175,6 +204,16 @@ export function wakeTasksOf(m: Mm, mm: number): void {
   for (let row = 1; row <= used; row++) {
     if (Atomics.load(m.sched.task.mm, row) === mm) wakeTask(m, row);
   }
+}
+
+/** Has an address space a task that lives on a CPU? @context any thread */
+export function hasTaskOn(m: Mm, mm: number, cpu: number): boolean {
+  const { words, task } = m.sched;
+  const used = Atomics.load(words, SCHED_USED);
+  for (let row = 1; row <= used; row++) {
+    if (Atomics.load(task.mm, row) === mm && Atomics.load(task.cpu, row) === cpu) return true;
+  }
+  return false;
 }
 
 /**

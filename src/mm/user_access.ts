@@ -49,6 +49,11 @@ export class UserAccess {
   /** What the last `load` read, 8 bytes at most: the low and the high 32 bits. */
   low = 0;
   high = 0;
+  /**
+   * Called where no page can be had, outside all locks: others of this CPU that are to end may be in
+   * the way, since they cannot until this task has yielded.
+   */
+  giveWay: () => void = () => {};
   /** Accesses made. */
   accesses = 0;
   /** Pages that did not hold what was stored, and a description of the first. */
@@ -260,6 +265,7 @@ export class UserAccess {
     if (result !== FAULT_DONE && result !== FAULT_MAJOR) {
       // No page could be had: again, until there is one, or the task is to end.
       condResched();
+      this.giveWay();
     }
     return this.fatal();
   }

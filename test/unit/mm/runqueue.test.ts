@@ -161,7 +161,7 @@ describe('task rows', () => {
     exitNotify(m, grandchild, 0, 1);
     expect(findTask(m, 3)).toBe(0);
     expect(Atomics.load(m.sched.words, SCHED_LIVE)).toBe(1);
-    dropTask(m, 0);
+    dropTask(m, 0, root);
   });
 
   test('kill reaches all threads of a process, and no other', () => {
