@@ -27,7 +27,14 @@ import { memcgLeave, memcgRefresh } from '../src/mm/memcg_task.ts';
 import type { Mm } from '../src/mm/mm.ts';
 import { MMF_OOM_VICTIM } from '../src/mm/mm_types.ts';
 import { mmapAnon } from '../src/mm/mmap.ts';
-import { dropTask, pickTask, putTask, queuedTasks, takeQueued, wakeTask } from '../src/mm/runqueue.ts';
+import {
+  dropTask,
+  pickTask,
+  putTask,
+  queuedTasks,
+  takeQueued,
+  wakeTask,
+} from '../src/mm/runqueue.ts';
 import {
   ARGS_OF_CPU,
   HOW_EXITED,

@@ -32,8 +32,8 @@ import { copyStamps, takeStampSlot } from '../src/mm/stamp.ts';
 import { type EndedChild, killProcess, takeZombie } from '../src/mm/task_exit.ts';
 import { abortTask, activateTask, encodeArgs, makeTask } from '../src/mm/task_rows.ts';
 import { RUN_DONE } from '../src/mm/user.ts';
-import { ProcessCgroups } from './process_cgroups.ts';
 import { ProcMemory } from './proc_memory.ts';
+import { ProcessCgroups } from './process_cgroups.ts';
 import { exitOf } from './task_end.ts';
 
 /** A turn on the CPU ends after so many calls, or so much time. */

@@ -5,9 +5,10 @@ import {
   type MachineConfig,
   planScenario,
   type RunReport,
-  reportExitCode,
   type RunWorkloadOptions,
+  reportExitCode,
   runWorkload,
+  type Sample,
   UsageError,
 } from '../../dist/src/index.js';
 
@@ -72,7 +73,9 @@ describe('forkstorm', () => {
 
   it('an interrupt drains it', LIMIT, async () => {
     const stop = new AbortController();
-    const onSample = (): void => stop.abort();
+    const onSample = (sample: Sample): void => {
+      if ((sample.pgfault ?? 0) > 0) stop.abort();
+    };
     const report = await storm({ seconds: 1000 }, {}, { signal: stop.signal, onSample });
     expect(report.interrupted).toBe(true);
     expectClean(report);
@@ -80,6 +83,8 @@ describe('forkstorm', () => {
 
   it('refuses what will not do', () => {
     expect(() => planScenario('forkstorm', { options: { depth: 9 } })).toThrow(UsageError);
-    expect(() => planScenario('forkstorm', { options: { touch: 1 } })).toThrow(/which takes --depth/);
+    expect(() => planScenario('forkstorm', { options: { touch: 1 } })).toThrow(
+      /which takes --depth/,
+    );
   });
 });
