@@ -113,8 +113,8 @@ function joinProcess(m: Mm, mm: number): void {
 }
 
 /**
- * Ends the process on this CPU, if it has one (`mm` is not 0): at once when others still run, after the gate when it is among the
- * last. Whoever comes to rest last says so to the main thread.
+ * Ends the process on this CPU, if it has one (`mm` is not 0): at once when others still run, after
+ * the gate when it is among the last. Whoever comes to rest last says so to the main thread.
  */
 function leaveProcess(m: Mm, mm: number): void {
   Atomics.add(m.gate, GATE_EXITING, 1);

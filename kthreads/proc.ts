@@ -11,8 +11,8 @@
  *     return ended.code;
  *   }
  *
- * Calls that wait are generators themselves (`yield* proc.wait()`); all others return at once, and a
- * program is to `yield` after those that others may have waited for, and when `proc.preempted`.
+ * Calls that wait are generators themselves (`yield* proc.wait()`); all others return at once. A
+ * program is to `yield` after calls that others may have waited for, and when `proc.preempted`.
  * Failures are negative numbers, named as Linux's (src/mm/errno.ts). A process that was killed, has
  * touched what it has not mapped, or is told to stop, leaves by an exception (task_end.ts).
  */
@@ -123,7 +123,7 @@ export class Proc extends ProcMemory {
   /**
    * Runs a program in a copy-on-write copy of this address space.
    * @param program a name of the configuration's @param args what JSON can say, at most 1,024 bytes
-   * @returns the child's pid; EAGAIN when the machine has no room for it, ENOMEM, E2BIG for too long
+   * @returns the child's pid; EAGAIN when the machine has no room for it, ENOMEM, E2BIG for long
    *   arguments, ENOENT for no such program, EINVAL for a CPU that it may not run on
    */
   fork(program: string, args?: unknown, options?: ForkOptions): number {

@@ -27,7 +27,10 @@ const KILLED = new TaskEnd(HOW_KILLED, EXIT_SIGKILL);
 const SEGV = new TaskEnd(HOW_SIGSEGV, EXIT_SIGSEGV);
 const STOPPED = new TaskEnd(HOW_STOPPED, EXIT_SIGINT);
 
-/** @param result RUN_KILLED, RUN_SIGSEGV or RUN_STOPPED @returns what to throw, or to end the task with */
+/**
+ * @param result RUN_KILLED, RUN_SIGSEGV or RUN_STOPPED
+ * @returns what to throw, or to end the task with
+ */
 export function endOf(result: number): TaskEnd {
   if (result === RUN_KILLED) return KILLED;
   return result === RUN_SIGSEGV ? SEGV : STOPPED;

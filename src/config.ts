@@ -149,7 +149,10 @@ function processConfig(spec: ProcessSpec, memcg: number): ProcessConfig {
   };
 }
 
-/** Rows for simulated processes; 0 where no program is a generator. @throws UsageError for too few */
+/**
+ * Rows for simulated processes; 0 where no program is a generator.
+ * @throws UsageError for too few
+ */
 function countTasks(full: FullConfig, processes: readonly ProcessSpec[]): number {
   const generators = processes.filter((spec) => spec.generator).length;
   if (generators === 0) return 0;

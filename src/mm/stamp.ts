@@ -170,7 +170,7 @@ export function stampHolds(words: Int32Array, first: number, slot: number, value
   return words[first + 2 * slot] === value && words[first + TAIL_WORDS + 2 * slot] === value;
 }
 
-/** A number for a store: never 0, and unlike those of other tasks. @param seq of the task's stores */
+/** A number for a store: never 0, unlike those of other tasks. @param seq of the task's stores */
 export function stampOf(pid: number, seq: number): number {
   const value = (Math.imul(pid, 0x9e3779b1) + seq) | 0;
   return value === 0 ? 1 : value;

@@ -50,8 +50,8 @@ export class UserAccess {
   low = 0;
   high = 0;
   /**
-   * Called where no page can be had, outside all locks: others of this CPU that are to end may be in
-   * the way, since they cannot until this task has yielded.
+   * Called where no page can be had, outside all locks: others of this CPU that are to end may be
+   * in the way, since they cannot until this task has yielded.
    */
   giveWay: () => void = () => {};
   /** Accesses made. */

@@ -55,7 +55,7 @@ export interface ProcessReport {
   readonly status: ProcessStatus;
   /** What the program returned on its first CPU. */
   readonly result: number | null;
-  /** Of a generator program: 0 .. 255, 137 killed, 139 an access outside its memory, 130 stopped. */
+  /** Of a generator program: 0 .. 255; 137 killed, 139 an access outside its memory, 130 stopped */
   readonly exitCode: number | null;
   /** Accesses made. */
   readonly events: number;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * The programs of scenario forkstorm. One process of the configuration grows a tree of processes,
- * waits until it has gone, and grows the next. Everybody reads what it has inherited, writes some of
- * it (which copies it), and reads all of it again at the end: stamps tell whether it is right.
+ * waits until it has gone, and grows the next. Everybody reads what it has inherited, writes some
+ * of it (which copies it), and reads all of it again at the end: stamps tell whether it is right.
  */
 import type { Proc, ProcCall } from '../../kthreads/proc.ts';
 import { MADV_DONTNEED } from '../mm/madvise.ts';

@@ -21,8 +21,8 @@ export interface ProcessSpec {
   /** Passed to the program: structured-clonable. */
   readonly args?: unknown;
   /**
-   * The program is a generator function: it starts on the first of `cpus`, and the processes that it
-   * forks take turns on all of them. Default false.
+   * The program is a generator function: it starts on the first of `cpus`, and the processes that
+   * it forks take turns on all of them. Default false.
    */
   readonly generator?: boolean;
   /** Mapped before the program starts. */
