@@ -13,14 +13,15 @@ import { LINE_WORDS } from '../shared/types.ts';
 import { WAKE_ALL, wakeUp } from '../shared/wait_queue.ts';
 import { drainOwnBatches } from '../src/mm/drain.ts';
 import { exitMm } from '../src/mm/exit_mm.ts';
+import { memcgRefresh } from '../src/mm/memcg_task.ts';
 import {
   GATE_ALL_ENDED,
   GATE_EXITING,
   GATE_OPEN,
   GATE_RUNNING,
-  GATE_SCHED,
   type Mm,
 } from '../src/mm/mm.ts';
+import { psiProductive } from '../src/mm/psi.ts';
 import { shmemEvictAll } from '../src/mm/shmem.ts';
 import { umountAll } from '../src/mm/super.ts';
 import { RUN_KILLED } from '../src/mm/user.ts';
@@ -37,7 +38,7 @@ import {
 } from './cpu_state.ts';
 import { CpuTasks } from './cpu_tasks.ts';
 import type { LoadedProgram } from './engine.ts';
-import { waitAtGate } from './gate.ts';
+import { leaveBarriers, waitAtGate } from './gate.ts';
 import { Process } from './process.ts';
 
 type Program = (process: Process, args: unknown) => number | undefined;
@@ -52,8 +53,6 @@ export function runCpu(m: Mm, mm: number, programs: readonly LoadedProgram[]): v
   if (m.config.processes[mm - 1]?.generator === true) {
     new CpuTasks(m, programs).run();
     setStatus(m, CPU_ENDED);
-    // Out of the barriers' count first: a barrier is never of too few.
-    Atomics.sub(m.gate, GATE_SCHED, 1);
     leaveProcess(m, 0);
     return;
   }
@@ -68,7 +67,11 @@ function runProgram(m: Mm, mm: number, program: LoadedProgram): void {
   m.task.mm = mm;
   Atomics.or(m.mm.cpuMask, mm, 1 << m.task.cpu);
   process.mapAll();
+  memcgRefresh(m, mm);
+  psiProductive(m, true);
   const result = (program.fn as unknown as Program)(process, program.args) ?? 0;
+  psiProductive(m, false);
+  leaveBarriers(m);
   if (typeof result === 'object') {
     bug(`the program of ${process.comm} is a generator function: give generator: true`);
   }
@@ -81,6 +84,8 @@ function runProgram(m: Mm, mm: number, program: LoadedProgram): void {
 
 function verify(m: Mm, process: Process, killed: boolean): void {
   let { mismatches, firstMismatch: note } = process.pages;
+  mismatches += process.memory.mismatches;
+  note ??= process.memory.firstMismatch;
   for (const user of process.contexts) {
     mismatches += user.mismatches;
     note ??= user.firstMismatch;

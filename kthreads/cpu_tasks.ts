@@ -27,6 +27,7 @@ import { memcgLeave, memcgRefresh } from '../src/mm/memcg_task.ts';
 import type { Mm } from '../src/mm/mm.ts';
 import { MMF_OOM_VICTIM } from '../src/mm/mm_types.ts';
 import { mmapAnon } from '../src/mm/mmap.ts';
+import { psiProductive } from '../src/mm/psi.ts';
 import {
   dropTask,
   pickTask,
@@ -93,6 +94,7 @@ export class CpuTasks {
       if (row === 0) this.#idle(stopping);
       else this.#turn(row);
     }
+    psiProductive(m, false);
     memcgLeave(m);
     drainOwnBatches(m);
   }
@@ -113,6 +115,7 @@ export class CpuTasks {
   #idle(stopping: boolean): void {
     const m = this.#m;
     const { cpu } = m.task;
+    psiProductive(m, false);
     // A group that is removed must not wait for this CPU to have something to do.
     memcgLeave(m);
     drainOwnBatches(m);
@@ -155,6 +158,7 @@ export class CpuTasks {
     m.task.mm = mm;
     Atomics.or(m.mm.cpuMask, mm, 1 << m.task.cpu);
     memcgRefresh(m, mm);
+    psiProductive(m, true);
   }
 
   #leave(mm: number): void {

@@ -109,8 +109,36 @@ function swapPages(full: FullConfig, footprint: number): number {
   throw new UsageError(`swapSize: ${full.swapSize} is too little; give ${least} or swap 'none'`);
 }
 
+const PROCESS_KEYS = [
+  ...['comm', 'cpus', 'program', 'args', 'generator', 'vmas'],
+  ...['footprintPages', 'pageTables'],
+];
+/** Of programs that can be forked by name. */
+const NAMED_KEYS = ['name', 'module', 'export', 'shared'];
+const PROGRAM_KEYS = ['module', 'export', 'args'];
+
+/** @throws UsageError for a key that nothing reads */
+function checkKeys(name: string, given: object, known: readonly string[]): void {
+  const stray = Object.keys(given).find((key) => !known.includes(key));
+  if (stray === undefined) return;
+  throw new UsageError(
+    `${name}: unknown key '${oneLine(stray, 40)}'; known are ${known.join(', ')}`,
+  );
+}
+
+/** The arguments of a program, wherever they stand. @throws UsageError for two of them */
+function argsOf(spec: ProcessSpec): unknown {
+  const { args, program } = spec;
+  if (args === undefined || program.args === undefined || args === program.args) {
+    return args ?? program.args ?? null;
+  }
+  throw new UsageError('processes: args stand in program and beside it; give them once');
+}
+
 function checkProcess(spec: ProcessSpec, index: number): void {
   const name = `processes[${index}]`;
+  checkKeys(name, spec, PROCESS_KEYS);
+  checkKeys(`${name}.program`, spec.program, PROGRAM_KEYS);
   let before = 0;
   for (const { start, end } of spec.vmas) {
     const whole = Number.isInteger(start) && Number.isInteger(end);
@@ -142,8 +170,8 @@ function processConfig(spec: ProcessSpec, memcg: number): ProcessConfig {
     comm: oneLine(spec.comm, COMM_BYTES).slice(0, COMM_BYTES - 1),
     memcg,
     cpus: spec.cpus,
-    program: spec.program,
-    args: spec.args ?? null,
+    program: { module: spec.program.module, export: spec.program.export },
+    args: argsOf(spec),
     vmas: spec.vmas,
     generator: spec.generator ?? false,
   };
@@ -166,7 +194,9 @@ function mostOf(processes: readonly ProcessSpec[], count: (spec: ProcessSpec) =>
   return processes.reduce((most, p) => Math.max(most, p.generator === true ? count(p) : 0), 0);
 }
 
-function programConfig({ name, module, export: exported, shared = null }: ProgramSpec) {
+function programConfig(spec: ProgramSpec) {
+  const { name, module, export: exported, shared = null } = spec;
+  checkKeys(`programs: ${oneLine(name, 40)}`, spec, NAMED_KEYS);
   return { name, module, export: exported, shared };
 }
 

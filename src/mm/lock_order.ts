@@ -38,6 +38,7 @@ export const LOCK_ORDER = [
   'zsmalloc_pool',
   'shrinker_pool',
   'file_nodes',
+  'psi',
   'tasklist_lock',
   'rq->lock',
   'stamp_pool',
@@ -75,6 +76,7 @@ export const LC_ZS_CLASS = 29;
 export const LC_ZS_POOL = 30;
 export const LC_SHRINKER_POOL = 31;
 export const LC_FILE_NODES = 32;
-export const LC_TASKLIST = 33;
-export const LC_RQ = 34;
-export const LC_STAMP_POOL = 35;
+export const LC_PSI = 33;
+export const LC_TASKLIST = 34;
+export const LC_RQ = 35;
+export const LC_STAMP_POOL = 36;

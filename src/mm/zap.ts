@@ -10,10 +10,11 @@
 import { faultDelay } from '../../shared/fault.ts';
 import { condResched } from '../../shared/sched.ts';
 import { FAULT_DELAY } from './faults.ts';
-import { folioLock, folioUnlock } from './folio.ts';
+import { folioLock, folioTest, folioUnlock } from './folio.ts';
 import { PTRS_PER_TABLE } from './limits.ts';
+import { munlockFolio } from './mlock_folio.ts';
 import type { Mm } from './mm.ts';
-import { PTE_PRESENT, PTE_SHIFT, PTE_SPECIAL } from './mm_types.ts';
+import { PG_MLOCKED, PTE_PRESENT, PTE_SHIFT, PTE_SPECIAL } from './mm_types.ts';
 import { PTE_NONE, pteHoleEnd, pteOffset, ptlLock, ptlUnlock } from './pgtable.ts';
 import { folioRemoveRmap } from './rmap.ts';
 import { folioPut } from './swap.ts';
@@ -51,6 +52,8 @@ export function zapEntries(m: Mm, mm: number, first: number, count: number): voi
   faultDelay(FAULT_DELAY);
   if (pages.length > 0 && cpuMask !== 0) tlbFlush(m, cpuMask);
   for (const pfn of pages) {
+    // Perhaps for another VMA's sake: then reclaim locks it again.
+    if (folioTest(m, pfn, PG_MLOCKED)) munlockFolio(m, pfn);
     freeSwapCache(m, pfn);
     folioPut(m, pfn);
   }
