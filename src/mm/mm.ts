@@ -45,6 +45,7 @@ import { declareFiles, shadowNodes } from './mapping_types.ts';
 import { MEMCG_STAT_WORDS } from './memcg_events.ts';
 import * as T from './mm_types.ts';
 import { PSI_COLUMNS } from './psi.ts';
+import { declareSched } from './sched_types.ts';
 import type { ShrinkScan } from './shrink_kernel.ts';
 import type { ShrinkerType } from './shrinker_ops.ts';
 import { declareShrinkers, type ShrinkerSizes, shrinkerSizes } from './shrinker_types.ts';
@@ -319,6 +320,7 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     cpuNote: builder.columns('cpu.note', { bytes: 'u8' }, config.cpus * CPU_NOTE_BYTES).bytes,
     // @owner cpu  events done  @racy progress: a late count shows next time
     cpuEvents: builder.columns('cpu.events', { done: 'f64' }, config.cpus * LINE_WORDS).done,
+    sched: declareSched(builder, config, s.nrMms),
     tasks: declareTasks(builder),
     faults: declareFaults(builder, FAULT_NAMES.length),
   };
