@@ -22,7 +22,7 @@ import {
 } from '../src/mm/mm.ts';
 import { shmemEvictAll } from '../src/mm/shmem.ts';
 import { umountAll } from '../src/mm/super.ts';
-import { RUN_KILLED } from '../src/mm/user.ts';
+import { RUN_KILLED, RUN_SIGBUS } from '../src/mm/user.ts';
 import { verifyPages } from '../src/mm/verify.ts';
 import { verifyFiles } from '../src/mm/verify_files.ts';
 import type { LoadedProgram } from './engine.ts';
@@ -59,7 +59,7 @@ export function runCpu(m: Mm, mm: number, programs: readonly LoadedProgram[]): v
   process.files.closeAll();
   joinProcess(m, mm);
   Atomics.store(m.cpuState, row + CPU_STATUS, CPU_VERIFYING);
-  verify(m, process, result === RUN_KILLED);
+  verify(m, process, result === RUN_KILLED || result === RUN_SIGBUS);
   Atomics.store(m.cpuState, row + CPU_STATUS, CPU_ENDED);
   leaveProcess(m, mm);
 }

@@ -16,14 +16,17 @@ import {
   refillStock,
 } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
-import { MMF_OOM_VICTIM } from './mm_types.ts';
+import { MMF_OOM_VICTIM, MMF_SIGBUS } from './mm_types.ts';
 import { drainBeforeOom, memcgOutOfMemory } from './oom_kill.ts';
 import { tryToFreeMemcgPages } from './vmscan_direct.ts';
 import { EV } from './vmstat_items.ts';
 
-/** The process that runs on this thread was chosen by the OOM killer. */
+/** Flags of a process that is to end. */
+const MMF_KILLED = MMF_OOM_VICTIM | MMF_SIGBUS;
+
+/** The process that runs on this thread was killed: by the OOM killer, or over a page of swap. */
 export function fatalSignalPending(m: Mm): boolean {
-  return m.task.mm !== 0 && (Atomics.load(m.mm.flags, m.task.mm) & MMF_OOM_VICTIM) !== 0;
+  return m.task.mm !== 0 && (Atomics.load(m.mm.flags, m.task.mm) & MMF_KILLED) !== 0;
 }
 
 /** One pass at the limit. @returns CHARGED, or the group that is full */

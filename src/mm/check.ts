@@ -27,6 +27,8 @@ import {
   PG_WRITEBACK,
 } from './mm_types.ts';
 import { freeHead, pcpHead, pcpRow } from './page_alloc.ts';
+import { totalSwapPages } from './swap_info.ts';
+import { NR_SWAP_PAGES } from './swap_types.ts';
 
 /** Outcome of a walk: how much was looked at, and what was wrong, one line each. */
 export interface CheckResult {
@@ -268,8 +270,8 @@ export function checkEmpty(m: Mm): CheckResult {
   }
   checkMemcgsEmpty(m, check);
   check.equal(
-    Atomics.load(m.swapInfo, 0),
-    Math.max(m.sizes.nrSlots - 1, 0),
+    Atomics.load(m.swapInfo, NR_SWAP_PAGES),
+    totalSwapPages(m),
     'free swap slots at the end',
   );
   check.equal(Atomics.load(m.zsPool, 3), 0, 'zsmalloc blocks at the end');

@@ -4,19 +4,26 @@
  */
 import type { Checker } from './check.ts';
 import type { Mm } from './mm.ts';
+import { SWAP_MAP_BAD } from './mm_types.ts';
+import { deviceHolds } from './swap_backend.ts';
 import { vmEvents } from './vmstat.ts';
 import { zeromapTest } from './zeromap.ts';
-import { ZRAM_EMPTY } from './zram.ts';
 
 /** Slots that hold a page on the device, and slots marked all-zero. */
 function slotsInUse(m: Mm): { stored: number; zero: number } {
   let stored = 0;
   let zero = 0;
   for (let slot = 1; slot < m.sizes.nrSlots; slot++) {
-    if (m.zram.kind[slot] !== ZRAM_EMPTY) stored++;
+    if (m.slot.count[slot] === SWAP_MAP_BAD) continue;
+    if (deviceHolds(m, slot)) stored++;
     if (zeromapTest(m, slot)) zero++;
   }
   return { stored, zero };
+}
+
+/** Every device is SWP_SYNCHRONOUS_IO. */
+function allSynchronous(m: Mm): boolean {
+  return m.swapDevice.synchronous.every((flag) => flag === 1);
 }
 
 /** @context quiescence */
@@ -55,7 +62,7 @@ export function checkCounters(m: Mm, check: Checker): void {
   check.equal(e.swpout_zero, e.kr_swap_zero_freed + slots.zero, 'swpout_zero = freed + in use');
   check.equal(e.nr_written, e.pswpout, 'nr_written = pswpout');
   // A synchronous device's slot is freed by the swap-in, unless its entry had changed meanwhile.
-  if (m.config.swapSynchronous) {
+  if (allSynchronous(m)) {
     atMost(e.pswpin - e.kr_swapin_stale, e.kr_swap_slot_freed, 'pswpin - stale <= slots freed');
   }
 }

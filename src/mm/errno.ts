@@ -3,6 +3,7 @@
 
 export const EPERM = -1;
 export const ENOENT = -2;
+export const EINTR = -4;
 export const EIO = -5;
 export const ENOMEM = -12;
 export const EBUSY = -16;

@@ -33,6 +33,7 @@ import { allocPages } from './page_alloc_slow.ts';
 import { PTE_NONE, pteAlloc, ptlLock, ptlUnlock } from './pgtable.ts';
 import { folioAddAnonRmap } from './rmap.ts';
 import { folioAddLru, folioPut } from './swap.ts';
+import { deviceOf, deviceOn, slotSynchronous } from './swap_info.ts';
 import { swapReadahead } from './swap_readahead.ts';
 import { folioFreeSwap, swapCacheGet } from './swap_state.ts';
 import { swapFree, vmSwapFull } from './swapfile.ts';
@@ -47,10 +48,14 @@ export const FAULT_MAJOR = 1;
 export const FAULT_SIGSEGV = 2;
 /** The process is the OOM killer's victim, or no page can be had. */
 export const FAULT_OOM = 3;
+/** Its page is in swap and cannot be read: the process is killed. */
+export const FAULT_SIGBUS = 4;
 
 export const FAULT_FLAG_WRITE = 1;
 /** First touch fills the page from (mm, vpn) instead of zeroing it, and dirties it. */
 export const FAULT_FLAG_FILL = 2;
+/** Nobody touched the page: swapoff brings it back, and it is not young. */
+export const FAULT_FLAG_UNUSE = 4;
 
 /**
  * Handles a fault.
@@ -149,14 +154,19 @@ function swapinFolio(m: Mm, slot: number): number {
   swapin.major = false;
   const cached = swapCacheGet(m, slot);
   if (cached !== 0) return cached;
-  if (!m.config.swapSynchronous) swapReadahead(m, slot);
+  if (!slotSynchronous(m, slot)) swapReadahead(m, slot);
   const pfn = swapinNew(m, slot, m.task.memcg, false);
   if (pfn > 0) swapin.major = true;
   return pfn;
 }
 
-/** Brings a page back from swap. */
-function doSwapPage(
+/**
+ * Brings a page back from swap, to the entry that refers to it.
+ * @param entry as it was found @param flags FAULT_FLAG_*
+ * @returns FAULT_*: FAULT_DONE also when the entry was another's by then
+ * @context mmap_lock held for reading; may block and reclaim
+ */
+export function doSwapPage(
   m: Mm,
   mm: number,
   vma: number,
@@ -174,10 +184,10 @@ function doSwapPage(
   folioLock(m, pfn);
   const stale = !folioTest(m, pfn, PG_SWAPCACHE) || m.page.private[pfn] !== slot;
   if (stale || !folioTest(m, pfn, PG_UPTODATE)) {
-    if (major) dropStaleSwapin(m, pfn);
+    if (major && stale) dropStaleSwapin(m, pfn);
     folioUnlock(m, pfn);
     folioPut(m, pfn);
-    return FAULT_DONE;
+    return stale || Atomics.load(m.pte, pte) !== entry ? FAULT_DONE : FAULT_SIGBUS;
   }
   ptlLock(m, pte);
   if (Atomics.load(m.pte, pte) !== entry) {
@@ -194,13 +204,22 @@ function doSwapPage(
   folioAddAnonRmap(m, pfn, vma, vpn);
   Atomics.add(m.mm.rssAnon, mm, 1);
   const write = (flags & FAULT_FLAG_WRITE) !== 0;
-  if (m.config.swapSynchronous || write || vmSwapFull(m)) folioFreeSwap(m, pfn);
+  if (write || slotGivenUp(m, slot)) folioFreeSwap(m, pfn);
   if (write) folioSet(m, pfn, PG_DIRTY);
-  const bits = PTE_PRESENT | PTE_WRITE | PTE_YOUNG | (write ? PTE_DIRTY : 0);
+  const young = (flags & FAULT_FLAG_UNUSE) === 0 ? PTE_YOUNG : 0;
+  const bits = PTE_PRESENT | PTE_WRITE | young | (write ? PTE_DIRTY : 0);
   Atomics.store(m.pte, pte, (pfn << PTE_SHIFT) | bits);
   ptlUnlock(m, pte);
   folioUnlock(m, pfn);
   return major ? FAULT_MAJOR : FAULT_DONE;
+}
+
+/**
+ * Does a slot go once its page is mapped (should_try_to_free_swap)? Readers of a device that is not
+ * synchronous leave it: the page need not be written again.
+ */
+function slotGivenUp(m: Mm, slot: number): boolean {
+  return slotSynchronous(m, slot) || vmSwapFull(m) || !deviceOn(m, deviceOf(m, slot));
 }
 
 /** A page was read for an entry that changed: nobody may want it. @context folio locked */

@@ -47,6 +47,7 @@ import type { ShrinkScan } from './shrink_kernel.ts';
 import type { ShrinkerType } from './shrinker_ops.ts';
 import { declareShrinkers, type ShrinkerSizes, shrinkerSizes } from './shrinker_types.ts';
 import { declareSlabs, type SlabSizes, slabSizes } from './slab_types.ts';
+import { declareSwapDevices, SWAP_DEVICES_MAX, swapLayout, swapSlots } from './swap_types.ts';
 import { NR_VM_EVENTS } from './vmstat_items.ts';
 import { ZS_CLASSES, ZS_PAGES_PER_BLOCK } from './zsmalloc_sizes.ts';
 
@@ -86,8 +87,12 @@ export interface MmSizes {
   readonly nrMms: number;
   readonly nrSlots: number;
   readonly nrClusters: number;
+  readonly nrSwapDevices: number;
   readonly nrTables: number;
   readonly nrShadowNodes: number;
+  /** Slots that zram's table, and that of files, must know: all of them, or none. */
+  readonly nrZramSlots: number;
+  readonly nrDiskSlots: number;
   readonly nrZramPages: number;
   /** First list head: rows from here on are sentinels, not pages. */
   readonly heads: number;
@@ -128,6 +133,12 @@ export const HIST_MAJOR_FAULT = 1;
 export const HIST_ALLOC_STALL = 2;
 export const NR_HISTOGRAMS = 3;
 
+/** Pages of the store: what is kept, each raw at worst, and blocks of classes that are not full. */
+function storePages(config: MmConfig, zramPages: number): number {
+  if (!config.contents || zramPages === 0) return 0;
+  return zramPages + ZS_CLASSES * ZS_PAGES_PER_BLOCK;
+}
+
 /** @returns how many rows each table of such a machine has; pure */
 export function mmSizes(config: MmConfig): MmSizes {
   const nrZones = config.nodes.reduce((sum, node) => sum + node.zonePages.length, 0);
@@ -141,9 +152,14 @@ export function mmSizes(config: MmConfig): MmSizes {
   const nrMemcgs = config.memcgsMax;
   assert(config.memcgs.length <= nrMemcgs, 'the groups of the configuration fit');
   const nrLruvecs = nrMemcgs * nrNodes;
-  const nrSlots = config.swap === 'none' ? 0 : config.swapPages + 1;
+  const devices = swapLayout(config);
+  assert(devices.length <= SWAP_DEVICES_MAX, 'swap devices are no more than there can be');
+  const nrSlots = swapSlots(devices);
   assert(nrSlots <= PFN_MAX, 'swap fits in the slot field of a page-table entry');
-  const storing = config.swap === 'zram' && config.contents;
+  const zramPages = devices.reduce(
+    (sum, { kind, pages }) => sum + (kind === 'zram' ? pages : 0),
+    0,
+  );
   const slabs = slabSizes(nrNodes, nrMemcgs, config.dentriesMax, config.inodesMax);
   const mounts = config.superBlocksMax;
   const nrShadowNodes = shadowNodes(nrSlots);
@@ -160,9 +176,12 @@ export function mmSizes(config: MmConfig): MmSizes {
     nrMms: config.processes.length + 1,
     nrSlots,
     nrClusters: Math.ceil(nrSlots / SWAPFILE_CLUSTER),
+    nrSwapDevices: devices.length,
+    nrZramSlots: zramPages > 0 ? nrSlots : 0,
+    nrDiskSlots: devices.some(({ kind }) => kind === 'file') ? nrSlots : 0,
     nrTables: config.pageTables + 1,
     nrShadowNodes,
-    nrZramPages: storing ? config.swapPages + ZS_CLASSES * ZS_PAGES_PER_BLOCK : 0,
+    nrZramPages: storePages(config, zramPages),
     heads: nrPages,
     nrHeads: nrZones * NR_PAGE_ORDERS + nrZones * config.cpus + nrLruvecs * T.NR_LRU_LISTS,
   };
@@ -261,9 +280,11 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     cluster: builder.columns('cluster', T.CLUSTER_COLUMNS, s.nrClusters),
     // @atomic lock words of swap_cluster
     clusterLock: words('cluster.lock', s.nrClusters, 1),
-    // @atomic word 0: free slots
+    // @atomic NR_SWAP_PAGES and its like
     swapInfo: words('swap_info', 1, LINE_WORDS),
-    zram: builder.columns('zram', T.ZRAM_COLUMNS, s.nrSlots),
+    swapDevice: declareSwapDevices(builder, s.nrSwapDevices),
+    swapDisk: builder.columns('swap_disk', T.SWAP_DISK_COLUMNS, s.nrDiskSlots),
+    zram: builder.columns('zram', T.ZRAM_COLUMNS, s.nrZramSlots),
     // @atomic lock words of zsmalloc_class
     zsClassLock: words('zs.class_lock', ZS_CLASSES, LINE_WORDS),
     // @guardedBy zsmalloc_class  rows of zsmalloc.ts  @racy totals: read while stores go on
@@ -356,8 +377,11 @@ export interface Task {
   shrinkerSrcu: SrcuDomain | null;
   /** What finds the next shrinker of a walk, made at first use. */
   shrinkScan: ShrinkScan | null;
-  /** Swap cluster that this thread allocates from. */
-  swapCluster: number;
+  /** Swap device that it allocates from, for so many slots more. */
+  swapDevice: number;
+  swapLeft: number;
+  /** Its cluster on each device, counted from the device's first. */
+  readonly swapClusters: Int32Array;
 }
 
 function bindMm(
@@ -397,7 +421,9 @@ function bindMm(
       reclaimedSlab: 0,
       shrinkerSrcu: null,
       shrinkScan: null,
-      swapCluster: cpu + 1,
+      swapDevice: 0,
+      swapLeft: 0,
+      swapClusters: new Int32Array(SWAP_DEVICES_MAX).fill(cpu + 1),
     },
   };
 }

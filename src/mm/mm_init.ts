@@ -20,7 +20,7 @@ import { allocTable } from './pgtable.ts';
 import { shadowListInit } from './shadow_list.ts';
 import { shrinkerInit } from './shrinker.ts';
 import { slabInit } from './slab.ts';
-import { swapInit } from './swapfile.ts';
+import { swapInit } from './swap_info.ts';
 import { setupPcp, setupPerZoneWmarks } from './watermark.ts';
 
 /**

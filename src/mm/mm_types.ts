@@ -151,6 +151,13 @@ export const SLOT_COLUMNS = {
 export const CLUSTER_COLUMNS = {
   free: 'i32', // @guardedBy swap_cluster  @racy allocation scan: a stale count costs one visit
   hint: 'i32', // @guardedBy swap_cluster  where the search for a free slot starts
+  device: 'i32', // @frozen the device that all of its slots lie on
+  on: 'i32', // @guardedBy swap_cluster  1 while slots may be allocated: they count as free swap
+} as const;
+
+/** What a swap file has. */
+export const SWAP_DISK_COLUMNS = {
+  stored: 'u8', // @guardedBy swap_cluster  1 when the file has the slot's page
 } as const;
 
 /** zram's slot table. */
@@ -219,6 +226,8 @@ export const MMF_OOM_VICTIM = 1;
 export const MMF_OOM_SKIP = 2;
 /** exit_mmap has begun. */
 export const MMF_EXITING = 4;
+/** A page of it could not be read from swap: it was killed (SIGBUS). */
+export const MMF_SIGBUS = 8;
 
 // --- swap
 // -----------------------------------------------------------------------------------------------

@@ -2,18 +2,19 @@
 /**
  * Swap I/O: one page between a frame and the swap device (mm/page_io.c).
  *
- * zram is synchronous: when swapWriteout returns, writeback has ended.
+ * The caller waits for the device, whatever it is: when swapWriteout returns, writeback has ended.
  */
 import { assert } from '../../shared/assert.ts';
 import { faultDelay, shouldFail } from '../../shared/fault.ts';
 import { pageWords } from './content.ts';
-import { FAULT_DELAY, FAULT_WRITE } from './faults.ts';
+import { FAULT_DELAY, FAULT_READ, FAULT_WRITE } from './faults.ts';
 import { folioClear, folioEndWriteback, folioNid, folioSet, folioUnlock } from './folio.ts';
 import type { Mm } from './mm.ts';
 import { PG_DIRTY, PG_RECLAIM, PG_UPTODATE, PG_WRITEBACK } from './mm_types.ts';
+import { deviceDiscard, deviceRead, deviceWrite } from './swap_backend.ts';
 import { EV } from './vmstat_items.ts';
 import { zeromapTest, zeromapTestClear, zeromapTestSet } from './zeromap.ts';
-import { sameFilledWord, zramDiscard, zramRead, zramWrite } from './zram.ts';
+import { sameFilledWord } from './zram.ts';
 
 /** The page is on the device; the folio is unlocked. */
 export const WRITE_DONE = 0;
@@ -29,7 +30,7 @@ export function swapWriteout(m: Mm, pfn: number): number {
   const { events } = m.task;
   const slot = m.page.private[pfn] as number;
   if (m.config.contents && sameFilledWord(pageWords(m, pfn)) === 0) {
-    zramDiscard(m, slot);
+    deviceDiscard(m, slot);
     if (zeromapTestSet(m, slot)) {
       events[EV.kr_swap_zero_freed] = (events[EV.kr_swap_zero_freed] as number) + 1;
     }
@@ -44,7 +45,7 @@ export function swapWriteout(m: Mm, pfn: number): number {
   folioSet(m, pfn, PG_WRITEBACK);
   Atomics.add(m.node.writeback, folioNid(m, pfn), 1);
   faultDelay(FAULT_DELAY);
-  if (shouldFail(FAULT_WRITE) || !zramWrite(m, pfn, slot)) {
+  if (shouldFail(FAULT_WRITE) || !deviceWrite(m, pfn, slot)) {
     folioSet(m, pfn, PG_DIRTY);
     folioClear(m, pfn, PG_RECLAIM);
     folioEndWriteback(m, pfn);
@@ -61,7 +62,9 @@ export function swapWriteout(m: Mm, pfn: number): number {
 }
 
 /**
- * Reads a folio's page from its slot (swap_read_folio). @context folio locked, in the swap cache
+ * Reads a folio's page from its slot (swap_read_folio). On an error of the device the folio stays
+ * without PG_UPTODATE, for whoever wanted it to see.
+ * @context folio locked, in the swap cache; may block
  */
 export function swapReadFolio(m: Mm, pfn: number): void {
   const { events } = m.task;
@@ -71,9 +74,12 @@ export function swapReadFolio(m: Mm, pfn: number): void {
     if (m.config.contents) pageWords(m, pfn).fill(0);
     events[EV.swpin_zero] = (events[EV.swpin_zero] as number) + 1;
   } else {
-    zramRead(m, pfn, slot);
     events[EV.pswpin] = (events[EV.pswpin] as number) + 1;
     events[EV.pgpgin] = (events[EV.pgpgin] as number) + 4;
+    if (shouldFail(FAULT_READ) || !deviceRead(m, pfn, slot)) {
+      events[EV.kr_swap_read_error] = (events[EV.kr_swap_read_error] as number) + 1;
+      return;
+    }
   }
   folioSet(m, pfn, PG_UPTODATE);
 }

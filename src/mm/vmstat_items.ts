@@ -72,6 +72,7 @@ export const VM_EVENTS = [
   'kr_swap_zero_freed',
   'kr_swap_overwrite',
   'kr_swapin_stale',
+  'kr_swap_read_error',
   'kr_zram_store',
   'kr_zram_same',
   'kr_zram_huge',

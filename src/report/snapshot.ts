@@ -31,7 +31,7 @@ import { procFiles } from '../mm/proc_files.ts';
 import { listedMemcgs, MemcgStats, memcgEvents } from '../mm/proc_memcg.ts';
 import { ownItems, vmstatItems } from '../mm/proc_vmstat.ts';
 import { nodeLists, zoneName } from '../mm/proc_zoneinfo.ts';
-import { RUN_DONE, RUN_KILLED, RUN_SIGSEGV, RUN_STOPPED } from '../mm/user.ts';
+import { RUN_DONE, RUN_KILLED, RUN_SIGBUS, RUN_SIGSEGV, RUN_STOPPED } from '../mm/user.ts';
 import type {
   LatencyReport,
   LockReport,
@@ -118,6 +118,7 @@ const STATUS: Readonly<Record<number, ProcessStatus>> = {
   [RUN_DONE]: 'done',
   [RUN_KILLED]: 'killed',
   [RUN_SIGSEGV]: 'fault',
+  [RUN_SIGBUS]: 'bus error',
   [RUN_STOPPED]: 'stopped',
 };
 
@@ -130,7 +131,7 @@ function processStatus(m: Mm, cpus: readonly number[]): ProcessStatus {
     if (stage !== CPU_ENDED) return 'unknown';
     return STATUS[Atomics.load(m.cpuState, row + CPU_RESULT)] ?? 'done';
   });
-  const worst: ProcessStatus[] = ['unknown', 'fault', 'killed', 'stopped', 'not run'];
+  const worst: ProcessStatus[] = ['unknown', 'fault', 'bus error', 'killed', 'stopped', 'not run'];
   return worst.find((status) => statuses.includes(status)) ?? 'done';
 }
 
