@@ -188,7 +188,6 @@ const OBJECTS_MAX = 1 << 22;
 /** What later versions bring: accepted by name, refused by value. */
 const LATER: Readonly<Record<string, readonly string[]>> = {
   lru: ['mglru'],
-  swap: ['zswap'],
 };
 
 const SCHEMA = v.strictObject({

@@ -13,6 +13,7 @@ import { checkFilePages, checkNoFiles } from './check_mappings.ts';
 import { checkMemcgs, checkMemcgsEmpty } from './check_memcg.ts';
 import { checkObjects, checkSlabs } from './check_objects.ts';
 import { checkMms, checkSwap } from './check_swap.ts';
+import { checkZswap } from './check_zswap.ts';
 import { folioLruList } from './folio.ts';
 import { NR_PAGE_ORDERS } from './limits.ts';
 import { lruHead, lruSize } from './lruvec.ts';
@@ -241,6 +242,7 @@ export function checkQuiescent(m: Mm): CheckResult {
     checkMemcgs(m, check, chargedPages(m, where));
     checkNodes(m, check, walk.mapped);
     checkSwap(m, check, walk.slotRefs);
+    checkZswap(m, check);
     checkCounters(m, check);
     checkObjects(m, check);
   } catch (error) {

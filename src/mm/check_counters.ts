@@ -8,6 +8,7 @@ import { SWAP_MAP_BAD } from './mm_types.ts';
 import { deviceHolds } from './swap_backend.ts';
 import { vmEvents } from './vmstat.ts';
 import { zeromapTest } from './zeromap.ts';
+import { ZSWAP_STORED } from './zswap_types.ts';
 
 /** Slots that hold a page on the device, and slots marked all-zero. */
 function slotsInUse(m: Mm): { stored: number; zero: number } {
@@ -45,7 +46,11 @@ export function checkCounters(m: Mm, check: Checker): void {
   atMost(e.pgmajfault, e.pgfault, 'pgmajfault <= pgfault');
   atMost(e.workingset_activate_anon, e.workingset_refault_anon, 'activate <= refault');
   atMost(e.workingset_restore_anon, e.workingset_activate_anon, 'restore <= activate');
-  atMost(e.workingset_refault_anon, e.pswpin + e.swpin_zero, 'refaults <= pages swapped in');
+  atMost(
+    e.workingset_refault_anon,
+    e.pswpin + e.swpin_zero + e.zswpin,
+    'refaults <= pages swapped in',
+  );
   atMost(e.swap_ra_hit, e.swap_ra, 'swap_ra_hit <= swap_ra');
   const allocated = e.pgalloc_dma + e.pgalloc_dma32 + e.pgalloc_normal + e.pgalloc_movable;
   let used = 0;
@@ -60,9 +65,15 @@ export function checkCounters(m: Mm, check: Checker): void {
     'pswpout = overwritten + freed + in use',
   );
   check.equal(e.swpout_zero, e.kr_swap_zero_freed + slots.zero, 'swpout_zero = freed + in use');
+  check.equal(
+    e.zswpout,
+    e.zswpin + e.zswpwb + e.kr_zswap_freed + Atomics.load(m.zswapWords, ZSWAP_STORED),
+    'zswpout = zswpin + zswpwb + freed + stored',
+  );
   check.equal(e.nr_written, e.pswpout, 'nr_written = pswpout');
   // A synchronous device's slot is freed by the swap-in, unless its entry had changed meanwhile.
   if (allSynchronous(m)) {
-    atMost(e.pswpin - e.kr_swapin_stale, e.kr_swap_slot_freed, 'pswpin - stale <= slots freed');
+    const unused = e.kr_swapin_stale + e.kr_swap_read_error;
+    atMost(e.pswpin - unused, e.kr_swap_slot_freed, 'pswpin - stale <= slots freed');
   }
 }

@@ -19,6 +19,7 @@ import { NR_SWAP_PAGES, SWAP_ON } from './swap_types.ts';
 import { zeromapTest } from './zeromap.ts';
 import { ZRAM_LZ, ZRAM_RAW } from './zram.ts';
 import { zsUsage } from './zsmalloc.ts';
+import { zswapHolds } from './zswap_entry.ts';
 
 /** What the page tables refer to. */
 export interface TableWalk {
@@ -99,9 +100,10 @@ function checkUsedSlot(m: Mm, check: Checker, slot: number, refs: number): void 
   );
 }
 
-/** Places that keep a slot's page: the zero map, its device. */
+/** Places that keep a slot's page: the zero map, zswap, its device. */
 function storedCopies(m: Mm, slot: number): number {
-  return (zeromapTest(m, slot) ? 1 : 0) + (deviceHolds(m, slot) ? 1 : 0);
+  const here = [zeromapTest(m, slot), zswapHolds(m, slot), deviceHolds(m, slot)];
+  return here.filter((holds) => holds).length;
 }
 
 function checkSlot(m: Mm, check: Checker, slot: number, refs: number, walk: SlotWalk): void {

@@ -49,7 +49,8 @@ import { declareShrinkers, type ShrinkerSizes, shrinkerSizes } from './shrinker_
 import { declareSlabs, type SlabSizes, slabSizes } from './slab_types.ts';
 import { declareSwapDevices, SWAP_DEVICES_MAX, swapLayout, swapSlots } from './swap_types.ts';
 import { NR_VM_EVENTS } from './vmstat_items.ts';
-import { ZS_CLASSES, ZS_PAGES_PER_BLOCK } from './zsmalloc_sizes.ts';
+import { ZS_CLASSES, ZS_PAGES_PER_BLOCK, ZS_POOLS } from './zsmalloc_sizes.ts';
+import { declareZswap } from './zswap_types.ts';
 
 /** Frames of one frame buffer: 1 GiB. */
 export const FRAME_BUFFER_PAGES = 1 << 18;
@@ -93,6 +94,7 @@ export interface MmSizes {
   /** Slots that zram's table, and that of files, must know: all of them, or none. */
   readonly nrZramSlots: number;
   readonly nrDiskSlots: number;
+  readonly nrZswapSlots: number;
   readonly nrZramPages: number;
   /** First list head: rows from here on are sentinels, not pages. */
   readonly heads: number;
@@ -134,9 +136,10 @@ export const HIST_ALLOC_STALL = 2;
 export const NR_HISTOGRAMS = 3;
 
 /** Pages of the store: what is kept, each raw at worst, and blocks of classes that are not full. */
-function storePages(config: MmConfig, zramPages: number): number {
-  if (!config.contents || zramPages === 0) return 0;
-  return zramPages + ZS_CLASSES * ZS_PAGES_PER_BLOCK;
+function storePages(config: MmConfig, zramPages: number, zswapPages: number): number {
+  if (!config.contents) return 0;
+  const slack = ZS_CLASSES * ZS_PAGES_PER_BLOCK;
+  return (zramPages > 0 ? zramPages + slack : 0) + (zswapPages > 0 ? zswapPages + slack : 0);
 }
 
 /** @returns how many rows each table of such a machine has; pure */
@@ -156,6 +159,7 @@ export function mmSizes(config: MmConfig): MmSizes {
   assert(devices.length <= SWAP_DEVICES_MAX, 'swap devices are no more than there can be');
   const nrSlots = swapSlots(devices);
   assert(nrSlots <= PFN_MAX, 'swap fits in the slot field of a page-table entry');
+  const nrZswapSlots = config.swap === 'zswap' ? nrSlots : 0;
   const zramPages = devices.reduce(
     (sum, { kind, pages }) => sum + (kind === 'zram' ? pages : 0),
     0,
@@ -171,7 +175,7 @@ export function mmSizes(config: MmConfig): MmSizes {
     nrLruvecs,
     shrinkers: shrinkerSizes(nrNodes, nrLruvecs, config.shrinkersMax),
     slabs,
-    lists: listLruSizes(nrNodes, nrMemcgs, mounts, slabs.nrObjects, nrShadowNodes),
+    lists: listLruSizes(nrNodes, nrMemcgs, mounts, slabs.nrObjects, nrShadowNodes, nrZswapSlots),
     fs: fsSizes(mounts, slabs),
     nrMms: config.processes.length + 1,
     nrSlots,
@@ -179,9 +183,10 @@ export function mmSizes(config: MmConfig): MmSizes {
     nrSwapDevices: devices.length,
     nrZramSlots: zramPages > 0 ? nrSlots : 0,
     nrDiskSlots: devices.some(({ kind }) => kind === 'file') ? nrSlots : 0,
+    nrZswapSlots,
     nrTables: config.pageTables + 1,
     nrShadowNodes,
-    nrZramPages: storePages(config, zramPages),
+    nrZramPages: storePages(config, zramPages, Math.min(managed, nrZswapSlots)),
     heads: nrPages,
     nrHeads: nrZones * NR_PAGE_ORDERS + nrZones * config.cpus + nrLruvecs * T.NR_LRU_LISTS,
   };
@@ -283,16 +288,17 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     // @atomic NR_SWAP_PAGES and its like
     swapInfo: words('swap_info', 1, LINE_WORDS),
     swapDevice: declareSwapDevices(builder, s.nrSwapDevices),
+    ...declareZswap(builder, s.nrZswapSlots),
     swapDisk: builder.columns('swap_disk', T.SWAP_DISK_COLUMNS, s.nrDiskSlots),
     zram: builder.columns('zram', T.ZRAM_COLUMNS, s.nrZramSlots),
     // @atomic lock words of zsmalloc_class
-    zsClassLock: words('zs.class_lock', ZS_CLASSES, LINE_WORDS),
+    zsClassLock: words('zs.class_lock', ZS_POOLS * ZS_CLASSES, LINE_WORDS),
     // @guardedBy zsmalloc_class  rows of zsmalloc.ts  @racy totals: read while stores go on
-    zsClass: words('zs.class', ZS_CLASSES, 8),
+    zsClass: words('zs.class', ZS_POOLS * ZS_CLASSES, 8),
     // @guardedBy zsmalloc_class  block rows of zsmalloc.ts; free ones under zsmalloc_pool
     zsPage: words('zs.page', Math.ceil(s.nrZramPages / ZS_PAGES_PER_BLOCK), 6),
     // @guardedBy zsmalloc_pool  word 0 the lock, 1 next unused block, 2 free list, 3 blocks in
-    // use, 4 stored bytes, 5 stored objects
+    // use; 6 and on @racy blocks of each pool: a limit may be passed by who comes at once
     zsPool: words('zs.pool', 1, LINE_WORDS),
     // @guardedBy lru_batch  per thread: word 0 the lock, 1 count, 2.. pfns
     lruBatch: words('lru_batch', THREADS_MAX, 2 * LINE_WORDS),

@@ -22,6 +22,7 @@ import { shrinkerInit } from './shrinker.ts';
 import { slabInit } from './slab.ts';
 import { swapInit } from './swap_info.ts';
 import { setupPcp, setupPerZoneWmarks } from './watermark.ts';
+import { zswapInit } from './zswap_shrinker.ts';
 
 /**
  * Makes the machine ready for its first thread.
@@ -40,6 +41,7 @@ export function mmInit(m: Mm): void {
   objcgInit(m);
   listLruTablesInit(m);
   assert(shadowListInit(m) === 0, 'the first shrinker and list are there');
+  zswapInit(m);
   initMemcgs(m);
   fsListsInit(m);
   swapInit(m);

@@ -70,6 +70,7 @@ export const LRUVEC_COLUMNS = {
   activateAnon: 'i32', // @atomic WORKINGSET_ACTIVATE_ANON of this lruvec
   activateFile: 'i32', // @atomic WORKINGSET_ACTIVATE_FILE
   refaultsAnon: 'i32', // @atomic activateAnon at the end of the last reclaim (snapshot_refaults)
+  diskSwapins: 'i32', // @atomic pages read from a file that zswap might have had
   refaultsFile: 'i32', // @atomic activateFile at the end of the last reclaim
 } as const;
 
@@ -92,6 +93,10 @@ export const MEMCG_COLUMNS = {
   peak: 'i32', // @atomic largest usage seen; a lost update costs a smaller peak
   own: 'i32', // @atomic pages charged to this group itself, stocks not included
   swap: 'i32', // @atomic swap slots charged
+  zswapUnits: 'i32', // @atomic memory.zswap.current of the subtree, in units of 32 bytes
+  zswapped: 'i32', // @atomic entries of zswap of the subtree
+  zswapLimit: 'i32', // @atomic memory.zswap.max in pages, + 1; 0 for none
+  zswapNoWriteback: 'i32', // @atomic 1 when memory.zswap.writeback is 0
   eventsMax: 'i32', // @atomic memory.events max
   eventsOom: 'i32', // @atomic memory.events oom
   eventsOomKill: 'i32', // @atomic memory.events oom_kill

@@ -14,6 +14,8 @@ import type { Mm } from './mm.ts';
 import { procEntries } from './proc_files.ts';
 import { addMemcgFiles, type LazyFiles, MemcgStats } from './proc_memcg.ts';
 import { shrinkerDebugCount, shrinkerDebugScan, shrinkerOfDir } from './shrinker_debug.ts';
+import { hasZswap } from './zswap_entry.ts';
+import { isZswapFile, writeZswapFile } from './zswap_files.ts';
 
 const DROP_CACHES = '/proc/sys/vm/drop_caches';
 const SHRINKER_FILE = /^\/sys\/kernel\/debug\/shrinker\/([^/]+)\/(count|scan)$/;
@@ -67,12 +69,28 @@ function writeMemcgFile(m: Mm, path: string, text: string): number {
   const opened = openMemcgFile(m, path);
   if (opened === null) return ENOENT;
   const { memcg, file } = opened;
-  const pages = parseLimit(text);
-  const writable = memcg !== 0 && file === 'memory.max';
-  if (writable && pages !== null) memcgSetMax(m, memcg, pages);
+  const result = memcg === 0 ? EPERM : writeLimit(m, memcg, file, text);
   memcgPut(m, memcg);
-  if (!writable) return EPERM;
-  return pages === null ? EINVAL : 0;
+  return result;
+}
+
+/** @returns 0, EPERM for a file that can only be read, EINVAL for a text that it does not take */
+function writeLimit(m: Mm, memcg: number, file: string, text: string): number {
+  const pages = parseLimit(text);
+  if (file === 'memory.max') {
+    if (pages !== null) memcgSetMax(m, memcg, pages);
+    return pages === null ? EINVAL : 0;
+  }
+  if (!hasZswap(m)) return EPERM;
+  if (file === 'memory.zswap.max') {
+    if (pages === null) return EINVAL;
+    Atomics.store(m.memcg.zswapLimit, memcg, pages < 0 ? 0 : Math.min(pages, MAX_PAGES - 1) + 1);
+    return 0;
+  }
+  if (file !== 'memory.zswap.writeback') return EPERM;
+  if (!/^[01]\s*$/.test(text)) return EINVAL;
+  Atomics.store(m.memcg.zswapNoWriteback, memcg, text.startsWith('0') ? 1 : 0);
+  return 0;
 }
 
 /**
@@ -92,7 +110,8 @@ export function readMachineFile(m: Mm, path: string): string | number {
 }
 
 /**
- * Writes to a file of the machine: drop_caches, a shrinker's scan, a group's memory.max.
+ * Writes to a file of the machine: drop_caches, a shrinker's scan, a group's memory.max and
+ * memory.zswap.*, a parameter of zswap.
  * @returns 0; ENOENT when there is none, EPERM for one that can only be read, EINVAL for a text
  *   that it does not take
  * @context a thread of the machine, no lock held; may block and reclaim
@@ -106,5 +125,6 @@ export function writeMachineFile(m: Mm, path: string, text: string): number {
     return shrinker[2] === 'scan' ? shrinkerDebugScan(m, s, text) : EPERM;
   }
   if (path.startsWith(CGROUP_MOUNT)) return writeMemcgFile(m, path, text);
+  if (isZswapFile(path)) return writeZswapFile(m, path, text);
   return procEntries(m, []).has(path) ? EPERM : ENOENT;
 }

@@ -16,6 +16,7 @@ import { SWAP_KIND_ZRAM } from './swap_types.ts';
 import { defaultMinFreeKbytes } from './watermark.ts';
 import { ZRAM_EMPTY, ZRAM_RAW, ZRAM_SAME } from './zram.ts';
 import { zsUsage } from './zsmalloc.ts';
+import { zswapFiles } from './zswap_files.ts';
 
 /** Row of RCU's readers that no thread of a machine has: CPUs and daemons are fewer. */
 const OUTSIDE_READER = THREADS_MAX - 1;
@@ -79,7 +80,7 @@ export function procEntries(m: Mm, memcgs: readonly number[] = listedMemcgs(m)):
     ['/proc/swaps', () => procSwaps(m)],
     ['/proc/lock_stat', () => formatLockStat(m.sync)],
   ]);
-  const made = { ...sysctlFiles(m), ...zramFiles(m) };
+  const made = { ...sysctlFiles(m), ...zramFiles(m), ...zswapFiles(m) };
   for (const [path, text] of Object.entries(made)) files.set(path, () => text);
   const stats = new MemcgStats(m);
   for (const memcg of memcgs) addMemcgFiles(m, memcg, stats, files);

@@ -14,6 +14,8 @@ import type { Mm } from './mm.ts';
 import { NR_LRU_LISTS, PG_SWAPCACHE } from './mm_types.ts';
 import { addObjectBytes } from './objcg.ts';
 import { vmEvents } from './vmstat.ts';
+import { hasZswap } from './zswap_entry.ts';
+import { ZSWAP_UNIT } from './zswap_types.ts';
 
 const LIST_NAMES = ['inactive_anon', 'active_anon', 'inactive_file', 'active_file', 'unevictable'];
 
@@ -194,4 +196,11 @@ export function addMemcgFiles(m: Mm, memcg: number, stats: MemcgStats, files: La
   add('memory.events', () => keyed(memcgEvents(m, memcg)));
   add('memory.swap.current', () => bytes(Atomics.load(m.memcg.swap, memcg)));
   add('memory.swap.max', () => 'max\n');
+  if (!hasZswap(m)) return;
+  add('memory.zswap.current', () => `${Atomics.load(m.memcg.zswapUnits, memcg) * ZSWAP_UNIT}\n`);
+  add('memory.zswap.max', () => {
+    const limit = Atomics.load(m.memcg.zswapLimit, memcg);
+    return limit === 0 ? 'max\n' : bytes(limit - 1);
+  });
+  add('memory.zswap.writeback', () => `${1 - Atomics.load(m.memcg.zswapNoWriteback, memcg)}\n`);
 }

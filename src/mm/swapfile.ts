@@ -26,6 +26,7 @@ import { deviceOn, nrSwapPages } from './swap_info.ts';
 import { NR_SWAP_PAGES, SWAP_TURN } from './swap_types.ts';
 import { EV } from './vmstat_items.ts';
 import { zeromapTestClear } from './zeromap.ts';
+import { zswapInvalidateLocked } from './zswap_entry.ts';
 
 export { nrSwapPages, vmSwapFull } from './swap_info.ts';
 
@@ -165,6 +166,7 @@ export function putCacheRefLocked(m: Mm, slot: number): void {
 function freeSlotLocked(m: Mm, slot: number): void {
   const { events } = m.task;
   setSlotShadow(m, slot, 0, 0);
+  zswapInvalidateLocked(m, slot);
   if (zeromapTestClear(m, slot)) {
     events[EV.kr_swap_zero_freed] = (events[EV.kr_swap_zero_freed] as number) + 1;
   } else if (deviceFreeLocked(m, slot)) {

@@ -30,6 +30,8 @@ import { sectionEnter, sectionLeave } from './tlb.ts';
 import type { UserContext } from './user.ts';
 import { zeromapTest } from './zeromap.ts';
 import { zramReadInto } from './zram.ts';
+import { zswapReadInto } from './zswap.ts';
+import { zswapHolds } from './zswap_entry.ts';
 
 const copy = new Int32Array(PAGE_WORDS);
 
@@ -98,6 +100,7 @@ export function readSwapped(m: Mm, slot: number, copy: Int32Array): boolean {
  */
 function readStored(m: Mm, slot: number, copy: Int32Array): boolean {
   if (zeromapTest(m, slot)) copy.fill(0);
+  else if (zswapHolds(m, slot)) return zswapReadInto(m, slot, bytesOf(copy));
   else if (slotOnFile(m, slot)) return diskReadInto(m, slot, bytesOf(copy));
   else zramReadInto(m, slot, copy);
   return true;

@@ -9,6 +9,7 @@ import {
   traceWorkload,
 } from '../../dist/src/index.js';
 import { fileProcesses } from '../fixtures/file_programs.mjs';
+import { churnProcesses } from '../fixtures/swap_programs.mjs';
 
 function expectClean(report: RunReport): void {
   expect(report.panic).toBeNull();
@@ -91,4 +92,52 @@ describe('a machine with a swap file', () => {
     expect(report.integrity).toMatchObject({ mismatches: 0, violations: 0 });
     expect(report.processes.map(({ result }) => result)).toContain(-5);
   });
+});
+
+const CHURN = { pages: 400, accesses: 3000, devices: ['/dev/zram0', '/swapfile1'], every: 500 };
+
+describe('swapoff and zswap under load', () => {
+  it('lose nothing on three CPUs', { timeout: 60_000 }, async () => {
+    const swapDevices = [
+      { kind: 'zram' as const, sizePages: 700, priority: 5 },
+      { kind: 'file' as const, sizePages: 1500 },
+    ];
+    const report = await runWorkload(
+      { processes: churnProcesses(3, { ...CHURN, seed: 1 }) },
+      { memory: '60%', swap: 'zswap', swapDevices, lockdep: true },
+    );
+    expectClean(report);
+    expect(report.vmstat.pswpin).toBeGreaterThan(100);
+  });
+
+  it('write back from several threads at once', { timeout: 60_000 }, async () => {
+    const report = await runWorkload(
+      { processes: churnProcesses(3, { ...CHURN, devices: ['/swapfile'], seed: 2 }) },
+      { memory: '50%', swap: 'zswap', lockdep: true },
+    );
+    expectClean(report);
+    expect(report.vmstat.zswpin).toBeGreaterThan(0);
+    expect(report.vmstat.zswpwb).toBeGreaterThan(0);
+  });
+
+  it.each([1, 2, 3])(
+    'lose nothing in schedule %i, with swap full and errors',
+    { timeout: 60_000 },
+    async (seed) => {
+      const report = await runWorkload(
+        {
+          processes: churnProcesses(2, {
+            ...CHURN,
+            devices: ['/swapfile'],
+            every: 200,
+            accesses: 600,
+            seed,
+          }),
+        },
+        { memory: '70%', swap: 'zswap', mode: 'deterministic', seed, faults: 'all' },
+      );
+      expectClean(report);
+      expect(report.vmstat.zswpout).toBeGreaterThan(0);
+    },
+  );
 });
