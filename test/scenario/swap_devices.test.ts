@@ -42,7 +42,7 @@ const BOTH = [
 
 describe('a machine with a swap file', () => {
   it('reads every page back, from all CPUs', { timeout: 60_000 }, async () => {
-    const report = await run({ swap: 'file', lockdep: true });
+    const report = await run({ swap: 'file', lockdep: true }, 30_000);
     expectClean(report);
     expect(report.vmstat.pswpin).toBeGreaterThan(100);
     expect(report.vmstat.swap_ra).toBeGreaterThan(0);
@@ -130,11 +130,11 @@ describe('swapoff and zswap under load', () => {
             ...CHURN,
             devices: ['/swapfile'],
             every: 200,
-            accesses: 600,
+            accesses: 1500,
             seed,
           }),
         },
-        { memory: '70%', swap: 'zswap', mode: 'deterministic', seed, faults: 'all' },
+        { memory: '50%', swap: 'zswap', mode: 'deterministic', seed, faults: 'all' },
       );
       expectClean(report);
       expect(report.vmstat.zswpout).toBeGreaterThan(0);
