@@ -64,7 +64,6 @@ export function createCgroup(m: Mm, parent: number, name: string, maxPages: numb
   m.memcg.serial[memcg] = serial;
   m.memcg.parent[memcg] = parent;
   Atomics.store(m.memcg.max, memcg, maxPages);
-  Atomics.store(m.memcg.refs, memcg, 1);
   const error = cgroupOnline(m, memcg);
   if (error < 0) {
     freeMemcgRow(m, memcg);
@@ -73,8 +72,9 @@ export function createCgroup(m: Mm, parent: number, name: string, maxPages: numb
   memcgGet(m, parent);
   m.memcg.onlineChildren[parent] = (m.memcg.onlineChildren[parent] as number) + 1;
   hashCgroup(m, memcg, parent, name);
-  // Whoever still has the row's number from its last life may take a reference from here on.
-  m.memcg.parent[memcg] = parent;
+  // Whoever still has the row's number from its last life may take a reference from here on: not
+  // before nothing can fail any more, or the row would be freed from under it.
+  Atomics.store(m.memcg.refs, memcg, 1);
   Atomics.store(m.memcg.state, memcg, MEMCG_ONLINE);
   linkMemcg(m, memcg, parent);
   return memcg;
@@ -153,6 +153,19 @@ export function cgroupAttach(m: Mm, mm: number, memcg: number): number {
   } finally {
     cgroupUnlock(m);
   }
+}
+
+/**
+ * A new process is in its parent's group, wherever that is now (cgroup_post_fork).
+ * @context may block; takes cgroup_mutex; the parent does not end meanwhile
+ */
+export function cgroupFork(m: Mm, parentMm: number, childMm: number): void {
+  cgroupLock(m);
+  const memcg = Atomics.load(m.mm.memcg, parentMm);
+  Atomics.add(m.memcg.procs, memcg, 1);
+  const before = Atomics.exchange(m.mm.memcg, childMm, memcg);
+  Atomics.sub(m.memcg.procs, before, 1);
+  cgroupUnlock(m);
 }
 
 /** A process has ended: it is in no group, which its row says as root. @context as cgroupAttach */

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Walkers over address spaces, swap slots and the zram store (see check.ts). */
 import type { Checker } from './check.ts';
+import { checkAnonEntry } from './check_vmas.ts';
 import { PTRS_PER_TABLE, SHADOW_NODE_SLOTS, SWAPFILE_CLUSTER } from './limits.ts';
+import { listLruOnList } from './list_lru.ts';
 import { NODE_OFF_LIST, NODE_ON_LIST } from './mapping_types.ts';
 import type { Mm } from './mm.ts';
 import {
@@ -29,14 +31,21 @@ export interface TableWalk {
   readonly slotRefs: Int32Array;
 }
 
-function walkTable(m: Mm, table: number, level: number, visit: (entry: number) => void): number {
+function walkTable(
+  m: Mm,
+  table: number,
+  level: number,
+  base: number,
+  visit: (entry: number, vpn: number) => void,
+): number {
   let tables = 1;
   for (let i = 0; i < PTRS_PER_TABLE; i++) {
     const entry = Atomics.load(m.pte, table * PTRS_PER_TABLE + i);
     if (entry === 0) continue;
-    if (level === 0) visit(entry);
+    const vpn = base + i * PTRS_PER_TABLE ** level;
+    if (level === 0) visit(entry, vpn);
     else if ((entry & PTE_PRESENT) !== 0)
-      tables += walkTable(m, entry >>> PTE_SHIFT, level - 1, visit);
+      tables += walkTable(m, entry >>> PTE_SHIFT, level - 1, vpn, visit);
   }
   return tables;
 }
@@ -48,7 +57,8 @@ export function checkMms(m: Mm, check: Checker): TableWalk {
   for (let mm = 1; mm < m.sizes.nrMms; mm++) {
     let rss = 0;
     let swap = 0;
-    const tables = walkTable(m, m.mm.pgd[mm] as number, 3, (entry) => {
+    if (m.mm.pgd[mm] === 0) continue;
+    const tables = walkTable(m, m.mm.pgd[mm] as number, 3, 0, (entry, vpn) => {
       const target = entry >>> PTE_SHIFT;
       if ((entry & PTE_PRESENT) === 0) {
         swap++;
@@ -56,6 +66,7 @@ export function checkMms(m: Mm, check: Checker): TableWalk {
       } else if ((entry & PTE_SPECIAL) === 0) {
         rss++;
         mapped[target] = (mapped[target] as number) + 1;
+        checkAnonEntry(m, check, mm, vpn, target);
       }
     });
     check.equal(Atomics.load(m.mm.rssAnon, mm), rss, `mm ${mm} rss`);
@@ -198,7 +209,15 @@ function checkShadowNodes(m: Mm, check: Checker): void {
       () =>
         `shadow node ${node}: listed ${listed[node]}, ${withShadow} shadows, ${withFolio} folios`,
     );
-    if (listed[node] !== NODE_ON_LIST) continue;
+    const on = listed[node] === NODE_ON_LIST;
+    if (m.lists.lru.used[m.shadowLru[0] as number] === 1) {
+      const found = listLruOnList(m, m.sizes.lists.firstShadow + node);
+      check.that(
+        found === on,
+        () => `shadow node ${node}: listed ${listed[node]}, on list ${found}`,
+      );
+    }
+    if (!on) continue;
     const nid = m.shadowNode.nid[node] as number;
     onList[nid] = (onList[nid] as number) + 1;
   }

@@ -42,7 +42,9 @@ import {
 import { declareListLru, type ListLruSizes, listLruSizes } from './list_lru_types.ts';
 import { LOCK_ORDER } from './lock_order.ts';
 import { declareFiles, shadowNodes } from './mapping_types.ts';
+import { MEMCG_STAT_WORDS } from './memcg_events.ts';
 import * as T from './mm_types.ts';
+import { PSI_COLUMNS } from './psi.ts';
 import type { ShrinkScan } from './shrink_kernel.ts';
 import type { ShrinkerType } from './shrinker_ops.ts';
 import { declareShrinkers, type ShrinkerSizes, shrinkerSizes } from './shrinker_types.ts';
@@ -59,6 +61,8 @@ export const FRAME_BUFFER_PAGES = 1 << 18;
 export const CPU_NOTE_BYTES = 256;
 /** Slots of a swap cache node, as of an XArray's. */
 export const SHADOW_NODE_SLOTS = 64;
+/** Links of the average VMA to anon_vmas: its own, and one for each generation before it. */
+export const AVCS_PER_VMA = 4;
 /** Hash buckets on which folio lock and writeback waiters sleep. */
 const FOLIO_WAIT_BUCKETS = 64;
 
@@ -86,6 +90,8 @@ export interface MmSizes {
   readonly lists: ListLruSizes;
   readonly fs: FsSizes;
   readonly nrMms: number;
+  readonly nrAnonVmas: number;
+  readonly nrAvcs: number;
   readonly nrSlots: number;
   readonly nrClusters: number;
   readonly nrSwapDevices: number;
@@ -101,7 +107,7 @@ export interface MmSizes {
   readonly nrHeads: number;
 }
 
-/** Words of `gate`: CPUs whose program has not ended. */
+/** Words of `gate`: CPUs that have not left their process. */
 export const GATE_RUNNING = 0;
 /** 1 once every program has ended and nobody is freeing memory; written by the last CPU to rest. */
 export const GATE_ALL_ENDED = 1;
@@ -111,6 +117,8 @@ export const GATE_OPEN = 2;
 export const GATE_EXITING = 3;
 /** Barrier of the CPUs whose programs run: who has come, and which it is (kthreads/gate.ts). */
 export const GATE_BARRIER = 4;
+/** CPUs whose program has not returned: those that a barrier is of. */
+export const GATE_PROGRAMS = 5;
 
 /** Buckets of the names of groups: a power of two, about one for each row. */
 export function nameBuckets(nrMemcgs: number): number {
@@ -177,7 +185,10 @@ export function mmSizes(config: MmConfig): MmSizes {
     slabs,
     lists: listLruSizes(nrNodes, nrMemcgs, mounts, slabs.nrObjects, nrShadowNodes, nrZswapSlots),
     fs: fsSizes(mounts, slabs),
-    nrMms: config.processes.length + 1,
+    nrMms: Math.max(config.mmsMax, config.processes.length) + 1,
+    // Half of them, and one link for each VMA, are kept for first faults (anon_vma.ts).
+    nrAnonVmas: 2 * config.vmasMax + 1,
+    nrAvcs: (AVCS_PER_VMA + 1) * config.vmasMax + 1,
     nrSlots,
     nrClusters: Math.ceil(nrSlots / SWAPFILE_CLUSTER),
     nrSwapDevices: devices.length,
@@ -198,6 +209,11 @@ function declareGroups(builder: ArenaBuilder, s: MmSizes) {
     builder.columns(name, { words: 'i32' }, rows * wordsPerRow).words;
   return {
     memcg: builder.columns('memcg', T.MEMCG_COLUMNS, s.nrMemcgs),
+    // @atomic events of memory.stat, a row for each group (memcg_events.ts)
+    memcgStat: words('memcg.stat', s.nrMemcgs, MEMCG_STAT_WORDS),
+    psi: builder.columns('psi', PSI_COLUMNS, s.nrMemcgs),
+    // @atomic lock words of psi
+    psiLock: words('psi.lock', s.nrMemcgs, LINE_WORDS),
     // @guardedBy cgroup_mutex  zero-terminated  @racy constant while referenced
     memcgName: builder.columns('memcg.name', { bytes: 'u8' }, s.nrMemcgs * MEMCG_NAME_BYTES).bytes,
     // @guardedBy cgroup_mutex  first group of each bucket of names
@@ -218,11 +234,40 @@ function declareObjects(builder: ArenaBuilder, s: MmSizes) {
   };
 }
 
+/** Slots beyond their own rows: devices, what keeps their pages, the store. */
+function declareSwap(builder: ArenaBuilder, s: MmSizes) {
+  const words = (name: string, rows: number, wordsPerRow: number): I32 =>
+    builder.columns(name, { words: 'i32' }, rows * wordsPerRow).words;
+  return {
+    // @atomic bitmap: slots whose page was all zeroes
+    zeromap: words('slot.zeromap', Math.ceil(s.nrSlots / 32), 1),
+    cluster: builder.columns('cluster', T.CLUSTER_COLUMNS, s.nrClusters),
+    // @atomic lock words of swap_cluster
+    clusterLock: words('cluster.lock', s.nrClusters, 1),
+    // @atomic NR_SWAP_PAGES and its like
+    swapInfo: words('swap_info', 1, LINE_WORDS),
+    swapDevice: declareSwapDevices(builder, s.nrSwapDevices),
+    ...declareZswap(builder, s.nrZswapSlots),
+    swapDisk: builder.columns('swap_disk', T.SWAP_DISK_COLUMNS, s.nrDiskSlots),
+    zram: builder.columns('zram', T.ZRAM_COLUMNS, s.nrZramSlots),
+    // @atomic lock words of zsmalloc_class
+    zsClassLock: words('zs.class_lock', ZS_POOLS * ZS_CLASSES, LINE_WORDS),
+    // @guardedBy zsmalloc_class  rows of zsmalloc.ts  @racy totals: read while stores go on
+    zsClass: words('zs.class', ZS_POOLS * ZS_CLASSES, 8),
+    // @guardedBy zsmalloc_class  block rows of zsmalloc.ts; free ones under zsmalloc_pool
+    zsPage: words('zs.page', Math.ceil(s.nrZramPages / ZS_PAGES_PER_BLOCK), 6),
+    // @guardedBy zsmalloc_pool  word 0 the lock, 1 next unused block, 2 free list, 3 blocks in
+    // use; 6 and on @racy blocks of each pool: a limit may be passed by who comes at once
+    zsPool: words('zs.pool', 1, LINE_WORDS),
+  };
+}
+
 function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
   const words = (name: string, rows: number, wordsPerRow: number): I32 =>
     builder.columns(name, { words: 'i32' }, rows * wordsPerRow).words;
   const sync = declareSync(builder, {
     lockClasses: LOCK_ORDER,
+    ordered: true,
     lockStat: config.lockStat,
     lockdep: config.lockdep,
   });
@@ -266,40 +311,22 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     // @atomic wait queue: woken when an OOM victim has given its memory back
     exitWait: words('mm.exit_wait', 1, WAIT_QUEUE_WORDS),
     vma: builder.columns('vma', T.VMA_COLUMNS, config.vmasMax + 1),
-    anonVma: builder.columns('anon_vma', T.ANON_VMA_COLUMNS, config.vmasMax + 1),
-    // @atomic words of anon_vma->rwsem
-    anonVmaLock: words('anon_vma.rwsem', config.vmasMax + 1, RWSEM_WORDS),
+    anonVma: builder.columns('anon_vma', T.ANON_VMA_COLUMNS, s.nrAnonVmas),
+    // @atomic words of anon_vma->rwsem; those of a root are in use
+    anonVmaLock: words('anon_vma.rwsem', s.nrAnonVmas, RWSEM_WORDS),
+    avc: builder.columns('avc', T.AVC_COLUMNS, s.nrAvcs),
     table: builder.columns('table', T.TABLE_COLUMNS, s.nrTables),
     // @atomic lock words of ptl
     ptl: words('table.ptl', s.nrTables, 1),
     // @atomic entries of all levels: cas on leaves, the CPU marks, ptl holders change
     pte: words('table.pte', s.nrTables, PTRS_PER_TABLE),
-    // @guardedBy table_pool  first free table, tables handed out, free VMA and anon_vma hints
+    // @guardedBy table_pool  POOL_* of row_pool.ts: three words for each kind of rows
     pool: words('pool', 1, LINE_WORDS),
     // @atomic lock word of table_pool
     poolLock: words('pool.lock', 1, LINE_WORDS),
     slot: builder.columns('slot', T.SLOT_COLUMNS, s.nrSlots),
-    ...declareFiles(builder, config, s.nrShadowNodes),
-    // @atomic bitmap: slots whose page was all zeroes
-    zeromap: words('slot.zeromap', Math.ceil(s.nrSlots / 32), 1),
-    cluster: builder.columns('cluster', T.CLUSTER_COLUMNS, s.nrClusters),
-    // @atomic lock words of swap_cluster
-    clusterLock: words('cluster.lock', s.nrClusters, 1),
-    // @atomic NR_SWAP_PAGES and its like
-    swapInfo: words('swap_info', 1, LINE_WORDS),
-    swapDevice: declareSwapDevices(builder, s.nrSwapDevices),
-    ...declareZswap(builder, s.nrZswapSlots),
-    swapDisk: builder.columns('swap_disk', T.SWAP_DISK_COLUMNS, s.nrDiskSlots),
-    zram: builder.columns('zram', T.ZRAM_COLUMNS, s.nrZramSlots),
-    // @atomic lock words of zsmalloc_class
-    zsClassLock: words('zs.class_lock', ZS_POOLS * ZS_CLASSES, LINE_WORDS),
-    // @guardedBy zsmalloc_class  rows of zsmalloc.ts  @racy totals: read while stores go on
-    zsClass: words('zs.class', ZS_POOLS * ZS_CLASSES, 8),
-    // @guardedBy zsmalloc_class  block rows of zsmalloc.ts; free ones under zsmalloc_pool
-    zsPage: words('zs.page', Math.ceil(s.nrZramPages / ZS_PAGES_PER_BLOCK), 6),
-    // @guardedBy zsmalloc_pool  word 0 the lock, 1 next unused block, 2 free list, 3 blocks in
-    // use; 6 and on @racy blocks of each pool: a limit may be passed by who comes at once
-    zsPool: words('zs.pool', 1, LINE_WORDS),
+    ...declareFiles(builder, config, s.fs.nrInodes, s.nrShadowNodes),
+    ...declareSwap(builder, s),
     // @guardedBy lru_batch  per thread: word 0 the lock, 1 count, 2.. pfns
     lruBatch: words('lru_batch', THREADS_MAX, 2 * LINE_WORDS),
     // @guardedBy memcg_stock  per thread: word 0 the lock, 1 memcg, 2 pages; 3 is the thread's own:
@@ -377,6 +404,13 @@ export interface Task {
   memcg: number;
   /** Round of the shared walk over groups that it has joined (memcg_iter.ts). */
   iterGeneration: number;
+  /** Depth of psiMemstallEnter, and the group that is told. */
+  memstall: number;
+  psiMemcg: number;
+  /** It runs a program, which waits for nothing when it is not stalled. */
+  productive: boolean;
+  /** Pages that it has charged above memory.high and not paid for. */
+  overHigh: number;
   /** Slab pages that it has given back since reclaim last asked. */
   reclaimedSlab: number;
   /** Its handle on the shrinkers' SRCU domain, made at first use. */
@@ -424,6 +458,10 @@ function bindMm(
       mm: 0,
       memcg: 0,
       iterGeneration: 0,
+      memstall: 0,
+      psiMemcg: 0,
+      productive: false,
+      overHigh: 0,
       reclaimedSlab: 0,
       shrinkerSrcu: null,
       shrinkScan: null,

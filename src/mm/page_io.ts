@@ -10,6 +10,7 @@ import { pageWords } from './content.ts';
 import { FAULT_DELAY, FAULT_READ, FAULT_WRITE } from './faults.ts';
 import { folioClear, folioEndWriteback, folioNid, folioSet, folioUnlock } from './folio.ts';
 import { lruvecRow } from './lruvec.ts';
+import { countMemcg, MS } from './memcg_events.ts';
 import type { Mm } from './mm.ts';
 import { PG_DIRTY, PG_RECLAIM, PG_UPTODATE, PG_WRITEBACK } from './mm_types.ts';
 import { deviceDiscard, deviceRead, deviceWrite } from './swap_backend.ts';
@@ -80,6 +81,7 @@ function writeToDevice(m: Mm, pfn: number, slot: number): number {
     return WRITE_FAILED;
   }
   events[EV.pswpout] = (events[EV.pswpout] as number) + 1;
+  countMemcg(m, m.page.memcg[pfn] as number, MS.pswpout);
   events[EV.pgpgout] = (events[EV.pgpgout] as number) + 4;
   events[EV.nr_written] = (events[EV.nr_written] as number) + 1;
   folioClear(m, pfn, PG_RECLAIM);
@@ -120,6 +122,7 @@ export function swapReadFolio(m: Mm, pfn: number): void {
   } else if (zswap === ZSWAP_NOT_HERE) {
     if (hasZswap(m)) countDiskSwapin(m, pfn);
     events[EV.pswpin] = (events[EV.pswpin] as number) + 1;
+    countMemcg(m, m.page.memcg[pfn] as number, MS.pswpin);
     events[EV.pgpgin] = (events[EV.pgpgin] as number) + 4;
     if (shouldFail(FAULT_READ) || !deviceRead(m, pfn, slot)) {
       countReadError(m);

@@ -9,8 +9,9 @@ import { addMemcgFiles, type LazyFiles, listedMemcgs, MemcgStats } from './proc_
 import { procMeminfo, procSwaps } from './proc_meminfo.ts';
 import { procVmstat } from './proc_vmstat.ts';
 import { procZoneinfo } from './proc_zoneinfo.ts';
+import { memoryPressure } from './psi.ts';
 import { totalManaged } from './show_mem.ts';
-import { registeredShrinkers, shrinkerDebugCount, shrinkerDebugDir } from './shrinker_debug.ts';
+import { registeredShrinkers, shrinkerDebugCount, shrinkerDir } from './shrinker_debug.ts';
 import { deviceName } from './swap_info.ts';
 import { SWAP_KIND_ZRAM } from './swap_types.ts';
 import { defaultMinFreeKbytes } from './watermark.ts';
@@ -78,6 +79,7 @@ export function procEntries(m: Mm, memcgs: readonly number[] = listedMemcgs(m)):
     ['/proc/meminfo', () => procMeminfo(m)],
     ['/proc/zoneinfo', () => procZoneinfo(m)],
     ['/proc/swaps', () => procSwaps(m)],
+    ['/proc/pressure/memory', () => memoryPressure(m, 0)],
     ['/proc/lock_stat', () => formatLockStat(m.sync)],
   ]);
   const made = { ...sysctlFiles(m), ...zramFiles(m), ...zswapFiles(m) };
@@ -88,10 +90,10 @@ export function procEntries(m: Mm, memcgs: readonly number[] = listedMemcgs(m)):
 }
 
 /** What a shrinker counts, by a thread that is none of the machine's, and so no reader. */
-function countFromOutside(m: Mm, s: number): string {
+function countFromOutside(m: Mm, dir: string): string {
   enterRcu(m.rcu, OUTSIDE_READER);
   try {
-    const counted = shrinkerDebugCount(m, s);
+    const counted = shrinkerDebugCount(m, dir);
     return typeof counted === 'string' ? counted : '';
   } finally {
     leaveRcu();
@@ -106,7 +108,8 @@ function countFromOutside(m: Mm, s: number): string {
 export function shrinkerEntries(m: Mm): LazyFiles {
   const files: LazyFiles = new Map();
   for (const s of registeredShrinkers(m)) {
-    files.set(`${shrinkerDebugDir(m, s)}/count`, () => countFromOutside(m, s));
+    const dir = shrinkerDir(m, s);
+    files.set(`/sys/kernel/debug/shrinker/${dir}/count`, () => countFromOutside(m, dir));
   }
   return files;
 }

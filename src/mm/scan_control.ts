@@ -17,11 +17,19 @@ export interface ScanControl {
   priority: number;
   maySwap: boolean;
   mayUnmap: boolean;
+  /** Whether the pages were used does not matter: MADV_PAGEOUT. */
+  ignoreReferences: boolean;
   /** DEACTIVATE_* bits. */
   mayDeactivate: number;
   forceDeactivate: boolean;
   skippedDeactivate: boolean;
   memcgFullWalk: boolean;
+  /** Groups below memory.low are reclaimed too: nothing else was left. */
+  memcgLowReclaim: boolean;
+  /** Some group was left alone for its memory.low. */
+  memcgLowSkipped: boolean;
+  /** On demand (memory.reclaim), not for want of memory. */
+  proactive: boolean;
   cacheTrimMode: boolean;
   fileIsTiny: boolean;
   anonCost: number;
@@ -49,10 +57,14 @@ export function scanControl(
     priority: DEF_PRIORITY,
     maySwap: true,
     mayUnmap: true,
+    ignoreReferences: false,
     mayDeactivate: 0,
     forceDeactivate: false,
     skippedDeactivate: false,
     memcgFullWalk: false,
+    memcgLowReclaim: false,
+    memcgLowSkipped: false,
+    proactive: false,
     cacheTrimMode: false,
     fileIsTiny: false,
     anonCost: 0,

@@ -16,7 +16,6 @@ import { condResched } from '../../shared/sched.ts';
 import { memcgCharge } from './charge.ts';
 import { pageWords } from './content.ts';
 import { EBUSY, EEXIST, EIO, ENOENT, ENOMEM, ENOSPC } from './errno.ts';
-import { freeSwapAndCache } from './exit_mm.ts';
 import { FAULT_DELAY } from './faults.ts';
 import { folioClear, folioLock, folioSet, folioTest, folioTryLock, folioUnlock } from './folio.ts';
 import {
@@ -48,6 +47,7 @@ import { swapReadahead } from './swap_readahead.ts';
 import { folioFreeSwap, swapCacheGet } from './swap_state.ts';
 import { swapFree } from './swapfile.ts';
 import { discardNewPage, homeNode, swapinNew } from './swapin.ts';
+import { freeSwapAndCache } from './zap.ts';
 
 /** Entries between two safe points of a truncation. */
 const TRUNCATE_BATCH = 64;
@@ -60,7 +60,7 @@ export function chargeGroup(m: Mm): number {
 
 /**
  * Finds a page of a file, or makes it (shmem_get_folio).
- * @param inode row, 1 .. inodesMax @param index page of the file, 0 .. 2^32-1
+ * @param inode row, 1 and up @param index page of the file, 0 .. 2^32-1
  * @param create make a zeroed page where there is a hole
  * @returns its pfn, locked, up to date and with a reference for the caller; or ENOENT for a hole,
  *   ENOMEM without memory or charge, ENOSPC when files may hold no more pages, EIO when swap cannot
@@ -204,7 +204,7 @@ export function shmemEvict(m: Mm, inode: number): void {
 
 /** Evicts every file that has pages. @context as shmemEvict */
 export function shmemEvictAll(m: Mm): void {
-  for (let inode = 1; inode <= m.config.inodesMax; inode++) {
+  for (let inode = 1; inode < m.sizes.fs.nrInodes; inode++) {
     if (Atomics.load(m.mapping.head, inode) !== 0) shmemEvict(m, inode);
   }
 }

@@ -16,7 +16,7 @@ import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
 import { FAULT_SWAP_FULL } from './faults.ts';
 import { SWAPFILE_CLUSTER } from './limits.ts';
 import { LC_SWAP_CLUSTER } from './lock_order.ts';
-import { unchargeSwap } from './memcontrol.ts';
+import { unchargeSwap } from './memcg_swap.ts';
 import type { Mm } from './mm.ts';
 import { SWAP_HAS_CACHE, SWAP_MAP_BAD, SWAP_MAP_MAX } from './mm_types.ts';
 import { setSlotShadow } from './shadow_nodes.ts';
@@ -133,9 +133,10 @@ export function swapDuplicate(m: Mm, slot: number): boolean {
 
 /**
  * Drops a page-table reference; the last one frees the slot unless the cache holds it.
+ * @returns references of page tables that are left
  * @context takes swap_cluster; may be under ptl
  */
-export function swapFree(m: Mm, slot: number): void {
+export function swapFree(m: Mm, slot: number): number {
   clusterLock(m, slot);
   const count = m.slot.count[slot] as number;
   if ((count & ~SWAP_HAS_CACHE) === 0 || count === SWAP_MAP_BAD) {
@@ -144,6 +145,7 @@ export function swapFree(m: Mm, slot: number): void {
   m.slot.count[slot] = count - 1;
   if (count - 1 === 0) freeSlotLocked(m, slot);
   clusterUnlock(m, slot);
+  return (count - 1) & ~SWAP_HAS_CACHE;
 }
 
 /**

@@ -14,8 +14,8 @@
  */
 import { cpuRelax } from '../../shared/cpu_relax.ts';
 import { condResched } from '../../shared/sched.ts';
-import { fatalSignalPending } from './charge.ts';
 import { EBUSY, EINTR, EINVAL, EIO, ENOMEM } from './errno.ts';
+import { fatalSignalPending } from './fatal_signal.ts';
 import { folioLock, folioTest, folioUnlock } from './folio.ts';
 import { PTRS_PER_TABLE } from './limits.ts';
 import { mappingNext, mappingPeek, XA_NONE } from './mapping.ts';
@@ -24,13 +24,14 @@ import { memcgMargin } from './memcontrol.ts';
 import { doSwapPage, FAULT_FLAG_UNUSE, FAULT_OOM, FAULT_SIGBUS } from './memory.ts';
 import type { Mm } from './mm.ts';
 import { PG_SWAPCACHE, PTE_PRESENT, PTE_SHIFT } from './mm_types.ts';
-import { findVma, mmapReadLock, mmapReadUnlock } from './mmap.ts';
+import { mmapReadLock, mmapReadUnlock } from './mmap.ts';
 import { shmemGetFolio } from './shmem.ts';
 import { totalFree } from './show_mem.ts';
 import { folioPut } from './swap.ts';
 import { deviceByName, deviceOf, disableDevice, enableDevice, nrSwapPages } from './swap_info.ts';
 import { folioFreeSwap, swapCacheGet } from './swap_state.ts';
 import { SWAP_LEAVING, SWAP_OFF, SWAP_ON } from './swap_types.ts';
+import { findVma } from './vma.ts';
 
 /** What one swapoff works on. */
 interface Unuse {

@@ -19,12 +19,14 @@ import {
   folioTryLock,
   folioUnlock,
 } from './folio.ts';
+import { countMemcg, MS } from './memcg_events.ts';
 import { uncharge } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
 import {
   PG_ACTIVE,
   PG_DIRTY,
   PG_LRU,
+  PG_MLOCKED,
   PG_RECLAIM,
   PG_REFERENCED,
   PG_SWAPBACKED,
@@ -109,9 +111,12 @@ function activateLocked(m: Mm, pfn: number, stat: ReclaimStat): void {
   const flags = Atomics.load(m.page.flags, pfn);
   if ((flags & PG_SWAPCACHE) !== 0 && vmSwapFull(m)) folioFreeSwap(m, pfn);
   assert((flags & PG_ACTIVE) === 0, 'activating an active folio');
-  folioSet(m, pfn, PG_ACTIVE);
-  stat.nrActivate++;
-  m.task.events[EV.pgactivate] = (m.task.events[EV.pgactivate] as number) + 1;
+  if ((flags & PG_MLOCKED) === 0) {
+    folioSet(m, pfn, PG_ACTIVE);
+    stat.nrActivate++;
+    m.task.events[EV.pgactivate] = (m.task.events[EV.pgactivate] as number) + 1;
+    countMemcg(m, m.page.memcg[pfn] as number, MS.pgactivate);
+  }
   folioUnlock(m, pfn);
 }
 
@@ -123,7 +128,7 @@ function tryPrepare(m: Mm, pfn: number, sc: ScanControl, stat: ReclaimStat): boo
   if (shouldFail(FAULT_TRYLOCK) || !folioTryLock(m, pfn)) return false;
   sc.nrScanned++;
   const flags = Atomics.load(m.page.flags, pfn);
-  if ((flags & PG_UNEVICTABLE) !== 0) {
+  if ((flags & (PG_UNEVICTABLE | PG_MLOCKED)) !== 0) {
     activateLocked(m, pfn, stat);
     return false;
   }
@@ -137,7 +142,7 @@ function tryPrepare(m: Mm, pfn: number, sc: ScanControl, stat: ReclaimStat): boo
     activateLocked(m, pfn, stat);
     return false;
   }
-  switch (folioCheckReferences(m, pfn, sc, stat)) {
+  switch (sc.ignoreReferences ? FOLIOREF_RECLAIM : folioCheckReferences(m, pfn, sc, stat)) {
     case FOLIOREF_ACTIVATE:
       activateLocked(m, pfn, stat);
       return false;
@@ -161,12 +166,12 @@ function tryPrepare(m: Mm, pfn: number, sc: ScanControl, stat: ReclaimStat): boo
     }
     // Its process or file is gone: phase 2 frees it without a slot.
     if (folioMapcount(m, pfn) === 0) return true;
-    if (addToSwap(m, pfn) === SLOT_NONE) {
+    if ((flags & PG_SWAPBACKED) !== 0 && addToSwap(m, pfn) === SLOT_NONE) {
       activateLocked(m, pfn, stat);
       return false;
     }
   }
-  if (folioMapcount(m, pfn) > 0 && !tryToUnmap(m, pfn, m.page.private[pfn] as number)) {
+  if (folioMapcount(m, pfn) > 0 && !tryToUnmap(m, pfn)) {
     stat.nrUnmapFail++;
     activateLocked(m, pfn, stat);
     return false;
@@ -212,6 +217,9 @@ function tryReclaim(m: Mm, pfn: number, sc: ScanControl, stat: ReclaimStat): boo
   } else if (folioMapcount(m, pfn) === 0 && folioRefFreeze(m, pfn, 1)) {
     // A fault took it out of the cache and its process is gone: nobody else knows it.
     assert(!folioOfFile(m, pfn), 'a file lost a page that it had');
+    if (!folioTest(m, pfn, PG_SWAPBACKED)) {
+      m.task.events[EV.pglazyfreed] = (m.task.events[EV.pglazyfreed] as number) + 1;
+    }
     folioUnlock(m, pfn);
     return true;
   }
@@ -272,27 +280,31 @@ function freeReclaimed(m: Mm, count: number): void {
   freeUnrefPages(m, freed, count);
 }
 
-/** Counters of one scan of the inactive list. */
+/** Counters of one scan of a group's inactive list. */
 export function countScan(
   m: Mm,
   sc: ScanControl,
+  group: number,
   file: boolean,
   scanned: number,
   reclaimed: number,
 ): void {
   const { events } = m.task;
   const direct = sc.role === 'direct' ? 1 : 0;
+  const cell = sc.proactive ? 2 : direct;
   const memcg = sc.targetMemcg !== 0;
   const scan = memcg
     ? direct
       ? EV.memcg_pgscan_direct
       : EV.memcg_pgscan_kswapd
-    : EV.pgscan_kswapd + direct;
+    : EV.pgscan_kswapd + cell;
   const steal = memcg
     ? direct
       ? EV.memcg_pgsteal_direct
       : EV.memcg_pgsteal_kswapd
-    : EV.pgsteal_kswapd + direct;
+    : EV.pgsteal_kswapd + cell;
+  countMemcg(m, group, MS.pgscan_kswapd + cell, scanned);
+  if (reclaimed > 0) countMemcg(m, group, MS.pgsteal_kswapd + cell, reclaimed);
   const fileCell = file ? 1 : 0;
   events[scan] = (events[scan] as number) + scanned;
   events[steal] = (events[steal] as number) + reclaimed;

@@ -10,6 +10,7 @@ import { assert } from '../../shared/assert.ts';
 import { listDel, listMove } from '../../shared/list.ts';
 import {
   folioClear,
+  folioLruvec,
   folioPutTestZero,
   folioSet,
   folioTestClear,
@@ -23,9 +24,12 @@ import {
   lruNoteCost,
   lruUnlock,
   lruvecAddFolioLocked,
+  lruvecMemcg,
   updateLruSize,
 } from './lruvec.ts';
+import { countMemcg, MS } from './memcg_events.ts';
 import { uncharge } from './memcontrol.ts';
+import { clearMlocked, cullFlags } from './mlock_folio.ts';
 import type { Mm } from './mm.ts';
 import { PG_ACTIVE, PG_LRU, PG_REFERENCED, PG_WORKINGSET } from './mm_types.ts';
 import { freePage } from './page_alloc.ts';
@@ -91,7 +95,7 @@ function moveFoliosToLruLocked(
   for (let i = 0; i < folios.length; i++) {
     const pfn = folios[i] as number;
     // PG_LRU before our reference goes: whoever drops the last one finds the folio on its list.
-    const flags = Atomics.or(m.page.flags, pfn, PG_LRU) | PG_LRU;
+    const flags = cullFlags(m, pfn, Atomics.or(m.page.flags, pfn, PG_LRU) | PG_LRU);
     if (folioPutTestZero(m, pfn)) {
       Atomics.and(m.page.flags, pfn, ~(PG_LRU | PG_ACTIVE | PG_REFERENCED | PG_WORKINGSET));
       released.push(pfn);
@@ -109,10 +113,24 @@ const released: number[] = [];
 function freeReleased(m: Mm): void {
   for (let i = 0; i < released.length; i++) {
     const pfn = released[i] as number;
+    clearMlocked(m, pfn);
     uncharge(m, m.page.memcg[pfn] as number, 1);
     freePage(m, pfn);
   }
   released.length = 0;
+}
+
+/**
+ * Puts one isolated folio back, or nothing when it is gone (folio_putback_lru).
+ * @param folios what shrinkFolioList left @context takes lru_lock
+ */
+export function putbackLru(m: Mm, folios: readonly number[]): void {
+  if (folios.length === 0) return;
+  const lruvec = folioLruvec(m, folios[0] as number);
+  lruLock(m, lruvec);
+  moveFoliosToLruLocked(m, lruvec, folios, released);
+  lruUnlock(m, lruvec);
+  freeReleased(m);
 }
 
 /**
@@ -139,8 +157,9 @@ export function shrinkInactiveList(
   modIsolated(m, nid, file, taken);
   lruUnlock(m, lruvec);
   const scanned = scannedLast;
+  const group = lruvecMemcg(m, lruvec);
   if (taken === 0) {
-    countScan(m, sc, file, scanned, 0);
+    countScan(m, sc, group, file, scanned, 0);
     return 0;
   }
   const stat = reclaimStat();
@@ -150,7 +169,7 @@ export function shrinkInactiveList(
   modIsolated(m, nid, file, -taken);
   lruUnlock(m, lruvec);
   freeReleased(m);
-  countScan(m, sc, file, scanned, reclaimed);
+  countScan(m, sc, group, file, scanned, reclaimed);
   lruNoteCost(m, lruvec, file, stat.nrPageout, scanned - reclaimed);
   return reclaimed;
 }
@@ -175,6 +194,8 @@ export function shrinkActiveList(
   modIsolated(m, nid, file, taken);
   lruUnlock(m, lruvec);
   if (!cgroupReclaim(sc)) events[EV.pgrefill] = (events[EV.pgrefill] as number) + scannedLast;
+  const group = lruvecMemcg(m, lruvec);
+  countMemcg(m, group, MS.pgrefill, scannedLast);
   for (let i = 0; i < isolated.length; i++) {
     const pfn = isolated[i] as number;
     // Clears the young bits; referenced or not, an anonymous folio leaves the active list.
@@ -187,5 +208,6 @@ export function shrinkActiveList(
   modIsolated(m, nid, file, -taken);
   lruUnlock(m, lruvec);
   events[EV.pgdeactivate] = (events[EV.pgdeactivate] as number) + moved;
+  countMemcg(m, group, MS.pgdeactivate, moved);
   freeReleased(m);
 }

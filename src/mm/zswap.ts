@@ -19,7 +19,6 @@ import { pageBytes } from './content.ts';
 import { FAULT_COMPRESS } from './faults.ts';
 import { folioNid, folioSet } from './folio.ts';
 import { PAGE_SIZE } from './limits.ts';
-import { listLruMemcgAlloc } from './list_lru.ts';
 import type { Mm } from './mm.ts';
 import { PG_DIRTY } from './mm_types.ts';
 import { totalManaged } from './show_mem.ts';
@@ -110,9 +109,7 @@ function mayStore(m: Mm, memcg: number): boolean {
     kickShrink(m);
     return false;
   }
-  if (listLruMemcgAlloc(m, m.zswapWords[Z.ZSWAP_LRU] as number, memcg) === 0) return true;
-  Atomics.add(m.zswapWords, Z.ZSWAP_REJECT_ALLOC_FAIL, 1);
-  return false;
+  return true;
 }
 
 /** What one page became. Private to the thread. */

@@ -7,7 +7,7 @@
  * on a list is whole. Its group is the slot's, whose charge keeps it.
  */
 import { PAGE_SIZE } from './limits.ts';
-import { listLruAdd, listLruDel } from './list_lru.ts';
+import { listLruAdd, listLruDel, listLruMemcgMake } from './list_lru.ts';
 import type { Mm } from './mm.ts';
 import { EV } from './vmstat_items.ts';
 import { zsFree } from './zsmalloc.ts';
@@ -28,6 +28,15 @@ export function hasZswap(m: Mm): boolean {
 /** @returns whether zswap has a slot's page @context swap_cluster, or the slot's folio locked */
 export function zswapHolds(m: Mm, slot: number): boolean {
   return hasZswap(m) && m.zswap.length[slot] !== 0;
+}
+
+/**
+ * Makes the lists of a new group, so that its entries have one; without, they are never written
+ * back.
+ * @context cgroup_mutex held, or boot; may block
+ */
+export function zswapPrepare(m: Mm, memcg: number): void {
+  if (hasZswap(m)) listLruMemcgMake(m, m.zswapWords[ZSWAP_LRU] as number, memcg);
 }
 
 /** Item of a slot's entry in its list. */

@@ -56,6 +56,7 @@ export function fixtureConfig(options: FixtureOptions = {}): MmConfig {
     regionsMax: 16,
     pageTables: 64,
     vmasMax: 8,
+    mmsMax: 1,
     lockStat: false,
     lockdep: true,
     hungTaskMs: 10_000,
