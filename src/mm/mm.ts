@@ -256,8 +256,8 @@ function declareSwap(builder: ArenaBuilder, s: MmSizes) {
     zsClass: words('zs.class', ZS_POOLS * ZS_CLASSES, 8),
     // @guardedBy zsmalloc_class  block rows of zsmalloc.ts; free ones under zsmalloc_pool
     zsPage: words('zs.page', Math.ceil(s.nrZramPages / ZS_PAGES_PER_BLOCK), 6),
-    // @guardedBy zsmalloc_pool  word 0 the lock, 1 next unused block, 2 free list, 3 blocks in
-    // use; 6 and on @racy blocks of each pool: a limit may be passed by who comes at once
+    // @guardedBy zsmalloc_pool  the lock, next unused block, free list, blocks; 6 and on: blocks of
+    // each pool, which a limit reads without it
     zsPool: words('zs.pool', 1, LINE_WORDS),
   };
 }
