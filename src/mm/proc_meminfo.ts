@@ -50,7 +50,7 @@ export function procMeminfo(m: Mm): string {
     line('Active(file)', g('nr_active_file')),
     line('Inactive(file)', g('nr_inactive_file')),
     line('Unevictable', g('nr_unevictable')),
-    line('Mlocked', 0),
+    line('Mlocked', g('nr_mlock')),
     line('SwapTotal', totalSwapPages(m)),
     line('SwapFree', swapFree),
     line('Dirty', g('nr_dirty')),

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Processes that fork, copy and end while reclaim walks their rmap: on threads, and in schedules. */
+/**
+ * Processes that fork, copy and end while reclaim walks their rmap: on threads, and in
+ * schedules.
+ */
 import { describe, expect, it, test } from 'vitest';
 import { engineOf } from '../../dist/kthreads/mm_engine.js';
 import { resolveMachine } from '../../dist/src/config.js';

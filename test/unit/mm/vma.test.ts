@@ -107,7 +107,7 @@ describe('mprotect', () => {
     expectEmpty(m);
   });
 
-  it('a read-only page of a parent is the same in the child, and copied when both may write', () => {
+  it('a read-only page of a parent is the child’s too, and copied when both may write', () => {
     const m = bootForks();
     const user = context(m, 1);
     touch(m, user, range(0, 10));
