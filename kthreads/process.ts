@@ -7,7 +7,7 @@
  * that decide as they go.
  */
 import { LINE_WORDS } from '../shared/types.ts';
-import { fatalSignalPending } from '../src/mm/charge.ts';
+import { fatalSignalPending } from '../src/mm/fatal_signal.ts';
 import type { Mm } from '../src/mm/mm.ts';
 import { mmapAnon } from '../src/mm/mmap.ts';
 import { readMachineFile, writeMachineFile } from '../src/mm/proc_access.ts';
@@ -61,7 +61,7 @@ export class Process {
     this.cgroups = new ProcessCgroups(m, mm);
     this.#shouldStop = shouldStop;
     this.memory = new ProcessMemory(m, mm, this.contexts, shouldStop);
-    this.pages = new ProcessPages(m, shouldStop);
+    this.pages = new ProcessPages(m, this.files, shouldStop);
   }
 
   get comm(): string {
@@ -142,7 +142,7 @@ export class Process {
 
   /**
    * Reads a file of the machine, such as /proc/vmstat or a shrinker's count in
-   * /sys/kernel/debug/shrinker.
+   * /sys/kernel/debug/shrinker; that folder itself reads as the names of those in it, a line each.
    * @returns its text, or -ENOENT (-2), -EPERM (-1) for one that can only be written
    */
   readFile(path: string): string | number {

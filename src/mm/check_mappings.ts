@@ -13,7 +13,7 @@ import type { Mm } from './mm.ts';
 export function checkFilePages(m: Mm, check: Checker, slotRefs: Int32Array): Uint8Array {
   const held = new Uint8Array(m.sizes.nrPages);
   let entries = 0;
-  for (let inode = 1; inode <= m.config.inodesMax; inode++) {
+  for (let inode = 1; inode < m.sizes.fs.nrInodes; inode++) {
     let pages = 0;
     let swapped = 0;
     for (const [index, entry] of mappingEntries(m, inode)) {

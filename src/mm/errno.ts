@@ -3,7 +3,9 @@
 
 export const EPERM = -1;
 export const ENOENT = -2;
+export const EINTR = -4;
 export const EIO = -5;
+export const EAGAIN = -11;
 export const ENOMEM = -12;
 export const EFAULT = -14;
 export const EBUSY = -16;

@@ -38,6 +38,7 @@ export const LOCK_ORDER = [
   'zsmalloc_pool',
   'shrinker_pool',
   'file_nodes',
+  'psi',
 ] as const;
 
 export const LC_OOM = 1;
@@ -72,3 +73,4 @@ export const LC_ZS_CLASS = 29;
 export const LC_ZS_POOL = 30;
 export const LC_SHRINKER_POOL = 31;
 export const LC_FILE_NODES = 32;
+export const LC_PSI = 33;

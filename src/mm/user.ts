@@ -26,8 +26,8 @@ import {
   NEED_READ,
   NEED_WRITE,
 } from './access_kernel.ts';
-import { fatalSignalPending } from './charge.ts';
 import { slotTag } from './content.ts';
+import { fatalSignalPending } from './fatal_signal.ts';
 import { FAULT_DELAY, FAULT_STALL } from './faults.ts';
 import { recordLatency } from './latency.ts';
 import { PAGE_WORDS, PTRS_PER_TABLE, SECTION_EVENTS_MAX, SLOTS_BYTES } from './limits.ts';

@@ -24,8 +24,10 @@ import {
   lruNoteCost,
   lruUnlock,
   lruvecAddFolioLocked,
+  lruvecMemcg,
   updateLruSize,
 } from './lruvec.ts';
+import { countMemcg, MS } from './memcg_events.ts';
 import { uncharge } from './memcontrol.ts';
 import { clearMlocked, cullFlags } from './mlock_folio.ts';
 import type { Mm } from './mm.ts';
@@ -155,8 +157,9 @@ export function shrinkInactiveList(
   modIsolated(m, nid, file, taken);
   lruUnlock(m, lruvec);
   const scanned = scannedLast;
+  const group = lruvecMemcg(m, lruvec);
   if (taken === 0) {
-    countScan(m, sc, file, scanned, 0);
+    countScan(m, sc, group, file, scanned, 0);
     return 0;
   }
   const stat = reclaimStat();
@@ -166,7 +169,7 @@ export function shrinkInactiveList(
   modIsolated(m, nid, file, -taken);
   lruUnlock(m, lruvec);
   freeReleased(m);
-  countScan(m, sc, file, scanned, reclaimed);
+  countScan(m, sc, group, file, scanned, reclaimed);
   lruNoteCost(m, lruvec, file, stat.nrPageout, scanned - reclaimed);
   return reclaimed;
 }
@@ -191,6 +194,8 @@ export function shrinkActiveList(
   modIsolated(m, nid, file, taken);
   lruUnlock(m, lruvec);
   if (!cgroupReclaim(sc)) events[EV.pgrefill] = (events[EV.pgrefill] as number) + scannedLast;
+  const group = lruvecMemcg(m, lruvec);
+  countMemcg(m, group, MS.pgrefill, scannedLast);
   for (let i = 0; i < isolated.length; i++) {
     const pfn = isolated[i] as number;
     // Clears the young bits; referenced or not, an anonymous folio leaves the active list.
@@ -203,5 +208,6 @@ export function shrinkActiveList(
   modIsolated(m, nid, file, -taken);
   lruUnlock(m, lruvec);
   events[EV.pgdeactivate] = (events[EV.pgdeactivate] as number) + moved;
+  countMemcg(m, group, MS.pgdeactivate, moved);
   freeReleased(m);
 }
