@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Two threads: one stands for a CPU that is using pages, in a section; the other takes pages away. It
- * must wait, and hold on to the pages while it does.
+ * Two threads: one stands for a CPU that is using pages, in a section; the other takes pages away.
+ * It must wait, and hold on to the pages while it does.
  */
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
