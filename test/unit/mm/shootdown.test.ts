@@ -49,9 +49,9 @@ async function against(m: Mm, mm: number, pfn: number, stop: () => unknown) {
   const left = message(worker);
   stop();
   Atomics.store(done, 0, 1);
-  const [early, then] = (await left) as [number, number];
+  const [early, waiting] = (await left) as [number, number];
   Atomics.and(m.mm.cpuMask, mm, ~2);
-  return { early, then, now: Atomics.load(refcount, pfn) };
+  return { early, waiting, now: Atomics.load(refcount, pfn) };
 }
 
 const at = (page: number): number => FIRST_VPN + page;
@@ -71,7 +71,7 @@ describe('a CPU in a section', () => {
     touch(m, user, range(0, 40));
     const seen = await against(m, 1, pfnOf(m, 1, 3), () => stop(m, user));
     expect(seen.early).toBe(0);
-    expect(seen.then).toBeGreaterThan(0);
+    expect(seen.waiting).toBeGreaterThan(0);
     expect(seen.now > 0).toBe(!frees);
   });
 
@@ -84,6 +84,6 @@ describe('a CPU in a section', () => {
     const seen = await against(m, child.mm, shared, () => touch(m, child, [3]));
     expect(pfnOf(m, child.mm, 3)).not.toBe(shared);
     // The parent's mapping; while the child's CPUs may read it, two more.
-    expect(seen).toEqual({ early: 0, then: 3, now: 1 });
+    expect(seen).toEqual({ early: 0, waiting: 3, now: 1 });
   });
 });
