@@ -13,6 +13,7 @@ import { checkFilePages, checkNoFiles } from './check_mappings.ts';
 import { checkMemcgs, checkMemcgsEmpty } from './check_memcg.ts';
 import { checkObjects, checkSlabs } from './check_objects.ts';
 import { checkMms, checkSwap } from './check_swap.ts';
+import { checkNoTasks, checkTasks } from './check_tasks.ts';
 import { checkNoVmas, checkVmas } from './check_vmas.ts';
 import { folioLruList } from './folio.ts';
 import { NR_PAGE_ORDERS } from './limits.ts';
@@ -248,6 +249,7 @@ export function checkQuiescent(m: Mm): CheckResult {
     checkVmas(m, check);
     checkCounters(m, check);
     checkObjects(m, check);
+    checkTasks(m, check);
   } catch (error) {
     check.that(
       false,
@@ -281,6 +283,7 @@ export function checkEmpty(m: Mm): CheckResult {
   );
   check.equal(Atomics.load(m.zsPool, 3), 0, 'zsmalloc blocks at the end');
   checkNoFiles(m, check);
+  checkNoTasks(m, check);
   checkNoVmas(m, check);
   const rest = checkQuiescent(m);
   check.checked += rest.checked;

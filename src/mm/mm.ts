@@ -45,6 +45,7 @@ import { declareFiles, shadowNodes } from './mapping_types.ts';
 import { MEMCG_STAT_WORDS } from './memcg_events.ts';
 import * as T from './mm_types.ts';
 import { PSI_COLUMNS } from './psi.ts';
+import { declareSched } from './sched_types.ts';
 import type { ShrinkScan } from './shrink_kernel.ts';
 import type { ShrinkerType } from './shrinker_ops.ts';
 import { declareShrinkers, type ShrinkerSizes, shrinkerSizes } from './shrinker_types.ts';
@@ -187,6 +188,9 @@ function declareGroups(builder: ArenaBuilder, s: MmSizes) {
     memcg: builder.columns('memcg', T.MEMCG_COLUMNS, s.nrMemcgs),
     // @atomic events of memory.stat, a row for each group (memcg_events.ts)
     memcgStat: words('memcg.stat', s.nrMemcgs, MEMCG_STAT_WORDS),
+    psi: builder.columns('psi', PSI_COLUMNS, s.nrMemcgs),
+    // @atomic lock words of psi
+    psiLock: words('psi.lock', s.nrMemcgs, LINE_WORDS),
     // @guardedBy cgroup_mutex  zero-terminated  @racy constant while referenced
     memcgName: builder.columns('memcg.name', { bytes: 'u8' }, s.nrMemcgs * MEMCG_NAME_BYTES).bytes,
     // @guardedBy cgroup_mutex  first group of each bucket of names
@@ -268,9 +272,6 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     // @atomic wait queue
     reclaimWait: words('node.reclaim_wait', s.nrNodes, WAIT_QUEUE_WORDS),
     lruvec: builder.columns('lruvec', T.LRUVEC_COLUMNS, s.nrLruvecs),
-    psi: builder.columns('psi', PSI_COLUMNS, s.nrMemcgs),
-    // @atomic lock words of psi
-    psiLock: words('psi.lock', s.nrMemcgs, LINE_WORDS),
     // @atomic lock words of lruvec->lru_lock
     lruLock: words('lruvec.lru_lock', s.nrLruvecs, LINE_WORDS),
     // @atomic pages on each list; written under lru_lock, read without
@@ -328,6 +329,7 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     cpuNote: builder.columns('cpu.note', { bytes: 'u8' }, config.cpus * CPU_NOTE_BYTES).bytes,
     // @owner cpu  events done  @racy progress: a late count shows next time
     cpuEvents: builder.columns('cpu.events', { done: 'f64' }, config.cpus * LINE_WORDS).done,
+    sched: declareSched(builder, config, s.nrMms),
     tasks: declareTasks(builder),
     faults: declareFaults(builder, FAULT_NAMES.length),
   };
