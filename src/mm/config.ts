@@ -183,7 +183,10 @@ export interface MmConfig {
   /** Page-table pages that the arena has room for. */
   readonly pageTables: number;
   readonly vmasMax: number;
-  /** Address spaces that may exist at once, those of `processes` included, which keep their rows. */
+  /**
+   * Address spaces that may exist at once, those of `processes` included, which keep their
+   * rows.
+   */
   readonly mmsMax: number;
   readonly lockStat: boolean;
   readonly lockdep: boolean;
