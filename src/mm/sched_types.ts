@@ -42,6 +42,8 @@ export const HOW_KILLED = 2;
 export const HOW_SIGSEGV = 3;
 /** The machine was told to stop. */
 export const HOW_STOPPED = 4;
+/** A page of its could not be read back. */
+export const HOW_SIGBUS = 5;
 
 /** Words of `sched.words`. */
 export const SCHED_LOCK = 0; // @atomic tasklist_lock

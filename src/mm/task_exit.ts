@@ -24,6 +24,7 @@ import {
 export const EXIT_SIGINT = 130;
 export const EXIT_SIGKILL = 137;
 export const EXIT_SIGSEGV = 139;
+export const EXIT_SIGBUS = 135;
 
 /** A child that has ended. */
 export interface EndedChild {

@@ -10,7 +10,7 @@ import { LINE_WORDS } from '../../shared/types.ts';
 import { E2BIG, EAGAIN } from './errno.ts';
 import { LC_TASKLIST } from './lock_order.ts';
 import type { Mm } from './mm.ts';
-import { MMF_OOM_VICTIM } from './mm_types.ts';
+import { MMF_OOM_VICTIM, MMF_SIGBUS } from './mm_types.ts';
 import {
   ARGS_OF_CPU,
   RQ_LOAD,
@@ -202,7 +202,7 @@ export function findTask(m: Mm, pid: number): number {
 export function taskKilled(m: Mm, row: number): boolean {
   if (Atomics.load(m.sched.task.signal, row) !== 0) return true;
   const mm = Atomics.load(m.sched.task.mm, row);
-  return mm !== 0 && (Atomics.load(m.mm.flags, mm) & MMF_OOM_VICTIM) !== 0;
+  return mm !== 0 && (Atomics.load(m.mm.flags, mm) & (MMF_OOM_VICTIM | MMF_SIGBUS)) !== 0;
 }
 
 /**

@@ -23,16 +23,17 @@ import {
   FAULT_FLAG_FILL,
   FAULT_FLAG_WRITE,
   FAULT_MAJOR,
+  FAULT_SIGBUS,
   FAULT_SIGSEGV,
   handleMmFault,
 } from './memory.ts';
 import { FRAME_BUFFER_PAGES, HIST_FAULT, HIST_MAJOR_FAULT, type Mm } from './mm.ts';
-import { PTE_SHIFT, PTE_SPECIAL } from './mm_types.ts';
+import { MMF_SIGBUS, PTE_SHIFT, PTE_SPECIAL } from './mm_types.ts';
 import { PTE_NONE, pteOffset } from './pgtable.ts';
 import { stampHolds, stampOf, stampTable, writeStamp } from './stamp.ts';
 import { taskKilled } from './task_rows.ts';
 import { sectionEnter, sectionLeave } from './tlb.ts';
-import { RUN_DONE, RUN_KILLED, RUN_SIGSEGV, RUN_STOPPED } from './user.ts';
+import { RUN_DONE, RUN_KILLED, RUN_SIGBUS, RUN_SIGSEGV, RUN_STOPPED } from './user.ts';
 
 /** Remembered leaf tables: a power of two. */
 const CACHED_TABLES = 16;
@@ -262,6 +263,11 @@ export class UserAccess {
     const kind = result === FAULT_MAJOR ? HIST_MAJOR_FAULT : HIST_FAULT;
     recordLatency(m, kind, ktimeNs() - began);
     if (result === FAULT_SIGSEGV) return taskKilled(m, this.#row) ? RUN_KILLED : RUN_SIGSEGV;
+    if (result === FAULT_SIGBUS) {
+      // Threads of the same address space end too.
+      Atomics.or(m.mm.flags, this.#mm, MMF_SIGBUS);
+      return RUN_SIGBUS;
+    }
     if (result !== FAULT_DONE && result !== FAULT_MAJOR) {
       // No page could be had: again, until there is one, or the task is to end.
       condResched();

@@ -12,6 +12,7 @@ import {
   HOW_EXITED,
   HOW_KILLED,
   HOW_RUNNING,
+  HOW_SIGBUS,
   HOW_SIGSEGV,
   HOW_STOPPED,
   SCHED_EXITS,
@@ -50,6 +51,7 @@ const HOW: Readonly<Record<number, ProcessStatus>> = {
   [HOW_EXITED]: 'done',
   [HOW_KILLED]: 'killed',
   [HOW_SIGSEGV]: 'fault',
+  [HOW_SIGBUS]: 'bus error',
   [HOW_STOPPED]: 'stopped',
 };
 
