@@ -14,13 +14,7 @@ import { WAKE_ALL, wakeUp } from '../shared/wait_queue.ts';
 import { drainOwnBatches } from '../src/mm/drain.ts';
 import { exitMm } from '../src/mm/exit_mm.ts';
 import { memcgRefresh } from '../src/mm/memcg_task.ts';
-import {
-  GATE_ALL_ENDED,
-  GATE_EXITING,
-  GATE_OPEN,
-  GATE_RUNNING,
-  type Mm,
-} from '../src/mm/mm.ts';
+import { GATE_ALL_ENDED, GATE_EXITING, GATE_OPEN, GATE_RUNNING, type Mm } from '../src/mm/mm.ts';
 import { psiProductive } from '../src/mm/psi.ts';
 import { shmemEvictAll } from '../src/mm/shmem.ts';
 import { umountAll } from '../src/mm/super.ts';
