@@ -4,7 +4,7 @@
  * schedules.
  */
 import { describe, expect, it, test } from 'vitest';
-import { CPU_MISMATCHES } from '../../dist/kthreads/cpu.js';
+import { CPU_MISMATCHES } from '../../dist/kthreads/cpu_state.js';
 import { engineOf } from '../../dist/kthreads/mm_engine.js';
 import { LINE_WORDS } from '../../dist/shared/types.js';
 import { resolveMachine } from '../../dist/src/config.js';
