@@ -24,7 +24,7 @@ import {
 import { psiProductive } from '../src/mm/psi.ts';
 import { shmemEvictAll } from '../src/mm/shmem.ts';
 import { umountAll } from '../src/mm/super.ts';
-import { RUN_KILLED } from '../src/mm/user.ts';
+import { RUN_KILLED, RUN_SIGBUS } from '../src/mm/user.ts';
 import { verifyPages } from '../src/mm/verify.ts';
 import { verifyFiles } from '../src/mm/verify_files.ts';
 import {
@@ -79,7 +79,7 @@ function runProgram(m: Mm, mm: number, program: LoadedProgram): void {
   process.files.closeAll();
   joinProcess(m, mm);
   setStatus(m, CPU_VERIFYING);
-  verify(m, process, result === RUN_KILLED);
+  verify(m, process, result === RUN_KILLED || result === RUN_SIGBUS);
 }
 
 function verify(m: Mm, process: Process, killed: boolean): void {

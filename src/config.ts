@@ -10,7 +10,13 @@
 import { COMM_BYTES } from '../shared/thread.ts';
 import { type FullConfig, type MachineConfig, parseConfig } from './config_schema.ts';
 import { oneLine, UsageError } from './errors.ts';
-import type { MemcgConfig, MmConfig, NodeConfig, ProcessConfig } from './mm/config.ts';
+import type {
+  MemcgConfig,
+  MmConfig,
+  NodeConfig,
+  ProcessConfig,
+  SwapDeviceConfig,
+} from './mm/config.ts';
 import {
   MEMORY_PAGES_MIN,
   PAGE_SIZE,
@@ -20,6 +26,7 @@ import {
   VPN_MAX,
 } from './mm/limits.ts';
 import { arenaBytes } from './mm/mm.ts';
+import { swapLayout, swapSlots } from './mm/swap_types.ts';
 import { formatBytes, parseSize, sizePages } from './size.ts';
 import { type ProcessSpec, type ProgramSpec, vmaPages, vmaTables } from './workload/workload.ts';
 
@@ -95,8 +102,37 @@ function memcgLimit(full: FullConfig, footprint: number): number | null {
   throw new UsageError(`memcgMax: ${full.memcgMax} is too little; give at least ${minimum}`);
 }
 
+/** The devices that are listed, with their priorities; null where there is no list. */
+function swapDevices(full: FullConfig): SwapDeviceConfig[] | null {
+  if (full.swapDevices === null) return null;
+  if (full.swap === 'none') {
+    throw new UsageError("swapDevices: swap is 'none'; give another, or no devices");
+  }
+  if (full.swapFile !== null) {
+    throw new UsageError('swapFile: swapDevices names the files; give one of the two');
+  }
+  const devices = full.swapDevices.map((device, at) => ({
+    kind: device.kind,
+    pages: device.sizePages,
+    priority: device.priority ?? -2 - at,
+    path: device.path ?? null,
+  }));
+  for (const { kind, path } of devices) {
+    if (kind !== 'zram' || path === null) continue;
+    throw new UsageError(`swapDevices: zram has no path; leave '${oneLine(path, 40)}' out`);
+  }
+  return devices;
+}
+
+/** Slots that a machine numbers. @throws UsageError when an entry cannot name all of them */
+function checkSlots(mm: MmConfig): void {
+  if (swapSlots(swapLayout(mm)) < PFN_MAX) return;
+  const most = formatBytes((PFN_MAX - 1) * PAGE_SIZE);
+  throw new UsageError(`swapDevices: all together are above the limit of ${most}; give less`);
+}
+
 function swapPages(full: FullConfig, footprint: number): number {
-  if (full.swap === 'none') return 0;
+  if (full.swap === 'none' || full.swapDevices !== null) return 0;
   const pages = sizePages('swapSize', full.swapSize, footprint);
   if (pages >= PFN_MAX) {
     const most = formatBytes((PFN_MAX - 1) * PAGE_SIZE);
@@ -288,6 +324,8 @@ export function resolveMachine(
     contents: full.contents,
     swap: full.swap,
     swapPages: swap,
+    swapFile: full.swapFile,
+    swapDevices: swapDevices(full),
     swappiness: full.swappiness,
     pageCluster: full.pageCluster,
     swapSynchronous: full.swapSynchronous,
@@ -306,6 +344,7 @@ export function resolveMachine(
     faults: full.faults,
     faultSeed: full.faultSeed ?? full.seed,
   };
+  checkSlots(mm);
   checkFits(mm, memory);
   const config: FullConfig = {
     ...full,
@@ -313,7 +352,7 @@ export function resolveMachine(
     memory: memory * PAGE_SIZE,
     memcgMax: limit === null ? null : limit * PAGE_SIZE,
     memcgsMax: mm.memcgsMax,
-    swapSize: swap * PAGE_SIZE,
+    swapSize: full.swapDevices === null ? swap * PAGE_SIZE : full.swapSize,
     tasksMax: tasks,
     faultSeed: full.faultSeed ?? full.seed,
   };

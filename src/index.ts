@@ -27,7 +27,7 @@ export type { MachineOptions, MachineState, RunResult } from './machine.ts';
 export { MachineBootError, MachinePanicError } from './machine_errors.ts';
 export type { ModuleRef, ShrinkerPolicy, ShrinkerTypeConfig, VmaSpec } from './mm/config.ts';
 export type { FaultAttr, FaultConfig, FaultName } from './mm/faults.ts';
-export { RUN_DONE, RUN_KILLED, RUN_SIGSEGV, RUN_STOPPED } from './mm/user.ts';
+export { RUN_DONE, RUN_KILLED, RUN_SIGBUS, RUN_SIGSEGV, RUN_STOPPED } from './mm/user.ts';
 export { type BootConfig, ReclaimMachine as Machine } from './reclaim_machine.ts';
 export type * from './report/compare/compare_report.ts';
 export type * from './report/run_report.ts';

@@ -51,6 +51,9 @@ export function machineThreads(config: MmConfig): ThreadSpec[] {
   config.nodes.forEach((_node, nid) => {
     specs.push(kthreadSpec(`kswapd${nid}`, kthread('kswapd', 'kswapd'), [nid]));
   });
+  if (config.swap === 'zswap') {
+    specs.push(kthreadSpec('zswap_shrink', kthread('zswap_shrink', 'zswapShrink')));
+  }
   if (config.memcgsMax > config.memcgs.length) {
     const destroy = kthreadSpec('cgroup_destroy', kthread('cgroup_destroy', 'cgroupDestroy'));
     specs.push({ ...destroy, stage: STAGE_RELEASE });

@@ -19,6 +19,7 @@ import { procEntries, shrinkerEntries } from './mm/proc_files.ts';
 import type { LazyFiles } from './mm/proc_memcg.ts';
 import { vmstatItems } from './mm/proc_vmstat.ts';
 import { installShrinkerTypes } from './mm/shrinker_install.ts';
+import { SwapFileError, swapFilesClose } from './mm/swap_io.ts';
 import type { ThreadInfo } from './thread_info.ts';
 import type { ProcessSpec, ProgramSpec } from './workload/workload.ts';
 
@@ -32,7 +33,7 @@ export interface BootConfig extends MachineConfig {
 
 /**
  * Makes the tables of a machine, with no thread in it yet.
- * @throws UsageError when the host has no room for them
+ * @throws UsageError when the host has no room for them, or a swap file will not do
  */
 export function createMachineTables(resolved: ResolvedMachine): Mm {
   let mm: Mm;
@@ -44,7 +45,12 @@ export function createMachineTables(resolved: ResolvedMachine): Mm {
       `memory: the host has no room for it (${error.message}); give less memory`,
     );
   }
-  mmInit(mm);
+  try {
+    mmInit(mm);
+  } catch (error) {
+    swapFilesClose(mm);
+    throw error instanceof SwapFileError ? new UsageError(error.message) : error;
+  }
   installShrinkerTypes(mm);
   return mm;
 }
@@ -126,7 +132,12 @@ export class ReclaimMachine {
     resolved: ResolvedMachine,
     options: MachineOptions = {},
   ): Promise<ReclaimMachine> {
-    await installUserTypes(mm);
+    try {
+      await installUserTypes(mm);
+    } catch (error) {
+      swapFilesClose(mm);
+      throw error;
+    }
     return new ReclaimMachine(resolved, await Machine.bootMm(mm, options));
   }
 

@@ -15,6 +15,7 @@ import { checkObjects, checkSlabs } from './check_objects.ts';
 import { checkMms, checkSwap } from './check_swap.ts';
 import { checkNoTasks, checkTasks } from './check_tasks.ts';
 import { checkNoVmas, checkVmas } from './check_vmas.ts';
+import { checkZswap } from './check_zswap.ts';
 import { folioLruList } from './folio.ts';
 import { NR_PAGE_ORDERS } from './limits.ts';
 import { lruHead, lruSize } from './lruvec.ts';
@@ -30,6 +31,8 @@ import {
   PG_WRITEBACK,
 } from './mm_types.ts';
 import { freeHead, pcpHead, pcpRow } from './page_alloc.ts';
+import { totalSwapPages } from './swap_info.ts';
+import { NR_SWAP_PAGES } from './swap_types.ts';
 
 /** Outcome of a walk: how much was looked at, and what was wrong, one line each. */
 export interface CheckResult {
@@ -246,6 +249,7 @@ export function checkQuiescent(m: Mm): CheckResult {
     checkMemcgs(m, check, chargedPages(m, where));
     checkNodes(m, check, walk.mapped);
     checkSwap(m, check, walk.slotRefs);
+    checkZswap(m, check);
     checkVmas(m, check);
     checkCounters(m, check);
     checkObjects(m, check);
@@ -277,8 +281,8 @@ export function checkEmpty(m: Mm): CheckResult {
   }
   checkMemcgsEmpty(m, check);
   check.equal(
-    Atomics.load(m.swapInfo, 0),
-    Math.max(m.sizes.nrSlots - 1, 0),
+    Atomics.load(m.swapInfo, NR_SWAP_PAGES),
+    totalSwapPages(m),
     'free swap slots at the end',
   );
   check.equal(Atomics.load(m.zsPool, 3), 0, 'zsmalloc blocks at the end');

@@ -103,6 +103,19 @@ export interface ShrinkerTypeConfig extends ModuleRef {
   readonly args: unknown;
 }
 
+/** zram; a file of the host; zswap in front of a file; nothing. */
+export type SwapKind = 'zram' | 'file' | 'zswap' | 'none';
+
+export interface SwapDeviceConfig {
+  readonly kind: 'zram' | 'file';
+  /** Usable slots, at least 1. */
+  readonly pages: number;
+  /** Higher ones are filled first, equals in turn. */
+  readonly priority: number;
+  /** File of the host; null for a temporary one. */
+  readonly path: string | null;
+}
+
 export interface MmConfig {
   readonly nodes: readonly NodeConfig[];
   /** Simulated CPUs, 1 .. CPUS_MAX. */
@@ -135,9 +148,14 @@ export interface MmConfig {
   readonly tasksMax: number;
   /** Page frames hold bytes. Off: metadata only, for runs larger than the host's memory. */
   readonly contents: boolean;
-  readonly swap: 'zram' | 'none';
-  /** Slots of the swap device. */
+  /** What one device is, where `swapDevices` lists none; zswap in front of all files, or not. */
+  readonly swap: SwapKind;
+  /** Slots of the one device. */
   readonly swapPages: number;
+  /** File of the one device; null, or not given, for a temporary one. */
+  readonly swapFile?: string | null;
+  /** Devices, lowest slots first; null, or not given, for the one above. */
+  readonly swapDevices?: readonly SwapDeviceConfig[] | null;
   /** vm.swappiness, 0 .. 200. */
   readonly swappiness: number;
   /** vm.page-cluster: swap readahead of 2^n pages; a synchronous device does none. */

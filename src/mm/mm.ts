@@ -50,8 +50,10 @@ import type { ShrinkScan } from './shrink_kernel.ts';
 import type { ShrinkerType } from './shrinker_ops.ts';
 import { declareShrinkers, type ShrinkerSizes, shrinkerSizes } from './shrinker_types.ts';
 import { declareSlabs, type SlabSizes, slabSizes } from './slab_types.ts';
+import { declareSwapDevices, SWAP_DEVICES_MAX, swapLayout, swapSlots } from './swap_types.ts';
 import { NR_VM_EVENTS } from './vmstat_items.ts';
-import { ZS_CLASSES, ZS_PAGES_PER_BLOCK } from './zsmalloc_sizes.ts';
+import { ZS_CLASSES, ZS_PAGES_PER_BLOCK, ZS_POOLS } from './zsmalloc_sizes.ts';
+import { declareZswap } from './zswap_types.ts';
 
 /** Frames of one frame buffer: 1 GiB. */
 export const FRAME_BUFFER_PAGES = 1 << 18;
@@ -93,8 +95,13 @@ export interface MmSizes {
   readonly nrAvcs: number;
   readonly nrSlots: number;
   readonly nrClusters: number;
+  readonly nrSwapDevices: number;
   readonly nrTables: number;
   readonly nrShadowNodes: number;
+  /** Slots that zram's table, and that of files, must know: all of them, or none. */
+  readonly nrZramSlots: number;
+  readonly nrDiskSlots: number;
+  readonly nrZswapSlots: number;
   readonly nrZramPages: number;
   /** First list head: rows from here on are sentinels, not pages. */
   readonly heads: number;
@@ -137,6 +144,13 @@ export const HIST_MAJOR_FAULT = 1;
 export const HIST_ALLOC_STALL = 2;
 export const NR_HISTOGRAMS = 3;
 
+/** Pages of the store: what is kept, each raw at worst, and blocks of classes that are not full. */
+function storePages(config: MmConfig, zramPages: number, zswapPages: number): number {
+  if (!config.contents) return 0;
+  const slack = ZS_CLASSES * ZS_PAGES_PER_BLOCK;
+  return (zramPages > 0 ? zramPages + slack : 0) + (zswapPages > 0 ? zswapPages + slack : 0);
+}
+
 /** @returns how many rows each table of such a machine has; pure */
 export function mmSizes(config: MmConfig): MmSizes {
   const nrZones = config.nodes.reduce((sum, node) => sum + node.zonePages.length, 0);
@@ -150,9 +164,15 @@ export function mmSizes(config: MmConfig): MmSizes {
   const nrMemcgs = config.memcgsMax;
   assert(config.memcgs.length <= nrMemcgs, 'the groups of the configuration fit');
   const nrLruvecs = nrMemcgs * nrNodes;
-  const nrSlots = config.swap === 'none' ? 0 : config.swapPages + 1;
+  const devices = swapLayout(config);
+  assert(devices.length <= SWAP_DEVICES_MAX, 'swap devices are no more than there can be');
+  const nrSlots = swapSlots(devices);
   assert(nrSlots <= PFN_MAX, 'swap fits in the slot field of a page-table entry');
-  const storing = config.swap === 'zram' && config.contents;
+  const nrZswapSlots = config.swap === 'zswap' ? nrSlots : 0;
+  const zramPages = devices.reduce(
+    (sum, { kind, pages }) => sum + (kind === 'zram' ? pages : 0),
+    0,
+  );
   const slabs = slabSizes(nrNodes, nrMemcgs, config.dentriesMax, config.inodesMax);
   const mounts = config.superBlocksMax;
   const nrShadowNodes = shadowNodes(nrSlots);
@@ -164,7 +184,7 @@ export function mmSizes(config: MmConfig): MmSizes {
     nrLruvecs,
     shrinkers: shrinkerSizes(nrNodes, nrLruvecs, config.shrinkersMax),
     slabs,
-    lists: listLruSizes(nrNodes, nrMemcgs, mounts, slabs.nrObjects, nrShadowNodes),
+    lists: listLruSizes(nrNodes, nrMemcgs, mounts, slabs.nrObjects, nrShadowNodes, nrZswapSlots),
     fs: fsSizes(mounts, slabs),
     nrMms: Math.max(config.mmsMax, config.processes.length) + 1,
     // Half of them, and one link for each VMA, are kept for first faults (anon_vma.ts).
@@ -172,9 +192,13 @@ export function mmSizes(config: MmConfig): MmSizes {
     nrAvcs: (AVCS_PER_VMA + 1) * config.vmasMax + 1,
     nrSlots,
     nrClusters: Math.ceil(nrSlots / SWAPFILE_CLUSTER),
+    nrSwapDevices: devices.length,
+    nrZramSlots: zramPages > 0 ? nrSlots : 0,
+    nrDiskSlots: devices.some(({ kind }) => kind === 'file') ? nrSlots : 0,
+    nrZswapSlots,
     nrTables: config.pageTables + 1,
     nrShadowNodes,
-    nrZramPages: storing ? config.swapPages + ZS_CLASSES * ZS_PAGES_PER_BLOCK : 0,
+    nrZramPages: storePages(config, zramPages, Math.min(managed, nrZswapSlots)),
     heads: nrPages,
     nrHeads: nrZones * NR_PAGE_ORDERS + nrZones * config.cpus + nrLruvecs * T.NR_LRU_LISTS,
   };
@@ -208,6 +232,34 @@ function declareObjects(builder: ArenaBuilder, s: MmSizes) {
     ...declareSlabs(builder, s.slabs),
     lists: declareListLru(builder, s.lists),
     fs: declareFs(builder, s.fs),
+  };
+}
+
+/** Slots beyond their own rows: devices, what keeps their pages, the store. */
+function declareSwap(builder: ArenaBuilder, s: MmSizes) {
+  const words = (name: string, rows: number, wordsPerRow: number): I32 =>
+    builder.columns(name, { words: 'i32' }, rows * wordsPerRow).words;
+  return {
+    // @atomic bitmap: slots whose page was all zeroes
+    zeromap: words('slot.zeromap', Math.ceil(s.nrSlots / 32), 1),
+    cluster: builder.columns('cluster', T.CLUSTER_COLUMNS, s.nrClusters),
+    // @atomic lock words of swap_cluster
+    clusterLock: words('cluster.lock', s.nrClusters, 1),
+    // @atomic NR_SWAP_PAGES and its like
+    swapInfo: words('swap_info', 1, LINE_WORDS),
+    swapDevice: declareSwapDevices(builder, s.nrSwapDevices),
+    ...declareZswap(builder, s.nrZswapSlots),
+    swapDisk: builder.columns('swap_disk', T.SWAP_DISK_COLUMNS, s.nrDiskSlots),
+    zram: builder.columns('zram', T.ZRAM_COLUMNS, s.nrZramSlots),
+    // @atomic lock words of zsmalloc_class
+    zsClassLock: words('zs.class_lock', ZS_POOLS * ZS_CLASSES, LINE_WORDS),
+    // @guardedBy zsmalloc_class  rows of zsmalloc.ts  @racy totals: read while stores go on
+    zsClass: words('zs.class', ZS_POOLS * ZS_CLASSES, 8),
+    // @guardedBy zsmalloc_class  block rows of zsmalloc.ts; free ones under zsmalloc_pool
+    zsPage: words('zs.page', Math.ceil(s.nrZramPages / ZS_PAGES_PER_BLOCK), 6),
+    // @guardedBy zsmalloc_pool  the lock, next unused block, free list, blocks; 6 and on: blocks of
+    // each pool, which a limit reads without it
+    zsPool: words('zs.pool', 1, LINE_WORDS),
   };
 }
 
@@ -275,23 +327,7 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     poolLock: words('pool.lock', 1, LINE_WORDS),
     slot: builder.columns('slot', T.SLOT_COLUMNS, s.nrSlots),
     ...declareFiles(builder, config, s.fs.nrInodes, s.nrShadowNodes),
-    // @atomic bitmap: slots whose page was all zeroes
-    zeromap: words('slot.zeromap', Math.ceil(s.nrSlots / 32), 1),
-    cluster: builder.columns('cluster', T.CLUSTER_COLUMNS, s.nrClusters),
-    // @atomic lock words of swap_cluster
-    clusterLock: words('cluster.lock', s.nrClusters, 1),
-    // @atomic word 0: free slots
-    swapInfo: words('swap_info', 1, LINE_WORDS),
-    zram: builder.columns('zram', T.ZRAM_COLUMNS, s.nrSlots),
-    // @atomic lock words of zsmalloc_class
-    zsClassLock: words('zs.class_lock', ZS_CLASSES, LINE_WORDS),
-    // @guardedBy zsmalloc_class  rows of zsmalloc.ts  @racy totals: read while stores go on
-    zsClass: words('zs.class', ZS_CLASSES, 8),
-    // @guardedBy zsmalloc_class  block rows of zsmalloc.ts; free ones under zsmalloc_pool
-    zsPage: words('zs.page', Math.ceil(s.nrZramPages / ZS_PAGES_PER_BLOCK), 6),
-    // @guardedBy zsmalloc_pool  word 0 the lock, 1 next unused block, 2 free list, 3 blocks in
-    // use, 4 stored bytes, 5 stored objects
-    zsPool: words('zs.pool', 1, LINE_WORDS),
+    ...declareSwap(builder, s),
     // @guardedBy lru_batch  per thread: word 0 the lock, 1 count, 2.. pfns
     lruBatch: words('lru_batch', THREADS_MAX, 2 * LINE_WORDS),
     // @guardedBy memcg_stock  per thread: word 0 the lock, 1 memcg, 2 pages; 3 is the thread's own:
@@ -383,8 +419,11 @@ export interface Task {
   shrinkerSrcu: SrcuDomain | null;
   /** What finds the next shrinker of a walk, made at first use. */
   shrinkScan: ShrinkScan | null;
-  /** Swap cluster that this thread allocates from. */
-  swapCluster: number;
+  /** Swap device that it allocates from, for so many slots more. */
+  swapDevice: number;
+  swapLeft: number;
+  /** Its cluster on each device, counted from the device's first. */
+  readonly swapClusters: Int32Array;
 }
 
 function bindMm(
@@ -428,7 +467,9 @@ function bindMm(
       reclaimedSlab: 0,
       shrinkerSrcu: null,
       shrinkScan: null,
-      swapCluster: cpu + 1,
+      swapDevice: 0,
+      swapLeft: 0,
+      swapClusters: new Int32Array(SWAP_DEVICES_MAX).fill(cpu + 1),
     },
   };
 }

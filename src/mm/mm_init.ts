@@ -22,9 +22,10 @@ import { SCHED_PID } from './sched_types.ts';
 import { shadowListInit } from './shadow_list.ts';
 import { shrinkerInit } from './shrinker.ts';
 import { slabInit } from './slab.ts';
-import { swapInit } from './swapfile.ts';
+import { swapInit } from './swap_info.ts';
 import { activateTask, makeTask } from './task_rows.ts';
 import { setupPcp, setupPerZoneWmarks } from './watermark.ts';
+import { zswapInit } from './zswap_shrinker.ts';
 
 /**
  * Makes the machine ready for its first thread.
@@ -43,6 +44,7 @@ export function mmInit(m: Mm): void {
   objcgInit(m);
   listLruTablesInit(m);
   assert(shadowListInit(m) === 0, 'the first shrinker and list are there');
+  zswapInit(m);
   initMemcgs(m);
   fsListsInit(m);
   swapInit(m);

@@ -22,13 +22,14 @@ import {
   schedEnabled,
   TASK_RECORDS,
 } from '../mm/sched_types.ts';
-import { RUN_DONE, RUN_KILLED, RUN_SIGSEGV, RUN_STOPPED } from '../mm/user.ts';
+import { RUN_DONE, RUN_KILLED, RUN_SIGBUS, RUN_SIGSEGV, RUN_STOPPED } from '../mm/user.ts';
 import type { ProcessReport, ProcessStatus, TasksReport } from './run_report.ts';
 
 const STATUS: Readonly<Record<number, ProcessStatus>> = {
   [RUN_DONE]: 'done',
   [RUN_KILLED]: 'killed',
   [RUN_SIGSEGV]: 'fault',
+  [RUN_SIGBUS]: 'bus error',
   [RUN_STOPPED]: 'stopped',
 };
 
@@ -41,7 +42,7 @@ function processStatus(m: Mm, cpus: readonly number[]): ProcessStatus {
     if (stage !== CPU_ENDED) return 'unknown';
     return STATUS[Atomics.load(m.cpuState, row + CPU_RESULT)] ?? 'done';
   });
-  const worst: ProcessStatus[] = ['unknown', 'fault', 'killed', 'stopped', 'not run'];
+  const worst: ProcessStatus[] = ['unknown', 'fault', 'bus error', 'killed', 'stopped', 'not run'];
   return worst.find((status) => statuses.includes(status)) ?? 'done';
 }
 

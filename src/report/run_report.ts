@@ -42,7 +42,15 @@ export interface MemcgReport {
 }
 
 /** How a program ended. */
-export type ProcessStatus = 'done' | 'killed' | 'fault' | 'stopped' | 'not run' | 'unknown';
+/** How a process ended; 'bus error' is a page that could not be read from swap. */
+export type ProcessStatus =
+  | 'done'
+  | 'killed'
+  | 'bus error'
+  | 'fault'
+  | 'stopped'
+  | 'not run'
+  | 'unknown';
 
 export interface ProcessReport {
   readonly pid: number;

@@ -23,6 +23,16 @@ function plural(count: number, what: string): string {
 /** Processes that the summary lists where programs fork. */
 const PROCESS_LINES = 20;
 
+function swapText({ swap, swapSize, swapDevices }: RunReport['config']): string {
+  if (swapDevices !== null) {
+    const devices = swapDevices.map(
+      ({ kind, sizePages }) => `${kind} ${formatBytes(sizePages * PAGE_SIZE)}`,
+    );
+    return `${swap === 'zswap' ? 'zswap, ' : ''}${devices.join(', ')}`;
+  }
+  return swap === 'none' ? 'none' : `${swap} ${formatBytes(swapSize as number)}`;
+}
+
 function headLines(report: RunReport): string[] {
   const { config, footprintPages } = report;
   const memory = config.memory as number;
@@ -36,8 +46,7 @@ function headLines(report: RunReport): string[] {
     `memory ${formatBytes(memory)}${share}`,
   ];
   if (config.memcgMax !== null) machine.push(`limit ${formatBytes(config.memcgMax as number)}`);
-  const swap = config.swap === 'none' ? 'none' : `zram ${formatBytes(config.swapSize as number)}`;
-  machine.push(`swap ${swap}`);
+  machine.push(`swap ${swapText(config)}`);
   const events = report.processes.reduce((sum, process) => sum + process.events, 0);
   const seconds = report.wallMs / 1000;
   const rate = seconds > 0 ? ` (${formatNumber(events / seconds)}/s)` : '';
