@@ -154,9 +154,9 @@ export class UserAccess {
       for (; vpn < end; vpn++) {
         const pfn = this.#translate(vpn, need);
         if (pfn < 0) break;
+        faultDelay(FAULT_DELAY);
         if (stamps >= 0) this.#stamp(pfn, vpn, stamps + (vpn % PTRS_PER_TABLE), write);
       }
-      faultDelay(FAULT_DELAY);
       sectionLeave(m);
       this.accesses += vpn - from;
       let result = this.#look();
@@ -211,6 +211,7 @@ export class UserAccess {
     sectionEnter(m);
     this.#pfn = this.#translate(vpn, need);
     this.#nextPfn = crosses && this.#pfn >= 0 ? this.#translate(vpn + 1, need) : 0;
+    faultDelay(FAULT_DELAY);
     if (this.#pfn >= 0 && this.#nextPfn >= 0) return -1;
     sectionLeave(m);
     return this.#pfn < 0 ? vpn : vpn + 1;
