@@ -9,7 +9,14 @@ import * as v from 'valibot';
 import { oneLine, UsageError } from './errors.ts';
 import type { ShrinkerPolicy, ShrinkerTypeConfig, SwapKind } from './mm/config.ts';
 import { FAULT_NAMES, type FaultAttr, type FaultConfig, MODEST_FAULTS } from './mm/faults.ts';
-import { CPUS_MAX, MAX_SWAPPINESS, MEMCGS_MAX, NODES_MAX, PFN_MAX } from './mm/limits.ts';
+import {
+  CPUS_MAX,
+  MAX_SWAPPINESS,
+  MEMCGS_MAX,
+  NODES_MAX,
+  PFN_MAX,
+  TASKS_MAX,
+} from './mm/limits.ts';
 import { SWAP_DEVICES_MAX } from './mm/swap_types.ts';
 import { shrinkerTypesSchema } from './shrinker_type_schema.ts';
 import type { Size } from './size.ts';
@@ -82,6 +89,11 @@ export interface MachineConfig {
   readonly inodesMax?: number;
   /** Pages that all files together may hold, swapped ones too, 0 .. 2^26. Default 1024. */
   readonly filePagesMax?: number;
+  /**
+   * Simulated processes and threads that generator programs may have at once, 0 .. 16384; null, the
+   * default, for 256 where a program is a generator, else none.
+   */
+  readonly tasksMax?: number | null;
   /** Entries of each CPU's emulated TLB, a power of two; 0, the default, for none. */
   readonly tlb?: number;
   /** The emulated TLB is flushed every so many accesses; 0, the default, for never. */
@@ -219,6 +231,7 @@ const SCHEMA = v.strictObject({
   dentriesMax: v.optional(int(1, OBJECTS_MAX), 1024),
   filePagesMax: v.optional(int(0, FILE_PAGES_MAX), 1024),
   inodesMax: v.optional(int(1, OBJECTS_MAX), 1024),
+  tasksMax: v.optional(v.nullable(int(0, TASKS_MAX)), null),
   tlb: v.optional(v.pipe(int(0, 2 ** 20), powerOfTwo), 0),
   tlbFlush: v.optional(int(0, 2 ** 30), 0),
   contents: v.optional(flag, true),

@@ -21,12 +21,14 @@ import { vmstatItems } from './mm/proc_vmstat.ts';
 import { installShrinkerTypes } from './mm/shrinker_install.ts';
 import { SwapFileError, swapFilesClose } from './mm/swap_io.ts';
 import type { ThreadInfo } from './thread_info.ts';
-import type { ProcessSpec } from './workload/workload.ts';
+import type { ProcessSpec, ProgramSpec } from './workload/workload.ts';
 
 /** What `Machine.boot` takes. */
 export interface BootConfig extends MachineConfig {
   /** Programs, each in its own address space; every CPU runs one. At least one. */
   readonly processes: readonly ProcessSpec[];
+  /** Generator programs that processes can fork by name. */
+  readonly programs?: readonly ProgramSpec[];
 }
 
 /**
@@ -116,8 +118,8 @@ export class ReclaimMachine {
    * aborted. No worker is left then
    */
   static async boot(config: BootConfig, options: MachineOptions = {}): Promise<ReclaimMachine> {
-    const { processes, ...rest } = config;
-    const resolved = resolveMachine(rest, processes);
+    const { processes, programs, ...rest } = config;
+    const resolved = resolveMachine(rest, processes, programs);
     if (resolved.config.mode !== 'parallel') {
       throw new UsageError("mode: 'deterministic' runs through runWorkload; give 'parallel'");
     }

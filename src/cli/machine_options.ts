@@ -30,6 +30,7 @@ export interface MachineFlags extends FaultFlags {
   readonly mountsMax?: string;
   readonly dentriesMax?: string;
   readonly inodesMax?: string;
+  readonly tasksMax?: string;
   readonly filePagesMax?: string;
   readonly tlb?: string;
   readonly lockdep?: true;
@@ -52,6 +53,7 @@ const NUMBERS = [
   'mountsMax',
   'dentriesMax',
   'inodesMax',
+  'tasksMax',
   'filePagesMax',
   'tlb',
   'hungTask',
@@ -104,6 +106,7 @@ export function addMachineOptions(command: Command): void {
     .option('--mounts-max <n>', 'mounts that may exist at once (default: 16)')
     .option('--dentries-max <n>', 'dentries that may exist at once (default: 1024)')
     .option('--inodes-max <n>', 'inodes that may exist at once (default: 1024)')
+    .option('--tasks-max <n>', 'simulated processes that may exist at once (default: 256 or none)')
     .option('--file-pages-max <n>', 'pages that all files together may hold (default: 1024)')
     .option('--tlb <n>', "entries of each CPU's emulated TLB, 0 for none (default: 0)")
     .option('--set <name=value>', `a sysctl: ${Object.keys(SYSCTLS).join(', ')}`, collect)

@@ -13,6 +13,7 @@ import { checkFilePages, checkNoFiles } from './check_mappings.ts';
 import { checkMemcgs, checkMemcgsEmpty } from './check_memcg.ts';
 import { checkObjects, checkSlabs } from './check_objects.ts';
 import { checkMms, checkSwap } from './check_swap.ts';
+import { checkNoTasks, checkTasks } from './check_tasks.ts';
 import { checkNoVmas, checkVmas } from './check_vmas.ts';
 import { checkZswap } from './check_zswap.ts';
 import { folioLruList } from './folio.ts';
@@ -252,6 +253,7 @@ export function checkQuiescent(m: Mm): CheckResult {
     checkVmas(m, check);
     checkCounters(m, check);
     checkObjects(m, check);
+    checkTasks(m, check);
   } catch (error) {
     check.that(
       false,
@@ -285,6 +287,7 @@ export function checkEmpty(m: Mm): CheckResult {
   );
   check.equal(Atomics.load(m.zsPool, 3), 0, 'zsmalloc blocks at the end');
   checkNoFiles(m, check);
+  checkNoTasks(m, check);
   checkNoVmas(m, check);
   const rest = checkQuiescent(m);
   check.checked += rest.checked;

@@ -55,6 +55,7 @@ export function checkMms(m: Mm, check: Checker): TableWalk {
   const mapped = new Int32Array(m.sizes.nrPages);
   const slotRefs = new Int32Array(m.sizes.nrSlots);
   for (let mm = 1; mm < m.sizes.nrMms; mm++) {
+    if (m.mm.pgd[mm] === 0) continue;
     let rss = 0;
     let swap = 0;
     if (m.mm.pgd[mm] === 0) continue;

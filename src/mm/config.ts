@@ -32,6 +32,18 @@ export interface ProcessConfig {
   /** Passed to the program: structured-clonable, shared buffers allowed. */
   readonly args: unknown;
   readonly vmas: readonly VmaSpec[];
+  /**
+   * The program is a generator: it starts on the first of `cpus`, and those that it forks run on
+   * any of them, taking turns. Otherwise it is a function, one thread of which runs on each.
+   */
+  readonly generator: boolean;
+}
+
+/** A generator program that simulated processes can fork and spawn by name. */
+export interface ProgramConfig extends ModuleRef {
+  readonly name: string;
+  /** What every instance sees as `proc.shared`: structured-clonable, shared buffers too. */
+  readonly shared: unknown;
 }
 
 export interface MemcgConfig {
@@ -130,6 +142,10 @@ export interface MmConfig {
   /** vm.vfs_cache_pressure, in percent: 0 .. 1000. */
   readonly vfsCachePressure: number;
   readonly processes: readonly ProcessConfig[];
+  /** Programs that processes can fork, by name. */
+  readonly programs: readonly ProgramConfig[];
+  /** Simulated processes and threads of them that may exist at once; 0 without generators. */
+  readonly tasksMax: number;
   /** Page frames hold bytes. Off: metadata only, for runs larger than the host's memory. */
   readonly contents: boolean;
   /** What one device is, where `swapDevices` lists none; zswap in front of all files, or not. */
@@ -167,7 +183,10 @@ export interface MmConfig {
   /** Page-table pages that the arena has room for. */
   readonly pageTables: number;
   readonly vmasMax: number;
-  /** Address spaces that may exist at once, those of `processes` included, which keep their rows. */
+  /**
+   * Address spaces that may exist at once, those of `processes` included, which keep their
+   * rows.
+   */
   readonly mmsMax: number;
   readonly lockStat: boolean;
   readonly lockdep: boolean;

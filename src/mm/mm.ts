@@ -45,6 +45,7 @@ import { declareFiles, shadowNodes } from './mapping_types.ts';
 import { MEMCG_STAT_WORDS } from './memcg_events.ts';
 import * as T from './mm_types.ts';
 import { PSI_COLUMNS } from './psi.ts';
+import { declareSched } from './sched_types.ts';
 import type { ShrinkScan } from './shrink_kernel.ts';
 import type { ShrinkerType } from './shrinker_ops.ts';
 import { declareShrinkers, type ShrinkerSizes, shrinkerSizes } from './shrinker_types.ts';
@@ -262,6 +263,35 @@ function declareSwap(builder: ArenaBuilder, s: MmSizes) {
   };
 }
 
+/** Address spaces: their rows, VMAs and what leads from pages to them, page tables. */
+function declareAddressSpaces(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
+  const words = (name: string, rows: number, wordsPerRow: number): I32 =>
+    builder.columns(name, { words: 'i32' }, rows * wordsPerRow).words;
+  return {
+    mm: builder.columns('mm', T.MM_COLUMNS, s.nrMms),
+    // @atomic words of mmap_lock
+    mmapLock: words('mm.mmap_lock', s.nrMms, RWSEM_WORDS),
+    // @atomic lock words of page_table_lock
+    pageTableLock: words('mm.page_table_lock', s.nrMms, LINE_WORDS),
+    // @atomic wait queue: woken when an OOM victim has given its memory back
+    exitWait: words('mm.exit_wait', 1, WAIT_QUEUE_WORDS),
+    vma: builder.columns('vma', T.VMA_COLUMNS, config.vmasMax + 1),
+    anonVma: builder.columns('anon_vma', T.ANON_VMA_COLUMNS, s.nrAnonVmas),
+    // @atomic words of anon_vma->rwsem; those of a root are in use
+    anonVmaLock: words('anon_vma.rwsem', s.nrAnonVmas, RWSEM_WORDS),
+    avc: builder.columns('avc', T.AVC_COLUMNS, s.nrAvcs),
+    table: builder.columns('table', T.TABLE_COLUMNS, s.nrTables),
+    // @atomic lock words of ptl
+    ptl: words('table.ptl', s.nrTables, 1),
+    // @atomic entries of all levels: cas on leaves, the CPU marks, ptl holders change
+    pte: words('table.pte', s.nrTables, PTRS_PER_TABLE),
+    // @guardedBy table_pool  POOL_* of row_pool.ts: three words for each kind of rows
+    pool: words('pool', 1, LINE_WORDS),
+    // @atomic lock word of table_pool
+    poolLock: words('pool.lock', 1, LINE_WORDS),
+  };
+}
+
 function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
   const words = (name: string, rows: number, wordsPerRow: number): I32 =>
     builder.columns(name, { words: 'i32' }, rows * wordsPerRow).words;
@@ -303,27 +333,7 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     ...declareGroups(builder, s),
     shrinker: declareShrinkers(builder, s.shrinkers),
     ...declareObjects(builder, s),
-    mm: builder.columns('mm', T.MM_COLUMNS, s.nrMms),
-    // @atomic words of mmap_lock
-    mmapLock: words('mm.mmap_lock', s.nrMms, RWSEM_WORDS),
-    // @atomic lock words of page_table_lock
-    pageTableLock: words('mm.page_table_lock', s.nrMms, LINE_WORDS),
-    // @atomic wait queue: woken when an OOM victim has given its memory back
-    exitWait: words('mm.exit_wait', 1, WAIT_QUEUE_WORDS),
-    vma: builder.columns('vma', T.VMA_COLUMNS, config.vmasMax + 1),
-    anonVma: builder.columns('anon_vma', T.ANON_VMA_COLUMNS, s.nrAnonVmas),
-    // @atomic words of anon_vma->rwsem; those of a root are in use
-    anonVmaLock: words('anon_vma.rwsem', s.nrAnonVmas, RWSEM_WORDS),
-    avc: builder.columns('avc', T.AVC_COLUMNS, s.nrAvcs),
-    table: builder.columns('table', T.TABLE_COLUMNS, s.nrTables),
-    // @atomic lock words of ptl
-    ptl: words('table.ptl', s.nrTables, 1),
-    // @atomic entries of all levels: cas on leaves, the CPU marks, ptl holders change
-    pte: words('table.pte', s.nrTables, PTRS_PER_TABLE),
-    // @guardedBy table_pool  POOL_* of row_pool.ts: three words for each kind of rows
-    pool: words('pool', 1, LINE_WORDS),
-    // @atomic lock word of table_pool
-    poolLock: words('pool.lock', 1, LINE_WORDS),
+    ...declareAddressSpaces(builder, config, s),
     slot: builder.columns('slot', T.SLOT_COLUMNS, s.nrSlots),
     ...declareFiles(builder, config, s.fs.nrInodes, s.nrShadowNodes),
     ...declareSwap(builder, s),
@@ -355,6 +365,7 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     cpuNote: builder.columns('cpu.note', { bytes: 'u8' }, config.cpus * CPU_NOTE_BYTES).bytes,
     // @owner cpu  events done  @racy progress: a late count shows next time
     cpuEvents: builder.columns('cpu.events', { done: 'f64' }, config.cpus * LINE_WORDS).done,
+    sched: declareSched(builder, config, s.nrMms),
     tasks: declareTasks(builder),
     faults: declareFaults(builder, FAULT_NAMES.length),
   };

@@ -43,7 +43,7 @@ export function procMeminfo(m: Mm): string {
     line('Active(file)', g('nr_active_file')),
     line('Inactive(file)', g('nr_inactive_file')),
     line('Unevictable', g('nr_unevictable')),
-    line('Mlocked', 0),
+    line('Mlocked', g('nr_mlock')),
     line('SwapTotal', totalSwapPages(m)),
     line('SwapFree', nrSwapPages(m)),
     line('Dirty', g('nr_dirty')),

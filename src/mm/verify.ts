@@ -45,10 +45,11 @@ export interface Verification {
 }
 
 /**
- * Copies a page's bytes, wherever they are, into `copy`.
- * @returns false when the page was never touched
+ * Copies a page's bytes, wherever they are.
+ * @returns false when the page was never touched, or maps the zero page
+ * @context the address space's own CPU, outside a section; may block
  */
-function readPage(m: Mm, pte: number): boolean {
+export function readPage(m: Mm, pte: number, copy: Int32Array): boolean {
   for (;;) {
     sectionEnter(m);
     const entry = Atomics.load(m.pte, pte);
@@ -151,7 +152,7 @@ export function verifyPages(m: Mm, user: UserContext, fill: boolean): Verificati
     }
     const vpn = user.vpnOf(slot);
     const expected = user.lastSeqOf(slot);
-    if (table === PTE_NONE || !readPage(m, table + (slot % PTRS_PER_TABLE))) {
+    if (table === PTE_NONE || !readPage(m, table + (slot % PTRS_PER_TABLE), copy)) {
       if (expected === 0 || expected === SEQ_ANY || expected === SEQ_INHERITED) continue;
       result.mismatches++;
       result.first ??= `vpn ${vpn}: stored to, and gone`;

@@ -20,6 +20,9 @@ function plural(count: number, what: string): string {
   return `${formatNumber(count)} ${what}${count === 1 ? '' : ending}`;
 }
 
+/** Processes that the summary lists where programs fork. */
+const PROCESS_LINES = 20;
+
 function swapText({ swap, swapSize, swapDevices }: RunReport['config']): string {
   if (swapDevices !== null) {
     const devices = swapDevices.map(
@@ -81,8 +84,19 @@ function shrinkerLines(report: RunReport): string[] {
   return lines;
 }
 
+/** Processes made at run time, over the whole run. */
+function taskLine({ tasks }: RunReport): string[] {
+  if (tasks === null) return [];
+  const n = formatNumber;
+  const rest = tasks.exits - PROCESS_LINES;
+  const more = rest > 0 ? `${n(rest)} more; ` : '';
+  const { forks, exits, kills, peak } = tasks;
+  return [`${more}${n(forks)} forks, ${n(exits)} exits, ${n(kills)} killed, ${n(peak)} at once`];
+}
+
 function processLines(report: RunReport): string[] {
-  const rows = report.processes.map((process) => [
+  const shown = report.tasks === null ? report.processes : report.processes.slice(0, PROCESS_LINES);
+  const rows = shown.map((process) => [
     process.pid,
     oneLine(process.comm),
     process.cpus.join(','),
@@ -92,7 +106,7 @@ function processLines(report: RunReport): string[] {
     process.oomKilled ? 'killed: out of memory' : process.status,
   ]);
   const title = ['pid', 'comm', 'cpu', 'accesses', 'faults', 'major', 'end'];
-  return ['processes', ...formatTable(title, rows, [1, 6])];
+  return ['processes', ...formatTable(title, rows, [1, 6]), ...taskLine(report)];
 }
 
 function threadLines(report: RunReport): string[] {
