@@ -161,7 +161,7 @@ export class Process {
 
   /**
    * Takes a swap device away: its pages come back to memory, or go to other devices.
-   * @param name as in /proc/swaps: /dev/zram0, or the path of a file (/swapfile for a temporary one)
+   * @param name as in /proc/swaps: /dev/zram0, or the path of a file (/swapfile if temporary)
    * @returns 0; -EINVAL (-22) for no device that is on, -EBUSY (-16), -ENOMEM (-12), -EINTR (-4),
    *   -EIO (-5): then it is on as before
    */

@@ -26,7 +26,7 @@ export interface SwapDeviceOption {
   readonly kind: 'zram' | 'file';
   /** Slots, 1 or more. */
   readonly sizePages: number;
-  /** Higher ones are filled first, equals in turn. Default: -2 for the first, then one less each. */
+  /** Higher ones are filled first, equals in turn. Default: -2 for the first, one less for each. */
   readonly priority?: number;
   /** The file; null, the default, for a temporary one. */
   readonly path?: string | null;

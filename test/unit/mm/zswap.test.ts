@@ -28,6 +28,7 @@ import {
   reclaim,
   slotsOf,
   touch,
+  WRITE,
 } from '../../helpers/swap_fixture.js';
 
 afterEach(leaveFaults);
@@ -188,6 +189,21 @@ describe('zswap', () => {
     expect(swapoff(m, '/swapfile', () => false)).toBe(0);
     expect(stored(m)).toBe(0);
     expect(touch(user)).toBe(0);
+    expectWhole(swap);
+  });
+
+  it('takes a page whose slot the file had: what is there is old', () => {
+    const swap = bootedSwap(ZSWAP);
+    const { m, user } = swap;
+    expect(writeMachineFile(m, `${PARAMETERS}/enabled`, 'N')).toBe(0);
+    const out = reclaim(m);
+    expect(vmEvents(m).pswpout).toBe(out);
+    // Read, the slot stays; stored to without a fault, the page goes to the same slot again.
+    expect(touch(user, READ)).toBe(0);
+    expect(touch(user, WRITE)).toBe(0);
+    expect(writeMachineFile(m, `${PARAMETERS}/enabled`, 'Y')).toBe(0);
+    for (let pass = 0; pass < 6; pass++) reclaim(m);
+    expect(vmEvents(m).kr_swap_overwrite).toBeGreaterThan(0);
     expectWhole(swap);
   });
 
