@@ -49,6 +49,7 @@ function lockRegions(m: Mm): LockRegion[] {
     region(L.LC_ZONE, m.zoneLock, sizes.nrZones, LINE_WORDS),
     region(L.LC_ZS_CLASS, m.zsClassLock, m.zsClassLock.length / LINE_WORDS, LINE_WORDS),
     region(L.LC_ZS_POOL, m.zsPool, 1, 1),
+    region(L.LC_HOST_NAMES, m.hostInfo, 1, 1),
     region(L.LC_FILE_NODES, m.filePool.words, 1, 1),
   ];
 }

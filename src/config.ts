@@ -189,6 +189,9 @@ export function resolveMachine(
   processes: readonly ProcessSpec[],
 ): ResolvedMachine {
   const full = parseConfig(given);
+  if (full.hostFiles && !full.contents) {
+    throw new UsageError('hostFiles: needs page contents; give contents true');
+  }
   if (processes.length === 0 || processes.length > PROCESSES_MAX) {
     throw new UsageError(`processes: ${processes.length} will not do; give 1..${PROCESSES_MAX}`);
   }
@@ -215,7 +218,13 @@ export function resolveMachine(
     superBlocksMax: full.mountsMax,
     dentriesMax: full.dentriesMax,
     inodesMax: full.inodesMax,
-    filePagesMax: full.filePagesMax,
+    // Shadows take room beside the pages.
+    filePagesMax: Math.max(full.filePagesMax, full.hostFiles ? 4 * memory : 0),
+    hostFiles: full.hostFiles,
+    readAheadKb: full.readAheadKb,
+    dirtyRatio: full.dirtyRatio,
+    dirtyBackgroundRatio: full.dirtyBackgroundRatio,
+    dirtyWritebackCentisecs: full.dirtyWritebackCentisecs,
     vfsCachePressure: full.vfsCachePressure,
     processes: processes.map((spec) => processConfig(spec, groups.length - 1)),
     contents: full.contents,

@@ -43,6 +43,7 @@ export function machineThreads(config: MmConfig): ThreadSpec[] {
   config.nodes.forEach((_node, nid) => {
     specs.push(kthreadSpec(`kswapd${nid}`, kthread('kswapd', 'kswapd'), [nid]));
   });
+  if (config.hostFiles) specs.push(kthreadSpec('flusher', kthread('flusher', 'flusher')));
   if (config.memcgsMax > config.memcgs.length) {
     const destroy = kthreadSpec('cgroup_destroy', kthread('cgroup_destroy', 'cgroupDestroy'));
     specs.push({ ...destroy, stage: STAGE_RELEASE });

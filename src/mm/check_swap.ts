@@ -43,17 +43,20 @@ export function checkMms(m: Mm, check: Checker): TableWalk {
   for (let mm = 1; mm < m.sizes.nrMms; mm++) {
     let rss = 0;
     let swap = 0;
+    let ofFiles = 0;
     const tables = walkTable(m, m.mm.pgd[mm] as number, 3, (entry) => {
       const target = entry >>> PTE_SHIFT;
       if ((entry & PTE_PRESENT) === 0) {
         swap++;
         slotRefs[target] = (slotRefs[target] as number) + 1;
       } else if ((entry & PTE_SPECIAL) === 0) {
-        rss++;
+        if ((m.page.mapping[target] as number) < 0) ofFiles++;
+        else rss++;
         mapped[target] = (mapped[target] as number) + 1;
       }
     });
     check.equal(Atomics.load(m.mm.rssAnon, mm), rss, `mm ${mm} rss`);
+    check.equal(Atomics.load(m.mm.rssFile, mm), ofFiles, `mm ${mm} rss of files`);
     check.equal(Atomics.load(m.mm.swapEnts, mm), swap, `mm ${mm} swap entries`);
     check.equal(Atomics.load(m.mm.nrTables, mm), tables, `mm ${mm} page tables`);
   }

@@ -11,11 +11,13 @@ import { folioLock, folioUnlock } from './folio.ts';
 import { PTRS_PER_TABLE } from './limits.ts';
 import { memcgLeave } from './memcg_task.ts';
 import type { Mm } from './mm.ts';
-import { MMF_EXITING, PTE_PRESENT, PTE_SHIFT, PTE_SPECIAL } from './mm_types.ts';
+import { MMF_EXITING, PTE_DIRTY, PTE_PRESENT, PTE_SHIFT, PTE_SPECIAL } from './mm_types.ts';
 import { mmapWriteLock, mmapWriteUnlock, unlinkAnonVma } from './mmap.ts';
 import { oomVictimDone } from './oom_kill.ts';
 import { freeTable, ptlLock, ptlUnlock } from './pgtable.ts';
 import { folioRemoveRmap } from './rmap.ts';
+import { fileDirty, folioOfHost } from './file_dirty.ts';
+import { vmaUnlinkFile } from './vma_file.ts';
 import { folioPut } from './swap.ts';
 import { folioFreeSwap, swapCacheGet } from './swap_state.ts';
 import { swapFree } from './swapfile.ts';
@@ -35,7 +37,9 @@ export function exitMm(m: Mm, mm: number): boolean {
   zapRange(m, mm, m.mm.pgd[mm] as number, 3);
   // Out of rmap's sight before the tables go: a walk that is under way ends first.
   for (let vma = m.mm.vmaHead[mm] as number; vma !== 0; vma = m.vma.next[vma] as number) {
-    unlinkAnonVma(m, vma);
+    if (m.vma.anonVma[vma] !== 0) unlinkAnonVma(m, vma);
+    vmaUnlinkFile(m, vma);
+    m.vma.file[vma] = 0;
     m.vma.mm[vma] = 0;
   }
   m.mm.vmaHead[mm] = 0;
@@ -81,6 +85,7 @@ function zapTable(m: Mm, mm: number, table: number): void {
   const first = table * PTRS_PER_TABLE;
   const pages: number[] = [];
   const slots: number[] = [];
+  let ofFiles = 0;
   ptlLock(m, first);
   for (let i = 0; i < PTRS_PER_TABLE; i++) {
     const entry = Atomics.load(m.pte, first + i);
@@ -88,12 +93,19 @@ function zapTable(m: Mm, mm: number, table: number): void {
     Atomics.store(m.pte, first + i, 0);
     if ((entry & PTE_PRESENT) === 0) slots.push(entry >>> PTE_SHIFT);
     else if ((entry & PTE_SPECIAL) === 0) {
-      pages.push(entry >>> PTE_SHIFT);
-      folioRemoveRmap(m, entry >>> PTE_SHIFT);
+      const pfn = entry >>> PTE_SHIFT;
+      pages.push(pfn);
+      if (folioOfHost(m, pfn)) {
+        // While it is mapped it stays the file's.
+        if ((entry & PTE_DIRTY) !== 0) fileDirty(m, pfn);
+        ofFiles++;
+      }
+      folioRemoveRmap(m, pfn);
     }
   }
   ptlUnlock(m, first);
-  Atomics.sub(m.mm.rssAnon, mm, pages.length);
+  Atomics.sub(m.mm.rssAnon, mm, pages.length - ofFiles);
+  Atomics.sub(m.mm.rssFile, mm, ofFiles);
   Atomics.sub(m.mm.swapEnts, mm, slots.length);
   for (const pfn of pages) {
     freeSwapCache(m, pfn);

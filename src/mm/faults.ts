@@ -12,6 +12,7 @@
  *   swap_full         a slot is wanted                             the folio is activated
  *   compress_grow     a page is compressed                         stored raw, counted huge
  *   fail_write        a page goes to the device                    it stays dirty and in memory
+ *   fail_read         pages are read from a file of the host       EIO, or the fault tries again
  *
  * None may lose a byte or leave a count wrong: the walkers and the contents say so.
  */
@@ -28,6 +29,7 @@ export const FAULT_NAMES = [
   'swap_full',
   'compress_grow',
   'fail_write',
+  'fail_read',
 ] as const;
 
 export type FaultName = (typeof FAULT_NAMES)[number];
@@ -40,6 +42,7 @@ export const FAULT_STALL = 4;
 export const FAULT_SWAP_FULL = 5;
 export const FAULT_COMPRESS = 6;
 export const FAULT_WRITE = 7;
+export const FAULT_READ = 8;
 
 /** Attributes by name: the kinds that are on. */
 export type FaultConfig = Readonly<Partial<Record<FaultName, FaultAttr>>>;
@@ -54,6 +57,7 @@ export const MODEST_FAULTS: Readonly<Record<FaultName, FaultAttr>> = {
   swap_full: { oneIn: 20, interval: 1, times: null },
   compress_grow: { oneIn: 10, interval: 1, times: null },
   fail_write: { oneIn: 20, interval: 1, times: null },
+  fail_read: { oneIn: 50, interval: 1, times: null },
 };
 
 /** @returns attributes by kind, null where a kind is off */

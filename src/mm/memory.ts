@@ -10,7 +10,16 @@
 import { faultDelay } from '../../shared/fault.ts';
 import { memcgCharge } from './charge.ts';
 import { fillPage, pageWords } from './content.ts';
+import {
+  FAULT_DONE,
+  FAULT_FLAG_FILL,
+  FAULT_FLAG_WRITE,
+  FAULT_MAJOR,
+  FAULT_OOM,
+  FAULT_SIGSEGV,
+} from './fault_codes.ts';
 import { FAULT_DELAY } from './faults.ts';
+import { FAULT_NOT_FILE, handleFileFault } from './filemap_fault.ts';
 import { folioLock, folioSet, folioTest, folioUnlock } from './folio.ts';
 import { memcgRefresh } from './memcg_task.ts';
 import type { Mm } from './mm.ts';
@@ -39,18 +48,16 @@ import { swapFree, vmSwapFull } from './swapfile.ts';
 import { discardNewPage, homeNode, swapinNew } from './swapin.ts';
 import { EV } from './vmstat_items.ts';
 
-/** The access may be tried again: it will succeed, or fault anew. */
-export const FAULT_DONE = 0;
-/** As FAULT_DONE; the page came from swap. */
-export const FAULT_MAJOR = 1;
-/** No VMA there. */
-export const FAULT_SIGSEGV = 2;
-/** The process is the OOM killer's victim, or no page can be had. */
-export const FAULT_OOM = 3;
-
-export const FAULT_FLAG_WRITE = 1;
-/** First touch fills the page from (mm, vpn) instead of zeroing it, and dirties it. */
-export const FAULT_FLAG_FILL = 2;
+export {
+  FAULT_DONE,
+  FAULT_FLAG_FILL,
+  FAULT_FLAG_STORE,
+  FAULT_FLAG_WRITE,
+  FAULT_MAJOR,
+  FAULT_OOM,
+  FAULT_SIGBUS,
+  FAULT_SIGSEGV,
+} from './fault_codes.ts';
 
 /**
  * Handles a fault.
@@ -88,6 +95,10 @@ function handlePteFault(
   flags: number,
 ): number {
   const entry = Atomics.load(m.pte, pte);
+  if (m.vma.file[vma] !== 0) {
+    const result = handleFileFault(m, { mm, vma, vpn, pte }, entry, flags);
+    if (result !== FAULT_NOT_FILE) return result;
+  }
   if (entry === 0) return doAnonymousPage(m, mm, vma, vpn, pte, flags);
   if ((entry & PTE_PRESENT) === 0) return doSwapPage(m, mm, vma, vpn, pte, entry, flags);
   const write = (flags & FAULT_FLAG_WRITE) !== 0;

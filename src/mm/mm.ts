@@ -40,6 +40,7 @@ import {
   SWAPFILE_CLUSTER,
 } from './limits.ts';
 import { declareListLru, type ListLruSizes, listLruSizes } from './list_lru_types.ts';
+import { declareHostFiles } from './host_types.ts';
 import { LOCK_ORDER } from './lock_order.ts';
 import { declareFiles, shadowNodes } from './mapping_types.ts';
 import * as T from './mm_types.ts';
@@ -256,6 +257,7 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     poolLock: words('pool.lock', 1, LINE_WORDS),
     slot: builder.columns('slot', T.SLOT_COLUMNS, s.nrSlots),
     ...declareFiles(builder, config, s.nrShadowNodes),
+    ...declareHostFiles(builder, config, s.fs.nrSupers),
     // @atomic bitmap: slots whose page was all zeroes
     zeromap: words('slot.zeromap', Math.ceil(s.nrSlots / 32), 1),
     cluster: builder.columns('cluster', T.CLUSTER_COLUMNS, s.nrClusters),

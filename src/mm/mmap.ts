@@ -60,6 +60,25 @@ export function findVma(m: Mm, mm: number, vpn: number): number {
 export function mmapAnon(m: Mm, mm: number, start: number, end: number): number {
   assert(start >= 0 && start < end && end <= VPN_MAX, 'mapping outside the address space');
   mmapWriteLock(m, mm);
+  const vma = insertVma(m, mm, start, end, VM_WRITE, true);
+  mmapWriteUnlock(m, mm);
+  return vma;
+}
+
+/**
+ * Makes a VMA where there is none.
+ * @param flags VM_* @param anon it may get pages of its own, which an anon_vma finds
+ * @returns its row, or 0 when the range overlaps another VMA
+ * @context mmap_lock held for writing
+ */
+export function insertVma(
+  m: Mm,
+  mm: number,
+  start: number,
+  end: number,
+  flags: number,
+  anon: boolean,
+): number {
   let before = 0;
   let after = m.mm.vmaHead[mm] as number;
   while (after !== 0 && (m.vma.start[after] as number) < start) {
@@ -69,20 +88,17 @@ export function mmapAnon(m: Mm, mm: number, start: number, end: number): number 
   const overlaps =
     (before !== 0 && (m.vma.end[before] as number) > start) ||
     (after !== 0 && (m.vma.start[after] as number) < end);
-  if (overlaps) {
-    mmapWriteUnlock(m, mm);
-    return 0;
-  }
+  if (overlaps) return 0;
   const vma = allocVma(m);
   m.vma.start[vma] = start;
   m.vma.end[vma] = end;
-  m.vma.flags[vma] = VM_WRITE;
+  m.vma.flags[vma] = flags;
+  m.vma.file[vma] = 0;
   m.vma.mm[vma] = mm;
   m.vma.next[vma] = after;
   if (before === 0) m.mm.vmaHead[mm] = vma;
   else m.vma.next[before] = vma;
-  linkAnonVma(m, vma);
-  mmapWriteUnlock(m, mm);
+  if (anon) linkAnonVma(m, vma);
   return vma;
 }
 

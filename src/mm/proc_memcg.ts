@@ -10,6 +10,7 @@ import { PAGE_SIZE } from './limits.ts';
 import { hierarchyLruSize, lruvecRow, memcgWithin } from './lruvec.ts';
 import { CGROUP_ATTACHED, memcgOnline } from './memcg_css.ts';
 import { nextDescendant } from './memcg_iter.ts';
+import { folioOfHost } from './file_dirty.ts';
 import type { Mm } from './mm.ts';
 import { NR_LRU_LISTS, PG_SWAPCACHE } from './mm_types.ts';
 import { addObjectBytes } from './objcg.ts';
@@ -40,6 +41,8 @@ interface PageCounts {
   readonly anon: Int32Array;
   readonly swapCached: Int32Array;
   readonly shmem: Int32Array;
+  /** Pages of the host's files. */
+  readonly file: Int32Array;
   /** Bytes of kernel objects. */
   readonly objects: Float64Array;
 }
@@ -57,6 +60,7 @@ function countPages(m: Mm): PageCounts {
   const anon = new Int32Array(m.sizes.nrMemcgs);
   const swapCached = new Int32Array(m.sizes.nrMemcgs);
   const shmem = new Int32Array(m.sizes.nrMemcgs);
+  const file = new Int32Array(m.sizes.nrMemcgs);
   const objects = new Float64Array(m.sizes.nrMemcgs);
   addObjectBytes(m, objects);
   const bump = (counts: Int32Array | Float64Array, at: number, by: number): void => {
@@ -64,9 +68,10 @@ function countPages(m: Mm): PageCounts {
   };
   for (let pfn = 1; pfn < m.sizes.nrPages; pfn++) {
     const memcg = m.page.memcg[pfn] as number;
-    if (Atomics.load(m.page.mapcount, pfn) > 0) bump(anon, memcg, 1);
+    const ofFile = (m.page.mapping[pfn] as number) < 0;
+    if (Atomics.load(m.page.mapcount, pfn) > 0 && !ofFile) bump(anon, memcg, 1);
     if ((Atomics.load(m.page.flags, pfn) & PG_SWAPCACHE) !== 0) bump(swapCached, memcg, 1);
-    if ((m.page.mapping[pfn] as number) < 0) bump(shmem, memcg, 1);
+    if (ofFile) bump(folioOfHost(m, pfn) ? file : shmem, memcg, 1);
   }
   const rows: number[] = [];
   for (let at = 0; at >= 0 && rows.length < m.sizes.nrMemcgs; at = nextDescendant(m, 0, at)) {
@@ -78,11 +83,12 @@ function countPages(m: Mm): PageCounts {
     bump(anon, parent, anon[memcg] as number);
     bump(swapCached, parent, swapCached[memcg] as number);
     bump(shmem, parent, shmem[memcg] as number);
+    bump(file, parent, file[memcg] as number);
     bump(objects, parent, objects[memcg] as number);
   }
   // The root's objects are charged to nobody: it has what the machine has.
   objects[0] = slabBytes(m);
-  return { anon, swapCached, shmem, objects };
+  return { anon, swapCached, shmem, file, objects };
 }
 
 /** memory.stat of any number of groups at one instant: the pages are counted once, when asked. */
@@ -97,12 +103,12 @@ export class MemcgStats {
   /** Sizes in bytes, events in pages. @context exact at quiescence */
   of(memcg: number): Record<string, number> {
     this.#counts ??= countPages(this.#m);
-    const { anon, swapCached, shmem, objects } = this.#counts;
+    const { anon, swapCached, shmem, file, objects } = this.#counts;
     const files = (shmem[memcg] as number) * PAGE_SIZE;
     const slab = objects[memcg] as number;
     return {
       anon: (anon[memcg] as number) * PAGE_SIZE,
-      file: files,
+      file: files + (file[memcg] as number) * PAGE_SIZE,
       shmem: files,
       swapcached: (swapCached[memcg] as number) * PAGE_SIZE,
       ...listSizes(this.#m, memcg),

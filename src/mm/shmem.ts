@@ -18,6 +18,7 @@ import { pageWords } from './content.ts';
 import { EBUSY, EEXIST, ENOENT, ENOMEM, ENOSPC } from './errno.ts';
 import { freeSwapAndCache } from './exit_mm.ts';
 import { FAULT_DELAY } from './faults.ts';
+import { HOSTFS } from './fs_types.ts';
 import { folioClear, folioLock, folioSet, folioTest, folioTryLock, folioUnlock } from './folio.ts';
 import {
   folioInMapping,
@@ -197,6 +198,7 @@ export function shmemEvict(m: Mm, inode: number): void {
 /** Evicts every file that has pages. @context as shmemEvict */
 export function shmemEvictAll(m: Mm): void {
   for (let inode = 1; inode <= m.config.inodesMax; inode++) {
-    if (Atomics.load(m.mapping.head, inode) !== 0) shmemEvict(m, inode);
+    const ofHost = m.fs.super.type[m.fs.inode.sb[inode] as number] === HOSTFS;
+    if (!ofHost && Atomics.load(m.mapping.head, inode) !== 0) shmemEvict(m, inode);
   }
 }

@@ -14,7 +14,7 @@ import { rwsemDownWrite, rwsemUpWrite } from '../../shared/rwsem.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
 import { dAlloc, shrinkDcacheForUmount } from './dcache.ts';
 import { EBUSY, EINVAL, ENODEV, ENOMEM, ENOSPC } from './errno.ts';
-import { DISKFS, SB_BORN, SB_DYING, SB_FREE, SB_NEW, SB_NO_USERS, TMPFS } from './fs_types.ts';
+import { DISKFS, HOSTFS, SB_BORN, SB_DYING, SB_FREE, SB_NEW, SB_NO_USERS, TMPFS } from './fs_types.ts';
 import { evictInodes, iput, newInode } from './inode.ts';
 import { listLruDestroy, listLruInit } from './list_lru.ts';
 import { LC_S_UMOUNT } from './lock_order.ts';
@@ -25,6 +25,13 @@ import { SHRINKER_TYPE_SUPER } from './shrinker_ops.ts';
 import { SHRINKER_MEMCG_AWARE, SHRINKER_NUMA_AWARE } from './shrinker_types.ts';
 
 const AWARE = SHRINKER_MEMCG_AWARE | SHRINKER_NUMA_AWARE;
+
+/** Names of the types in those of shrinkers. */
+const FS_NAMES: Readonly<Record<number, string>> = {
+  [TMPFS]: 'tmpfs',
+  [DISKFS]: 'diskfs',
+  [HOSTFS]: 'hostfs',
+};
 
 /** A free row, claimed. @returns 0 when there is none */
 function claim(m: Mm): number {
@@ -50,7 +57,7 @@ function fill(m: Mm, sb: number, type: number, name: string): number {
   s.dentries[sb] = 0;
   s.inodes[sb] = 0;
   Atomics.store(s.nextIno, sb, 1);
-  const label = `sb-${type === TMPFS ? 'tmpfs' : 'diskfs'}:${name}`;
+  const label = `sb-${FS_NAMES[type] as string}:${name}`;
   const shrinker = shrinkerAlloc(m, AWARE, SHRINKER_TYPE_SUPER, sb, label);
   if (shrinker < 0) return shrinker;
   s.shrinker[sb] = shrinker;
@@ -84,12 +91,12 @@ function shutdown(m: Mm, sb: number): void {
 
 /**
  * Makes a mount.
- * @param fsType TMPFS or DISKFS @param name for the shrinker's name
+ * @param fsType TMPFS, DISKFS or, by hostMount alone, HOSTFS @param name for the shrinker's name
  * @returns the mount, ENOSPC when there are too many, ENOMEM, EINVAL
  * @context may block and reclaim; no spinlock held. Its objects are charged to this thread's group
  */
 export function mount(m: Mm, fsType: number, name: string): number {
-  if (fsType !== TMPFS && fsType !== DISKFS) return EINVAL;
+  if (fsType !== TMPFS && fsType !== DISKFS && fsType !== HOSTFS) return EINVAL;
   if (m.task.mm !== 0) memcgRefresh(m, m.task.mm);
   const sb = claim(m);
   if (sb === 0) return ENOSPC;

@@ -34,8 +34,10 @@ import { PAGE_WORDS, SECTION_EVENTS_MAX, SLOTS_BYTES } from './limits.ts';
 import {
   FAULT_DONE,
   FAULT_FLAG_FILL,
+  FAULT_FLAG_STORE,
   FAULT_FLAG_WRITE,
   FAULT_MAJOR,
+  FAULT_SIGBUS,
   FAULT_SIGSEGV,
   handleMmFault,
 } from './memory.ts';
@@ -327,7 +329,7 @@ export class UserContext {
       }
       return RUN_DONE;
     }
-    if (result === FAULT_SIGSEGV) return RUN_SIGSEGV;
+    if (result === FAULT_SIGSEGV || result === FAULT_SIGBUS) return RUN_SIGSEGV;
     return this.#outOfMemory();
   }
 
@@ -351,7 +353,8 @@ export class UserContext {
     const table = this.#tables[slot >>> 9] as number;
     const entry = table < 0 ? 0 : Atomics.load(this.#m.pte, table + (slot & 511));
     const first = entry === 0 || (entry & PTE_SPECIAL) !== 0;
-    if (first) return FAULT_FLAG_FILL | FAULT_FLAG_WRITE;
+    const store = kind === KIND_WRITE ? FAULT_FLAG_STORE : 0;
+    if (first) return FAULT_FLAG_FILL | FAULT_FLAG_WRITE | store;
     return kind === KIND_WRITE ? FAULT_FLAG_WRITE : 0;
   }
 }
