@@ -5,6 +5,7 @@ import type { LockRegion } from '../shared/lock_region.ts';
 import { LINE_WORDS } from '../shared/types.ts';
 import type { MmConfig } from '../src/mm/config.ts';
 import { faultAttrs } from '../src/mm/faults.ts';
+import { HOST_NAMES_LOCK } from '../src/mm/host_types.ts';
 import { LIST_STRIDE } from '../src/mm/list_lru_types.ts';
 import * as L from '../src/mm/lock_order.ts';
 import { enterMapping } from '../src/mm/mapping.ts';
@@ -49,7 +50,7 @@ function lockRegions(m: Mm): LockRegion[] {
     region(L.LC_ZONE, m.zoneLock, sizes.nrZones, LINE_WORDS),
     region(L.LC_ZS_CLASS, m.zsClassLock, m.zsClassLock.length / LINE_WORDS, LINE_WORDS),
     region(L.LC_ZS_POOL, m.zsPool, 1, 1),
-    region(L.LC_HOST_NAMES, m.hostInfo, 1, 1),
+    { ...region(L.LC_HOST_NAMES, m.hostInfo, 1, 1), base: HOST_NAMES_LOCK },
     region(L.LC_FILE_NODES, m.filePool.words, 1, 1),
   ];
 }
