@@ -39,6 +39,7 @@ export function benchConfig(changes: Partial<MmConfig>): MmConfig {
     regionsMax: 1,
     pageTables: 8,
     vmasMax: 8,
+    mmsMax: 1,
     lockStat: false,
     lockdep: false,
     hungTaskMs: 10_000,

@@ -241,6 +241,7 @@ export function resolveMachine(
     regionsMax: Math.min(KERNEL_REGIONS_MAX, Math.max(...processes.map(vmaRegions))),
     pageTables: tables + cpus * SPARE_TABLES,
     vmasMax: vmas,
+    mmsMax: processes.length,
     lockStat: full.lockStat,
     lockdep: full.lockdep,
     hungTaskMs: full.hungTask * 1000,

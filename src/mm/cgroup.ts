@@ -155,6 +155,19 @@ export function cgroupAttach(m: Mm, mm: number, memcg: number): number {
   }
 }
 
+/**
+ * A new process is in its parent's group, wherever that is now (cgroup_post_fork).
+ * @context may block; takes cgroup_mutex; the parent does not end meanwhile
+ */
+export function cgroupFork(m: Mm, parentMm: number, childMm: number): void {
+  cgroupLock(m);
+  const memcg = Atomics.load(m.mm.memcg, parentMm);
+  Atomics.add(m.memcg.procs, memcg, 1);
+  const before = Atomics.exchange(m.mm.memcg, childMm, memcg);
+  Atomics.sub(m.memcg.procs, before, 1);
+  cgroupUnlock(m);
+}
+
 /** A process has ended: it is in no group, which its row says as root. @context as cgroupAttach */
 export function cgroupExit(m: Mm, mm: number): void {
   cgroupLock(m);

@@ -13,6 +13,7 @@ import { checkFilePages, checkNoFiles } from './check_mappings.ts';
 import { checkMemcgs, checkMemcgsEmpty } from './check_memcg.ts';
 import { checkObjects, checkSlabs } from './check_objects.ts';
 import { checkMms, checkSwap } from './check_swap.ts';
+import { checkNoVmas, checkVmas } from './check_vmas.ts';
 import { folioLruList } from './folio.ts';
 import { NR_PAGE_ORDERS } from './limits.ts';
 import { lruHead, lruSize } from './lruvec.ts';
@@ -22,6 +23,7 @@ import {
   PG_BUDDY,
   PG_LOCKED,
   PG_LRU,
+  PG_MLOCKED,
   PG_RESERVED,
   PG_SWAPCACHE,
   PG_WRITEBACK,
@@ -204,8 +206,11 @@ function chargedPages(m: Mm, where: Uint8Array): Int32Array {
 
 function checkNodes(m: Mm, check: Checker, mapped: Int32Array): void {
   const anon = new Int32Array(m.sizes.nrNodes);
+  const mlocked = new Int32Array(m.sizes.nrNodes);
   for (let pfn = 1; pfn < m.sizes.nrPages; pfn++) {
     const nid = m.zone.nid[m.page.zone[pfn] as number] as number;
+    const locked = (Atomics.load(m.page.flags, pfn) & PG_MLOCKED) !== 0;
+    if (locked) mlocked[nid] = (mlocked[nid] as number) + 1;
     const ofFile = (m.page.mapping[pfn] as number) < 0;
     if ((mapped[pfn] as number) > 0 && !ofFile) anon[nid] = (anon[nid] as number) + 1;
   }
@@ -213,6 +218,7 @@ function checkNodes(m: Mm, check: Checker, mapped: Int32Array): void {
     check.equal(Atomics.load(m.node.isolatedAnon, nid), 0, `node ${nid} nr_isolated_anon`);
     check.equal(Atomics.load(m.node.isolatedFile, nid), 0, `node ${nid} nr_isolated_file`);
     check.equal(Atomics.load(m.node.writeback, nid), 0, `node ${nid} nr_writeback`);
+    check.equal(Atomics.load(m.node.mlocked, nid), mlocked[nid] as number, `node ${nid} nr_mlock`);
     check.equal(
       Atomics.load(m.node.anonMapped, nid),
       anon[nid] as number,
@@ -240,6 +246,7 @@ export function checkQuiescent(m: Mm): CheckResult {
     checkMemcgs(m, check, chargedPages(m, where));
     checkNodes(m, check, walk.mapped);
     checkSwap(m, check, walk.slotRefs);
+    checkVmas(m, check);
     checkCounters(m, check);
     checkObjects(m, check);
   } catch (error) {
@@ -275,6 +282,7 @@ export function checkEmpty(m: Mm): CheckResult {
   );
   check.equal(Atomics.load(m.zsPool, 3), 0, 'zsmalloc blocks at the end');
   checkNoFiles(m, check);
+  checkNoVmas(m, check);
   const rest = checkQuiescent(m);
   check.checked += rest.checked;
   check.violations.push(...rest.violations);

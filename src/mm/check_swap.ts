@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Walkers over address spaces, swap slots and the zram store (see check.ts). */
 import type { Checker } from './check.ts';
+import { checkAnonEntry } from './check_vmas.ts';
 import { PTRS_PER_TABLE, SHADOW_NODE_SLOTS, SWAPFILE_CLUSTER } from './limits.ts';
 import { NODE_OFF_LIST, NODE_ON_LIST } from './mapping_types.ts';
 import type { Mm } from './mm.ts';
@@ -24,14 +25,21 @@ export interface TableWalk {
   readonly slotRefs: Int32Array;
 }
 
-function walkTable(m: Mm, table: number, level: number, visit: (entry: number) => void): number {
+function walkTable(
+  m: Mm,
+  table: number,
+  level: number,
+  base: number,
+  visit: (entry: number, vpn: number) => void,
+): number {
   let tables = 1;
   for (let i = 0; i < PTRS_PER_TABLE; i++) {
     const entry = Atomics.load(m.pte, table * PTRS_PER_TABLE + i);
     if (entry === 0) continue;
-    if (level === 0) visit(entry);
+    const vpn = base + i * PTRS_PER_TABLE ** level;
+    if (level === 0) visit(entry, vpn);
     else if ((entry & PTE_PRESENT) !== 0)
-      tables += walkTable(m, entry >>> PTE_SHIFT, level - 1, visit);
+      tables += walkTable(m, entry >>> PTE_SHIFT, level - 1, vpn, visit);
   }
   return tables;
 }
@@ -44,7 +52,8 @@ export function checkMms(m: Mm, check: Checker): TableWalk {
     let rss = 0;
     let swap = 0;
     let ofFiles = 0;
-    const tables = walkTable(m, m.mm.pgd[mm] as number, 3, (entry) => {
+    if (m.mm.pgd[mm] === 0) continue;
+    const tables = walkTable(m, m.mm.pgd[mm] as number, 3, 0, (entry, vpn) => {
       const target = entry >>> PTE_SHIFT;
       if ((entry & PTE_PRESENT) === 0) {
         swap++;
@@ -53,6 +62,7 @@ export function checkMms(m: Mm, check: Checker): TableWalk {
         if ((m.page.mapping[target] as number) < 0) ofFiles++;
         else rss++;
         mapped[target] = (mapped[target] as number) + 1;
+        checkAnonEntry(m, check, mm, vpn, target);
       }
     });
     check.equal(Atomics.load(m.mm.rssAnon, mm), rss, `mm ${mm} rss`);

@@ -158,6 +158,8 @@ export interface MmConfig {
   /** Page-table pages that the arena has room for. */
   readonly pageTables: number;
   readonly vmasMax: number;
+  /** Address spaces that may exist at once, those of `processes` included, which keep their rows. */
+  readonly mmsMax: number;
   readonly lockStat: boolean;
   readonly lockdep: boolean;
   /** A thread that shows no sign of life for so long is reported as hung, in ms. */

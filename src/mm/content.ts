@@ -3,11 +3,13 @@
  * What page frames hold, and how a reader knows that it is right.
  *
  *   bytes 0 .. SLOTS_BYTES-1   one 8-byte slot per CPU: word 0 a tag, word 1 the store's number
- *   the rest                   fill: a third random, two thirds a repeated pattern, from (mm, vpn)
+ *   the rest                   fill: a third random, two thirds a repeated pattern, from (fill id,
+ *                              index)
  *
  * A store writes its CPU's slot only, and each CPU remembers, privately, what it wrote last, so a
- * check of one's own slot is free of races. The fill can be made again from (mm, vpn): the walk at
- * the end of a run compares whole pages, swapped ones too.
+ * check of one's own slot is free of races. The fill can be made again: the walk at the end of a run
+ * compares whole pages, swapped ones too. A forked child has its parent's fill id, and mremap keeps
+ * a page's index, so that pages hold what is expected of them wherever they come to be.
  */
 
 import { PAGE_SIZE, PAGE_WORDS, SLOTS_BYTES } from './limits.ts';
@@ -39,10 +41,11 @@ export function pageWords(m: Mm, pfn: number): Int32Array {
   return buffer.subarray(at, at + PAGE_WORDS);
 }
 
-function fillSeed(mm: number, vpn: number): number {
-  const low = vpn % 65536;
-  const high = Math.floor(vpn / 65536);
-  const seed = Math.imul(low ^ Math.imul(high, 0x85ebca6b) ^ Math.imul(mm, 0xc2b2ae35), 0x9e3779b1);
+function fillSeed(fillId: number, index: number): number {
+  const low = index % 65536;
+  const high = Math.floor(index / 65536);
+  const own = Math.imul(fillId, 0xc2b2ae35);
+  const seed = Math.imul(low ^ Math.imul(high, 0x85ebca6b) ^ own, 0x9e3779b1);
   return seed === 0 ? 1 : seed;
 }
 
@@ -55,10 +58,10 @@ function nextWord(state: number): number {
   return x;
 }
 
-/** Fills a page for its first touch: slots zero, the rest from (mm, vpn). */
-export function fillPage(words: Int32Array, mm: number, vpn: number): void {
+/** Fills a page for its first touch: slots zero, the rest from its address space and index. */
+export function fillPage(words: Int32Array, fillId: number, index: number): void {
   words.fill(0, 0, FILL_WORD);
-  let state = fillSeed(mm, vpn);
+  let state = fillSeed(fillId, index);
   for (let i = FILL_WORD; i < PATTERN_WORD; i++) {
     state = nextWord(state);
     words[i] = state;
@@ -73,8 +76,8 @@ export function fillPage(words: Int32Array, mm: number, vpn: number): void {
 }
 
 /** @returns index of the first word of the fill that is wrong, or -1 */
-export function verifyFill(words: Int32Array, mm: number, vpn: number): number {
-  let state = fillSeed(mm, vpn);
+export function verifyFill(words: Int32Array, fillId: number, index: number): number {
+  let state = fillSeed(fillId, index);
   for (let i = FILL_WORD; i < PATTERN_WORD + PATTERN_WORDS; i++) {
     state = nextWord(state);
     if (words[i] !== state) return i;

@@ -15,5 +15,3 @@ export const FAULT_SIGBUS = 4;
 export const FAULT_FLAG_WRITE = 1;
 /** First touch fills the page from (mm, vpn) instead of zeroing it, and dirties it. */
 export const FAULT_FLAG_FILL = 2;
-/** With FAULT_FLAG_FILL: the access is a store. Pages of files are not filled. */
-export const FAULT_FLAG_STORE = 4;

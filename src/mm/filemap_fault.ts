@@ -12,6 +12,7 @@
  * A page is mapped under its lock, so truncation and the writer come before or after.
  */
 import { faultDelay } from '../../shared/fault.ts';
+import { anonVmaPrepare } from './anon_vma.ts';
 import { pageWords } from './content.ts';
 import { ENOMEM } from './errno.ts';
 import { FAULT_DELAY } from './faults.ts';
@@ -23,8 +24,6 @@ import { folioLock, folioSet, folioTryGet, folioUnlock } from './folio.ts';
 import { folioInMapping } from './mapping.ts';
 import {
   FAULT_DONE,
-  FAULT_FLAG_FILL,
-  FAULT_FLAG_STORE,
   FAULT_FLAG_WRITE,
   FAULT_MAJOR,
   FAULT_OOM,
@@ -50,7 +49,7 @@ import { ptlLock, ptlUnlock } from './pgtable.ts';
 import { newFilePage } from './readahead.ts';
 import { folioAddAnonRmap, folioRemoveRmap } from './rmap.ts';
 import { folioAddFileRmap } from './rmap_file.ts';
-import { folioAddLru, folioPut } from './swap.ts';
+import { folioAddLruVma, folioPut } from './swap.ts';
 import { tlbFlush } from './tlb.ts';
 import { folioWaitWriteback } from './writeback.ts';
 
@@ -63,12 +62,6 @@ interface Fault {
   readonly vma: number;
   readonly vpn: number;
   readonly pte: number;
-}
-
-/** Is the access a store? First touches say it by a flag of their own. */
-function isStore(flags: number): boolean {
-  if ((flags & FAULT_FLAG_FILL) !== 0) return (flags & FAULT_FLAG_STORE) !== 0;
-  return (flags & FAULT_FLAG_WRITE) !== 0;
 }
 
 /** This thread's copy of what faults in a VMA have read ahead. */
@@ -159,14 +152,15 @@ function doSharedFault(m: Mm, fault: Fault): number {
 function mapCopy(m: Mm, fault: Fault, copy: number): void {
   const { mm, vma, vpn, pte } = fault;
   folioSet(m, copy, PG_SWAPBACKED | PG_UPTODATE);
-  folioAddAnonRmap(m, copy, vma, vpn);
+  folioAddAnonRmap(m, copy, vma, vpn, true);
   Atomics.add(m.mm.rssAnon, mm, 1);
-  folioAddLru(m, copy);
+  folioAddLruVma(m, copy, vma);
   const bits = PTE_PRESENT | PTE_WRITE | PTE_YOUNG | PTE_DIRTY;
   Atomics.store(m.pte, pte, (copy << PTE_SHIFT) | bits);
 }
 
 function doCowFault(m: Mm, fault: Fault): number {
+  if (!anonVmaPrepare(m, fault.vma)) return FAULT_OOM;
   const copy = newFilePage(m);
   if (copy < 0) return FAULT_OOM;
   const pfn = faultPage(m, fault);
@@ -198,6 +192,7 @@ function getMapped(m: Mm, pte: number, pfn: number): number {
 /** A private mapping's first store to a page that it shares with the file. */
 function copyMapped(m: Mm, fault: Fault, pfn: number): number {
   const { pte, mm } = fault;
+  if (!anonVmaPrepare(m, fault.vma)) return FAULT_OOM;
   const copy = newFilePage(m);
   if (copy < 0) return FAULT_OOM;
   if (getMapped(m, pte, pfn) === 0) {
@@ -255,7 +250,7 @@ export function handleFileFault(
   entry: number,
   flags: number,
 ): number {
-  const store = isStore(flags);
+  const store = (flags & FAULT_FLAG_WRITE) !== 0;
   const vmFlags = m.vma.flags[fault.vma] as number;
   if (store && (vmFlags & VM_WRITE) === 0) return FAULT_SIGSEGV;
   const shared = (vmFlags & VM_SHARED) !== 0;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * Page faults on anonymous memory (mm/memory.c): first touch, the zero page, swap-in, write to the
- * zero page.
+ * zero page; writes to a page that others may have are in memory_cow.ts.
  *
  * A fault holds mmap_lock for reading, makes the page ready, and publishes it under the table's
  * lock, after checking that the entry is still what it was: whoever loses that race drops what it
  * made and returns; the CPU simply tries its access again.
  */
 import { faultDelay } from '../../shared/fault.ts';
-import { memcgCharge } from './charge.ts';
+import { anonVmaPrepare } from './anon_vma.ts';
 import { fillPage, pageWords } from './content.ts';
 import {
   FAULT_DONE,
@@ -22,6 +22,8 @@ import { FAULT_DELAY } from './faults.ts';
 import { FAULT_NOT_FILE, handleFileFault } from './filemap_fault.ts';
 import { folioLock, folioSet, folioTest, folioUnlock } from './folio.ts';
 import { memcgRefresh } from './memcg_task.ts';
+import { allocChargedPage, doWpPage } from './memory_cow.ts';
+import { mlockFolio } from './mlock_folio.ts';
 import type { Mm } from './mm.ts';
 import {
   PG_DIRTY,
@@ -35,23 +37,25 @@ import {
   PTE_SPECIAL,
   PTE_WRITE,
   PTE_YOUNG,
+  VM_LOCKED,
+  VM_READ,
+  VM_WRITE,
 } from './mm_types.ts';
-import { findVma, mmapReadLock, mmapReadUnlock } from './mmap.ts';
+import { mmapReadLock, mmapReadUnlock } from './mmap.ts';
 import { PFN_NONE } from './page_alloc.ts';
-import { allocPages } from './page_alloc_slow.ts';
 import { PTE_NONE, pteAlloc, ptlLock, ptlUnlock } from './pgtable.ts';
-import { folioAddAnonRmap } from './rmap.ts';
-import { folioAddLru, folioPut } from './swap.ts';
+import { folioAddAnonRmap, folioMapcount } from './rmap.ts';
+import { folioAddLruVma, folioPut } from './swap.ts';
 import { swapReadahead } from './swap_readahead.ts';
 import { folioFreeSwap, swapCacheGet } from './swap_state.ts';
 import { swapFree, vmSwapFull } from './swapfile.ts';
-import { discardNewPage, homeNode, swapinNew } from './swapin.ts';
+import { swapinNew } from './swapin.ts';
+import { findVma, pageIndex } from './vma.ts';
 import { EV } from './vmstat_items.ts';
 
 export {
   FAULT_DONE,
   FAULT_FLAG_FILL,
-  FAULT_FLAG_STORE,
   FAULT_FLAG_WRITE,
   FAULT_MAJOR,
   FAULT_OOM,
@@ -70,7 +74,7 @@ export function handleMmFault(m: Mm, mm: number, vpn: number, flags: number): nu
   mmapReadLock(m, mm);
   const vma = findVma(m, mm, vpn);
   let result = FAULT_SIGSEGV;
-  if (vma !== 0) {
+  if (vma !== 0 && accessOk(m, vma, flags)) {
     const pte = pteAlloc(m, mm, vpn);
     result = pte === PTE_NONE ? FAULT_OOM : handlePteFault(m, mm, vma, vpn, pte, flags);
   }
@@ -83,6 +87,12 @@ export function handleMmFault(m: Mm, mm: number, vpn: number, flags: number): nu
     Atomics.add(m.mm.majorFaults, mm, 1);
   }
   return result;
+}
+
+/** Does the VMA allow the access? */
+function accessOk(m: Mm, vma: number, flags: number): boolean {
+  const needs = (flags & FAULT_FLAG_WRITE) !== 0 ? VM_WRITE : VM_READ;
+  return ((m.vma.flags[vma] as number) & needs) !== 0;
 }
 
 /** By what the entry holds (handle_pte_fault). */
@@ -102,8 +112,9 @@ function handlePteFault(
   if (entry === 0) return doAnonymousPage(m, mm, vma, vpn, pte, flags);
   if ((entry & PTE_PRESENT) === 0) return doSwapPage(m, mm, vma, vpn, pte, entry, flags);
   const write = (flags & FAULT_FLAG_WRITE) !== 0;
-  if ((entry & PTE_SPECIAL) !== 0 && write) return doAnonymousPage(m, mm, vma, vpn, pte, flags);
-  return FAULT_DONE;
+  if (!write || (entry & PTE_WRITE) !== 0) return FAULT_DONE;
+  if ((entry & PTE_SPECIAL) !== 0) return doAnonymousPage(m, mm, vma, vpn, pte, flags);
+  return doWpPage(m, mm, vma, vpn, pte, entry) ? FAULT_DONE : FAULT_OOM;
 }
 
 /** First touch of a page, or first write where the zero page is mapped. */
@@ -121,16 +132,10 @@ function doAnonymousPage(
     Atomics.compareExchange(m.pte, pte, 0, zero);
     return FAULT_DONE;
   }
-  const pfn = allocPages(m, homeNode(m), 0);
+  if (!anonVmaPrepare(m, vma)) return FAULT_OOM;
+  const pfn = allocChargedPage(m);
   if (pfn === PFN_NONE) return FAULT_OOM;
-  if (!memcgCharge(m, pfn, m.task.memcg)) {
-    discardNewPage(m, pfn);
-    return FAULT_OOM;
-  }
-  if (m.config.contents) {
-    if ((flags & FAULT_FLAG_FILL) !== 0) fillPage(pageWords(m, pfn), mm, vpn);
-    else pageWords(m, pfn).fill(0);
-  }
+  if (m.config.contents) fillNewPage(m, mm, vma, vpn, pfn, flags);
   folioSet(m, pfn, PG_SWAPBACKED | PG_UPTODATE);
   faultDelay(FAULT_DELAY);
   ptlLock(m, pte);
@@ -140,13 +145,32 @@ function doAnonymousPage(
     folioPut(m, pfn);
     return FAULT_DONE;
   }
-  folioAddAnonRmap(m, pfn, vma, vpn);
+  folioAddAnonRmap(m, pfn, vma, vpn, true);
   Atomics.add(m.mm.rssAnon, mm, 1);
-  folioAddLru(m, pfn);
-  const bits = PTE_PRESENT | PTE_WRITE | PTE_YOUNG | PTE_DIRTY;
+  folioAddLruVma(m, pfn, vma);
+  const bits = PTE_PRESENT | PTE_YOUNG | PTE_DIRTY | writeBit(m, vma);
   Atomics.store(m.pte, pte, (pfn << PTE_SHIFT) | bits);
   ptlUnlock(m, pte);
   return FAULT_DONE;
+}
+
+/** PTE_WRITE where the VMA allows it, else 0. */
+function writeBit(m: Mm, vma: number): number {
+  return ((m.vma.flags[vma] as number) & VM_WRITE) !== 0 ? PTE_WRITE : 0;
+}
+
+/** What a page holds before its first access. */
+function fillNewPage(
+  m: Mm,
+  mm: number,
+  vma: number,
+  vpn: number,
+  pfn: number,
+  flags: number,
+): void {
+  const words = pageWords(m, pfn);
+  if ((flags & FAULT_FLAG_FILL) === 0) words.fill(0);
+  else fillPage(words, m.mm.fillId[mm] as number, pageIndex(m, vma, vpn));
 }
 
 /** What a swap-in found. Private to the thread. */
@@ -176,6 +200,7 @@ function doSwapPage(
   entry: number,
   flags: number,
 ): number {
+  if (!anonVmaPrepare(m, vma)) return FAULT_OOM;
   const slot = entry >>> PTE_SHIFT;
   const pfn = swapinFolio(m, slot);
   const major = swapin.major;
@@ -199,19 +224,47 @@ function doSwapPage(
     return FAULT_DONE;
   }
   if (folioTest(m, pfn, PG_READAHEAD)) countReadaheadHit(m, pfn);
-  // The caller's reference becomes the mapping's; the entry's slot reference goes.
-  swapFree(m, slot);
-  Atomics.sub(m.mm.swapEnts, mm, 1);
-  folioAddAnonRmap(m, pfn, vma, vpn);
-  Atomics.add(m.mm.rssAnon, mm, 1);
-  const write = (flags & FAULT_FLAG_WRITE) !== 0;
-  if (m.config.swapSynchronous || write || vmSwapFull(m)) folioFreeSwap(m, pfn);
-  if (write) folioSet(m, pfn, PG_DIRTY);
-  const bits = PTE_PRESENT | PTE_WRITE | PTE_YOUNG | (write ? PTE_DIRTY : 0);
-  Atomics.store(m.pte, pte, (pfn << PTE_SHIFT) | bits);
+  mapSwappedIn(m, mm, vma, vpn, pte, pfn, flags);
   ptlUnlock(m, pte);
   folioUnlock(m, pfn);
   return major ? FAULT_MAJOR : FAULT_DONE;
+}
+
+/**
+ * Replaces a swap entry by its folio. It may be written at once if no other entry leads to it;
+ * otherwise a write faults again, and copies.
+ * @context ptl and the folio lock held; the caller's reference becomes the mapping's
+ */
+function mapSwappedIn(
+  m: Mm,
+  mm: number,
+  vma: number,
+  vpn: number,
+  pte: number,
+  pfn: number,
+  flags: number,
+): void {
+  const slot = m.page.private[pfn] as number;
+  // The entry's slot reference goes.
+  const others = swapFree(m, slot);
+  const exclusive = others === 0 && folioMapcount(m, pfn) === 0;
+  Atomics.sub(m.mm.swapEnts, mm, 1);
+  folioAddAnonRmap(m, pfn, vma, vpn, exclusive);
+  Atomics.add(m.mm.rssAnon, mm, 1);
+  const write = (flags & FAULT_FLAG_WRITE) !== 0;
+  if (m.config.swapSynchronous || write || vmSwapFull(m)) {
+    const freed = folioFreeSwap(m, pfn);
+    const { events } = m.task;
+    if (!freed) events[EV.kr_swapin_shared] = (events[EV.kr_swapin_shared] as number) + 1;
+  }
+  let bits = PTE_PRESENT | PTE_YOUNG;
+  if (exclusive) bits |= writeBit(m, vma);
+  if (exclusive && write) {
+    bits |= PTE_DIRTY;
+    folioSet(m, pfn, PG_DIRTY);
+  }
+  Atomics.store(m.pte, pte, (pfn << PTE_SHIFT) | bits);
+  if (((m.vma.flags[vma] as number) & VM_LOCKED) !== 0) mlockFolio(m, pfn);
 }
 
 /** A page was read for an entry that changed: nobody may want it. @context folio locked */

@@ -58,6 +58,8 @@ export const FRAME_BUFFER_PAGES = 1 << 18;
 export const CPU_NOTE_BYTES = 256;
 /** Slots of a swap cache node, as of an XArray's. */
 export const SHADOW_NODE_SLOTS = 64;
+/** Links of the average VMA to anon_vmas: its own, and one for each generation before it. */
+export const AVCS_PER_VMA = 4;
 /** Hash buckets on which folio lock and writeback waiters sleep. */
 const FOLIO_WAIT_BUCKETS = 64;
 
@@ -85,6 +87,8 @@ export interface MmSizes {
   readonly lists: ListLruSizes;
   readonly fs: FsSizes;
   readonly nrMms: number;
+  readonly nrAnonVmas: number;
+  readonly nrAvcs: number;
   readonly nrSlots: number;
   readonly nrClusters: number;
   readonly nrTables: number;
@@ -158,7 +162,10 @@ export function mmSizes(config: MmConfig): MmSizes {
     slabs,
     lists: listLruSizes(nrNodes, nrMemcgs, mounts, slabs.nrObjects, nrShadowNodes),
     fs: fsSizes(mounts, slabs),
-    nrMms: config.processes.length + 1,
+    nrMms: Math.max(config.mmsMax, config.processes.length) + 1,
+    // Half of them, and one link for each VMA, are kept for first faults (anon_vma.ts).
+    nrAnonVmas: 2 * config.vmasMax + 1,
+    nrAvcs: (AVCS_PER_VMA + 1) * config.vmasMax + 1,
     nrSlots,
     nrClusters: Math.ceil(nrSlots / SWAPFILE_CLUSTER),
     nrTables: config.pageTables + 1,
@@ -243,15 +250,16 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     // @atomic wait queue: woken when an OOM victim has given its memory back
     exitWait: words('mm.exit_wait', 1, WAIT_QUEUE_WORDS),
     vma: builder.columns('vma', T.VMA_COLUMNS, config.vmasMax + 1),
-    anonVma: builder.columns('anon_vma', T.ANON_VMA_COLUMNS, config.vmasMax + 1),
-    // @atomic words of anon_vma->rwsem
-    anonVmaLock: words('anon_vma.rwsem', config.vmasMax + 1, RWSEM_WORDS),
+    anonVma: builder.columns('anon_vma', T.ANON_VMA_COLUMNS, s.nrAnonVmas),
+    // @atomic words of anon_vma->rwsem; those of a root are in use
+    anonVmaLock: words('anon_vma.rwsem', s.nrAnonVmas, RWSEM_WORDS),
+    avc: builder.columns('avc', T.AVC_COLUMNS, s.nrAvcs),
     table: builder.columns('table', T.TABLE_COLUMNS, s.nrTables),
     // @atomic lock words of ptl
     ptl: words('table.ptl', s.nrTables, 1),
     // @atomic entries of all levels: cas on leaves, the CPU marks, ptl holders change
     pte: words('table.pte', s.nrTables, PTRS_PER_TABLE),
-    // @guardedBy table_pool  first free table, tables handed out, free VMA and anon_vma hints
+    // @guardedBy table_pool  POOL_* of row_pool.ts: three words for each kind of rows
     pool: words('pool', 1, LINE_WORDS),
     // @atomic lock word of table_pool
     poolLock: words('pool.lock', 1, LINE_WORDS),

@@ -13,10 +13,10 @@ import { MAX_PAGE_ORDER } from './limits.ts';
 import { listLruTablesInit } from './list_lru_entry.ts';
 import { CGROUP_LIVE, CGROUP_SERIAL } from './memcg_css.ts';
 import { GATE_RUNNING, type Mm } from './mm.ts';
+import { mmRowsInit } from './mm_rows.ts';
 import { MEMCG_ONLINE, PG_RESERVED } from './mm_types.ts';
 import { objcgInit } from './objcg.ts';
 import { freeOnePageLocked } from './page_alloc.ts';
-import { allocTable } from './pgtable.ts';
 import { shadowListInit } from './shadow_list.ts';
 import { shrinkerInit } from './shrinker.ts';
 import { slabInit } from './slab.ts';
@@ -112,6 +112,6 @@ function initProcesses(m: Mm): void {
     m.mm.users[mm] = process.cpus.length;
     m.mm.running[mm] = process.cpus.length;
     m.gate[GATE_RUNNING] = (m.gate[GATE_RUNNING] as number) + process.cpus.length;
-    m.mm.pgd[mm] = allocTable(m, mm, 0);
   });
+  mmRowsInit(m);
 }

@@ -51,6 +51,7 @@ export const NODE_COLUMNS = {
   dirtyTail: 'i32', // @atomic PGDAT_DIRTY: reclaim met nothing but dirty pages; kswapd may write
   swapCache: 'i32', // @atomic NR_SWAPCACHE
   writeback: 'i32', // @atomic NR_WRITEBACK
+  mlocked: 'i32', // @atomic NR_MLOCK: pages with PG_MLOCKED
   slabReclaimable: 'i32', // @atomic NR_SLAB_RECLAIMABLE_B, in pages
   shmem: 'i32', // @atomic NR_SHMEM: pages that files hold
   workingsetNodes: 'i32', // @atomic WORKINGSET_NODES: nodes on the list of shadow_nodes
@@ -103,12 +104,14 @@ export const MEMCG_COLUMNS = {
 
 /** One row per address space, which is also the process table: row 0 is unused. */
 export const MM_COLUMNS = {
-  pgd: 'i32', // @frozen top-level table
+  pgd: 'i32', // @owner who makes or ends it  top-level table, constant between; 0 is a free row
+  freeNext: 'i32', // @guardedBy table_pool  free list
+  fillId: 'i32', // @owner who makes it  what its pages are filled from; a child has its parent's
   vmaHead: 'i32', // @guardedBy mmap_lock  lowest VMA
   memcg: 'i32', // @atomic group that its pages are charged to
   users: 'i32', // @atomic threads that run in it; the last one out frees it
   running: 'i32', // @atomic CPUs whose program has not ended
-  flags: 'i32', // @atomic MMF_* bits
+  flags: 'i32', // @atomic MMF_* bits, and above MMF_LIFE_SHIFT the row's lives so far
   rssAnon: 'i32', // @atomic anonymous pages mapped
   rssFile: 'i32', // @atomic pages of files mapped
   swapEnts: 'i32', // @atomic page-table entries that are swap entries
@@ -120,21 +123,37 @@ export const MM_COLUMNS = {
 
 export const VMA_COLUMNS = {
   start: 'f64', // @guardedBy mmap_lock  @racy rmap: changes only under anon_vma->rwsem too
-  end: 'f64', // @guardedBy mmap_lock  one past the last page
-  flags: 'i32', // @guardedBy mmap_lock  VM_* bits
+  end: 'f64', // @guardedBy mmap_lock  one past the last page  @racy rmap: as start
+  flags: 'i32', // @guardedBy mmap_lock  VM_* bits  @racy rmap: a hint about recency
   mm: 'i32', // @guardedBy mmap_lock  0 is a free row
-  pgoff: 'f64', // @guardedBy mmap_lock  page of the file at start; of an anonymous one, first start
+  pgoff: 'f64', // @guardedBy mmap_lock  index of its first page  @racy rmap: as start
   file: 'i32', // @guardedBy mmap_lock  inode that it maps, 0 for anonymous memory
-  anonVma: 'i32', // @guardedBy mmap_lock
+  anonVma: 'i32', // @atomic what its own pages name; 0 before the first; set with mmap_lock held
+  avcHead: 'i32', // @guardedBy mmap_lock  its links to anon_vmas, oldest first; see anon_vma.ts
   next: 'i32', // @guardedBy mmap_lock  next VMA of the mm, ascending; 0 at the end
-  anonNext: 'i32', // @guardedBy anon_vma->rwsem  next VMA of the anon_vma
+  prev: 'i32', // @guardedBy mmap_lock
   fileNext: 'i32', // @guardedBy i_mmap_rwsem  next VMA that maps the file
   filePrev: 'i32', // @guardedBy i_mmap_rwsem
 } as const;
 
+/** What a folio names to find the VMAs that may map it; row 0 is unused. */
 export const ANON_VMA_COLUMNS = {
-  vmaHead: 'i32', // @guardedBy anon_vma->rwsem  VMAs whose pages may carry this anon_vma
-  refcount: 'i32', // @atomic VMAs linked
+  root: 'i32', // @atomic whose rwsem guards it: itself, or the first of its family; 0 is a free row
+  parent: 'i32', // @guardedBy anon_vma->rwsem  that of the process it was forked from, or itself
+  avcHead: 'i32', // @guardedBy anon_vma->rwsem  links to VMAs whose pages may name it, oldest first
+  numChildren: 'i32', // @guardedBy anon_vma->rwsem  those whose parent it is, itself included
+  numActive: 'i32', // @guardedBy anon_vma->rwsem  VMAs whose own it is
+  refcount: 'i32', // @atomic its links are one together; a root has one for each descendant
+  freeNext: 'i32', // @guardedBy table_pool  free list
+} as const;
+
+/** Links between VMAs and anon_vmas (struct anon_vma_chain); row 0 is unused. */
+export const AVC_COLUMNS = {
+  vma: 'i32', // @guardedBy anon_vma->rwsem  0 is a free row
+  anonVma: 'i32', // @guardedBy mmap_lock
+  sameNext: 'i32', // @guardedBy mmap_lock  next link of the VMA; of free rows the free list
+  listNext: 'i32', // @guardedBy anon_vma->rwsem  ring of the anon_vma's links
+  listPrev: 'i32', // @guardedBy anon_vma->rwsem
 } as const;
 
 /** One row per page-table page. */
@@ -224,6 +243,8 @@ export const MMF_OOM_VICTIM = 1;
 export const MMF_OOM_SKIP = 2;
 /** exit_mmap has begun. */
 export const MMF_EXITING = 4;
+/** Bits from here on count the row's lives: what was seen of one is not taken for another. */
+export const MMF_LIFE_SHIFT = 8;
 
 // --- swap
 // -----------------------------------------------------------------------------------------------

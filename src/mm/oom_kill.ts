@@ -44,6 +44,9 @@ function oomBadness(m: Mm, mm: number): number {
   return rss + Atomics.load(m.mm.swapEnts, mm) + Atomics.load(m.mm.nrTables, mm);
 }
 
+/** What `selectBadProcess` saw of the one it chose: another life of its row has others. */
+let chosenFlags = 0;
+
 /** A victim that has not given its memory back yet, within the group's subtree; 0 for none. */
 function pendingVictim(m: Mm, memcg: number): number {
   for (let mm = 1; mm < m.sizes.nrMms; mm++) {
@@ -59,8 +62,10 @@ function selectBadProcess(m: Mm, memcg: number): number {
   let worst = -1;
   for (let mm = 1; mm < m.sizes.nrMms; mm++) {
     if (!mmWithin(m, mm, memcg)) continue;
+    const flags = Atomics.load(m.mm.flags, mm);
     const points = oomBadness(m, mm);
     if (points > worst) {
+      chosenFlags = flags;
       worst = points;
       chosen = mm;
     }
@@ -70,8 +75,10 @@ function selectBadProcess(m: Mm, memcg: number): number {
 
 /** @context oom_lock held */
 function oomKillProcess(m: Mm, victim: number, memcg: number): void {
+  const killed = chosenFlags | MMF_OOM_VICTIM;
+  // It has ended meanwhile, or begun to: its memory comes back without a kill.
+  if (Atomics.compareExchange(m.mm.flags, victim, chosenFlags, killed) !== chosenFlags) return;
   writeReport(m, victim, memcg);
-  Atomics.or(m.mm.flags, victim, MMF_OOM_VICTIM);
   const { events } = m.task;
   events[EV.oom_kill] = (events[EV.oom_kill] as number) + 1;
   if (memcg !== 0) {

@@ -12,16 +12,13 @@ import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
 import { FAULT_PAGE_ALLOC } from './faults.ts';
 import { PTRS_PER_TABLE } from './limits.ts';
-import { LC_PAGE_TABLE, LC_PTL, LC_TABLE_POOL } from './lock_order.ts';
+import { LC_PAGE_TABLE, LC_PTL } from './lock_order.ts';
 import type { Mm } from './mm.ts';
 import { PTE_PRESENT, PTE_SHIFT, PTE_YOUNG } from './mm_types.ts';
+import { POOL_TABLES, poolPut, poolTake } from './row_pool.ts';
 
 /** No table on the way: the page was never touched. */
 export const PTE_NONE = -1;
-
-/** Words of `pool`: the free list of tables, and how many were ever used. */
-const POOL_FREE = 0;
-const POOL_USED = 1;
 
 /** Entry index at one level: 3 is the top. The quotients stay exact: vpn is below 2^36. */
 function levelIndex(vpn: number, level: number): number {
@@ -43,6 +40,23 @@ export function pteOffset(m: Mm, mm: number, vpn: number): number {
 }
 
 /**
+ * Where to look next when `vpn` has no leaf table: the end of the hole that the first missing table
+ * on the way down leaves.
+ * @returns a vpn above `vpn`, of the start of a leaf table @context as pteOffset
+ */
+export function pteHoleEnd(m: Mm, mm: number, vpn: number): number {
+  let table = m.mm.pgd[mm] as number;
+  let level = 3;
+  for (; level > 1; level--) {
+    const entry = Atomics.load(m.pte, table * PTRS_PER_TABLE + levelIndex(vpn, level));
+    if ((entry & PTE_PRESENT) === 0) break;
+    table = entry >>> PTE_SHIFT;
+  }
+  const pages = 512 ** level;
+  return (Math.floor(vpn / pages) + 1) * pages;
+}
+
+/**
  * Like pteOffset, making the tables that are missing.
  * @returns PTE_NONE only where a fault was injected
  * @context takes page_table_lock when one is missing; mmap_lock held for read at least
@@ -51,40 +65,42 @@ export function pteAlloc(m: Mm, mm: number, vpn: number): number {
   const found = pteOffset(m, mm, vpn);
   if (found !== PTE_NONE) return found;
   if (shouldFail(FAULT_PAGE_ALLOC)) return PTE_NONE;
+  const pte = pteAllocTables(m, mm, vpn);
+  if (pte === PTE_NONE) bug(`out of page tables: booted with ${m.config.pageTables}`);
+  return pte;
+}
+
+/**
+ * Like pteAlloc, for those who can do without.
+ * @returns PTE_NONE when the machine is out of page tables
+ * @context as pteAlloc
+ */
+export function pteAllocTables(m: Mm, mm: number, vpn: number): number {
   const lock = mm * LINE_WORDS;
   spinLock(m.pageTableLock, lock, LC_PAGE_TABLE);
   let table = m.mm.pgd[mm] as number;
-  for (let level = 3; level > 0; level--) {
+  for (let level = 3; level > 0 && table !== 0; level--) {
     const index = table * PTRS_PER_TABLE + levelIndex(vpn, level);
-    let entry = Atomics.load(m.pte, index);
-    if ((entry & PTE_PRESENT) === 0) {
-      const below = allocTable(m, mm, index);
-      entry = (below << PTE_SHIFT) | PTE_PRESENT;
-      Atomics.store(m.pte, index, entry);
+    const entry = Atomics.load(m.pte, index);
+    if ((entry & PTE_PRESENT) !== 0) {
+      table = entry >>> PTE_SHIFT;
+      continue;
     }
-    table = entry >>> PTE_SHIFT;
+    table = allocTable(m, mm, index);
+    if (table !== 0) Atomics.store(m.pte, index, (table << PTE_SHIFT) | PTE_PRESENT);
   }
   spinUnlock(m.pageTableLock, lock, LC_PAGE_TABLE);
-  return table * PTRS_PER_TABLE + (vpn % 512);
+  return table === 0 ? PTE_NONE : table * PTRS_PER_TABLE + (vpn % 512);
 }
 
 /**
  * Takes a zeroed table from the pool, and makes `parent` its entry above.
- * @context takes table_pool; under page_table_lock, or at boot
+ * @returns its row, or 0 when all are in use
+ * @context takes table_pool; under page_table_lock, or while nobody knows the address space
  */
 export function allocTable(m: Mm, mm: number, parent: number): number {
-  spinLock(m.poolLock, 0, LC_TABLE_POOL);
-  let table = m.pool[POOL_FREE] as number;
-  if (table !== 0) {
-    m.pool[POOL_FREE] = m.table.freeNext[table] as number;
-  } else {
-    table = (m.pool[POOL_USED] as number) + 1;
-    if (table >= m.sizes.nrTables) {
-      bug(`out of page tables: the machine was booted with ${m.config.pageTables}`);
-    }
-    m.pool[POOL_USED] = table;
-  }
-  spinUnlock(m.poolLock, 0, LC_TABLE_POOL);
+  const table = poolTake(m, POOL_TABLES, m.table.freeNext, m.sizes.nrTables - 1);
+  if (table === 0) return 0;
   m.table.parent[table] = parent;
   Atomics.add(m.mm.nrTables, mm, 1);
   return table;
@@ -95,10 +111,7 @@ export function allocTable(m: Mm, mm: number, parent: number): number {
  * @context takes table_pool; nobody can reach the table
  */
 export function freeTable(m: Mm, mm: number, table: number): void {
-  spinLock(m.poolLock, 0, LC_TABLE_POOL);
-  m.table.freeNext[table] = m.pool[POOL_FREE] as number;
-  m.pool[POOL_FREE] = table;
-  spinUnlock(m.poolLock, 0, LC_TABLE_POOL);
+  poolPut(m, POOL_TABLES, m.table.freeNext, table);
   Atomics.sub(m.mm.nrTables, mm, 1);
 }
 

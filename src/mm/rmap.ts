@@ -2,20 +2,23 @@
 /**
  * Reverse mapping: from a folio to the page-table entries that map it (mm/rmap.c).
  *
- * A mapped anonymous folio names its anon_vma; the anon_vma lists the VMAs that may map it. Reclaim
- * takes the anon_vma's rwsem for reading by trylock only (since 6d4675e60135): when fork, exit or
- * unmap holds it, the answer is "contended", never a wait.
+ * A mapped anonymous folio names its anon_vma; the anon_vma lists the VMAs that may map it
+ * (anon_vma.ts). Reclaim takes the rwsem of its root for reading by trylock only (since
+ * 6d4675e60135): when fork, exit or unmap holds it, the answer is "contended", never a wait.
  */
 import { assert } from '../../shared/assert.ts';
+import { cpuRelax } from '../../shared/cpu_relax.ts';
 import { faultDelay, shouldFail } from '../../shared/fault.ts';
 import { RWSEM_WORDS, rwsemDownRead, rwsemTryRead, rwsemUpRead } from '../../shared/rwsem.ts';
 import { FAULT_DELAY, FAULT_TRYLOCK } from './faults.ts';
-import { folioNid, folioSet } from './folio.ts';
+import { folioNid, folioSet, folioTest } from './folio.ts';
 import { LC_ANON_VMA } from './lock_order.ts';
 import { mmWithin } from './memcg_task.ts';
+import { mlockFolio } from './mlock_folio.ts';
 import type { Mm } from './mm.ts';
 import {
   PG_DIRTY,
+  PG_SWAPBACKED,
   PTE_DIRTY,
   PTE_PRESENT,
   PTE_SHIFT,
@@ -28,6 +31,7 @@ import { PTE_NONE, pteOffset, ptepTestAndClearYoung, ptlLock, ptlUnlock } from '
 import { rmapWalkFile } from './rmap_file.ts';
 import { swapDuplicate } from './swapfile.ts';
 import { unmapOut } from './unmap_out.ts';
+import { pageIndex } from './vma.ts';
 
 /** The rmap lock was taken by somebody else. */
 export const REFERENCED_CONTENDED = -1;
@@ -41,24 +45,41 @@ export function folioMapcount(m: Mm, pfn: number): number {
 }
 
 /**
- * The folio's anon_vma, locked for reading.
+ * The folio's anon_vma, with its family's rwsem held for reading: `anonVmaUnlockRead` ends that.
+ *
+ * Nothing keeps the anon_vma before we have the lock: its row may be freed and serve another family
+ * meanwhile. So look again under the lock: what a mapped folio names is alive, as unlink_anon_vmas
+ * comes after the last unmap and needs the lock for writing.
  * @returns its row, 0 when the folio is not mapped, REFERENCED_CONTENDED when `tryLock` failed
  */
 function folioLockAnonVmaRead(m: Mm, pfn: number, tryLock: boolean): number {
   for (;;) {
     if (folioMapcount(m, pfn) === 0) return 0;
     const anonVma = m.page.mapping[pfn] as number;
-    assert(anonVma !== 0, 'mapped folio without an anon_vma');
-    const base = anonVma * RWSEM_WORDS;
+    assert(anonVma > 0, 'mapped anonymous folio without an anon_vma');
+    const root = Atomics.load(m.anonVma.root, anonVma);
+    if (root === 0) {
+      // Freed since we read it: the folio is not mapped any more, or has another.
+      cpuRelax();
+      continue;
+    }
+    const base = root * RWSEM_WORDS;
     if (tryLock) {
       if (shouldFail(FAULT_TRYLOCK)) return REFERENCED_CONTENDED;
       if (!rwsemTryRead(m.anonVmaLock, base, LC_ANON_VMA)) return REFERENCED_CONTENDED;
     } else {
       rwsemDownRead(m.anonVmaLock, base, LC_ANON_VMA);
     }
-    if (m.page.mapping[pfn] === anonVma && folioMapcount(m, pfn) > 0) return anonVma;
+    const same = m.page.mapping[pfn] === anonVma && Atomics.load(m.anonVma.root, anonVma) === root;
+    if (same && folioMapcount(m, pfn) > 0) return anonVma;
     rwsemUpRead(m.anonVmaLock, base, LC_ANON_VMA);
   }
+}
+
+/** Ends folioLockAnonVmaRead: the root is constant while its lock is held. */
+function anonVmaUnlockRead(m: Mm, anonVma: number): void {
+  const root = Atomics.load(m.anonVma.root, anonVma);
+  rwsemUpRead(m.anonVmaLock, root * RWSEM_WORDS, LC_ANON_VMA);
 }
 
 /**
@@ -72,19 +93,22 @@ function walkAnon(
   visit: (pte: number, vma: number) => boolean,
 ): void {
   const index = m.page.index[pfn] as number;
-  let vma = m.anonVma.vmaHead[anonVma] as number;
-  for (; vma !== 0; vma = m.vma.anonNext[vma] as number) {
-    if (index < (m.vma.start[vma] as number) || index >= (m.vma.end[vma] as number)) continue;
-    const pte = pteOffset(m, m.vma.mm[vma] as number, index);
+  const first = m.anonVma.avcHead[anonVma] as number;
+  for (let avc = first, more = first !== 0; more; more = avc !== first) {
+    const vma = m.avc.vma[avc] as number;
+    avc = m.avc.listNext[avc] as number;
+    const vpn = (m.vma.start[vma] as number) + (index - (m.vma.pgoff[vma] as number));
+    if (vpn < (m.vma.start[vma] as number) || vpn >= (m.vma.end[vma] as number)) continue;
+    const pte = pteOffset(m, m.vma.mm[vma] as number, vpn);
     if (pte === PTE_NONE) continue;
     ptlLock(m, pte);
     const entry = Atomics.load(m.pte, pte);
-    let more = true;
+    let goOn = true;
     if ((entry & (PTE_PRESENT | PTE_SPECIAL)) === PTE_PRESENT && entry >>> PTE_SHIFT === pfn) {
-      more = visit(pte, vma);
+      goOn = visit(pte, vma);
     }
     ptlUnlock(m, pte);
-    if (!more) return;
+    if (!goOn) return;
   }
 }
 
@@ -105,6 +129,8 @@ export function folioReferenced(m: Mm, pfn: number, memcg: number, rwTryLock: bo
     const flags = m.vma.flags[vma] as number;
     if (memcg !== 0 && !mmWithin(m, m.vma.mm[vma] as number, memcg)) return true;
     if ((flags & VM_LOCKED) !== 0) {
+      // Locked after the page was looked for, or let go for another VMA: make good for it.
+      mlockFolio(m, pfn);
       referencedOut.vmFlags |= VM_LOCKED;
       return false;
     }
@@ -121,22 +147,45 @@ export function folioReferenced(m: Mm, pfn: number, memcg: number, rwTryLock: bo
   const anonVma = folioLockAnonVmaRead(m, pfn, rwTryLock);
   if (anonVma <= 0) return anonVma;
   walkAnon(m, pfn, anonVma, visit);
-  rwsemUpRead(m.anonVmaLock, anonVma * RWSEM_WORDS, LC_ANON_VMA);
+  anonVmaUnlockRead(m, anonVma);
   return referenced;
 }
 
 /**
- * A new anonymous mapping: the caller's reference becomes the mapping's. @context ptl held, folio
- * locked or new
+ * A new anonymous mapping: the caller's reference becomes the mapping's.
+ * @param exclusive no other entry, swap entries included, can lead to the folio: then it belongs to
+ *   the VMA's own anon_vma; else to the family's oldest, which all who share it are linked to
+ * @context ptl held, folio locked or new; anonVmaPrepare was called for the VMA
  */
-export function folioAddAnonRmap(m: Mm, pfn: number, vma: number, vpn: number): void {
+export function folioAddAnonRmap(
+  m: Mm,
+  pfn: number,
+  vma: number,
+  vpn: number,
+  exclusive: boolean,
+): void {
   if (folioMapcount(m, pfn) === 0) {
     // Before the count: a walker that sees the folio mapped finds where.
-    m.page.index[pfn] = vpn;
-    m.page.mapping[pfn] = m.vma.anonVma[vma] as number;
+    const own = Atomics.load(m.vma.anonVma, vma);
+    assert(own !== 0, 'mapping a page in a VMA without an anon_vma');
+    m.page.index[pfn] = pageIndex(m, vma, vpn);
+    m.page.mapping[pfn] = exclusive ? own : Atomics.load(m.anonVma.root, own);
+  }
+  // Another process may drop its mapping just now, without the folio lock: only the count decides.
+  if (Atomics.add(m.page.mapcount, pfn, 1) === 0) {
     Atomics.add(m.node.anonMapped, folioNid(m, pfn), 1);
   }
-  Atomics.add(m.page.mapcount, pfn, 1);
+}
+
+/** A second entry for a mapped folio, which keeps its anon_vma: fork. @context the first's ptl */
+export function folioDupAnonRmap(m: Mm, pfn: number): void {
+  const before = Atomics.add(m.page.mapcount, pfn, 1);
+  assert(before > 0, 'duplicating a mapping that is not there');
+}
+
+/** The folio's one mapping has it for itself: it belongs to that VMA. @context folio locked, ptl */
+export function folioMoveAnonRmap(m: Mm, pfn: number, vma: number): void {
+  m.page.mapping[pfn] = Atomics.load(m.vma.anonVma, vma);
 }
 
 /** A mapping is gone; its reference is the caller's to drop. @context ptl held */
@@ -149,32 +198,68 @@ export function folioRemoveRmap(m: Mm, pfn: number): void {
 }
 
 /**
- * Replaces every entry that maps the folio by its swap entry (try_to_unmap with batched flush).
+ * Takes every entry that maps the folio away (try_to_unmap with batched flush): its swap entry comes
+ * instead, or nothing for a lazily freed one that nobody has written to.
  * The bytes may still be written until `tlbFlush(unmapOut.cpuMask)`; the mask accumulates.
- * @param slot the folio's slot in the swap cache
- * @returns false when the folio is still mapped
- * @context folio locked, in the swap cache; takes anon_vma->rwsem by trylock, ptl, swap_cluster
+ * @returns false when the folio is still mapped: its lock is taken, a VMA has it locked in memory, a
+ *   slot has no room for another reference, or a lazily freed one is in use again
+ * @context folio locked, in the swap cache or lazily freed; takes anon_vma->rwsem by trylock, ptl,
+ *   swap_cluster
  */
-export function tryToUnmap(m: Mm, pfn: number, slot: number): boolean {
+export function tryToUnmap(m: Mm, pfn: number): boolean {
   const anonVma = folioLockAnonVmaRead(m, pfn, true);
   if (anonVma < 0) return false;
   if (anonVma > 0) {
     walkAnon(m, pfn, anonVma, (pte, vma) => {
+      if (((m.vma.flags[vma] as number) & VM_LOCKED) !== 0) {
+        mlockFolio(m, pfn);
+        return false;
+      }
+      const lazy = !folioTest(m, pfn, PG_SWAPBACKED);
+      const done = lazy ? discardEntry(m, pfn, pte) : swapEntry(m, pfn, pte, vma);
+      if (!done) return !lazy;
       const mm = m.vma.mm[vma] as number;
-      // The slot's reference exists before the entry that carries it.
-      if (!swapDuplicate(m, slot)) return true;
-      faultDelay(FAULT_DELAY);
-      const old = Atomics.exchange(m.pte, pte, slot << PTE_SHIFT);
-      if ((old & PTE_DIRTY) !== 0) folioSet(m, pfn, PG_DIRTY);
       unmapOut.cpuMask |= Atomics.load(m.mm.cpuMask, mm);
       Atomics.sub(m.mm.rssAnon, mm, 1);
-      Atomics.add(m.mm.swapEnts, mm, 1);
       folioRemoveRmap(m, pfn);
       // The mapping's reference; isolation and the swap cache hold others.
       Atomics.sub(m.page.refcount, pfn, 1);
       return folioMapcount(m, pfn) > 0;
     });
-    rwsemUpRead(m.anonVmaLock, anonVma * RWSEM_WORDS, LC_ANON_VMA);
+    anonVmaUnlockRead(m, anonVma);
   }
   return folioMapcount(m, pfn) === 0;
+}
+
+/** @returns false when the slot's count is at its largest @context ptl held */
+function swapEntry(m: Mm, pfn: number, pte: number, vma: number): boolean {
+  const slot = m.page.private[pfn] as number;
+  // The slot's reference exists before the entry that carries it.
+  if (!swapDuplicate(m, slot)) return false;
+  faultDelay(FAULT_DELAY);
+  const old = Atomics.exchange(m.pte, pte, slot << PTE_SHIFT);
+  if ((old & PTE_DIRTY) !== 0) folioSet(m, pfn, PG_DIRTY);
+  Atomics.add(m.mm.swapEnts, m.vma.mm[vma] as number, 1);
+  return true;
+}
+
+/**
+ * Takes the entry of a lazily freed folio away, unless it was written to since, or somebody holds
+ * the folio who may write: then it is an ordinary one again.
+ * @returns false when the entry stays
+ * @context ptl held
+ */
+function discardEntry(m: Mm, pfn: number, pte: number): boolean {
+  for (;;) {
+    const entry = Atomics.load(m.pte, pte);
+    if (((entry & PTE_DIRTY) !== 0) || folioTest(m, pfn, PG_DIRTY)) {
+      folioSet(m, pfn, PG_SWAPBACKED | PG_DIRTY);
+      return false;
+    }
+    // Isolation is one. References are taken from an entry under ptl: none can come meanwhile.
+    if (Atomics.load(m.page.refcount, pfn) !== folioMapcount(m, pfn) + 1) return false;
+    faultDelay(FAULT_DELAY);
+    // The CPU may mark it dirty just now: then look again.
+    if (Atomics.compareExchange(m.pte, pte, entry, 0) === entry) return true;
+  }
 }

@@ -17,6 +17,7 @@ import {
   PTE_SHIFT,
   PTE_SPECIAL,
   PTE_WRITE,
+  VM_LOCKED,
   VM_SHARED,
 } from './mm_types.ts';
 import { PTE_NONE, pteOffset, ptlLock, ptlUnlock } from './pgtable.ts';
@@ -77,6 +78,8 @@ export function fileTryToUnmap(m: Mm, pfn: number, tryLock: boolean): boolean {
   const { mapcount, refcount } = m.page;
   if (Atomics.load(mapcount, pfn) === 0) return true;
   rmapWalkFile(m, pfn, tryLock, (pte, vma) => {
+    // Locked in memory: only truncation takes it.
+    if (tryLock && ((m.vma.flags[vma] as number) & VM_LOCKED) !== 0) return false;
     const mm = m.vma.mm[vma] as number;
     faultDelay(FAULT_DELAY);
     const old = Atomics.exchange(m.pte, pte, 0);

@@ -17,6 +17,8 @@ export interface ScanControl {
   priority: number;
   maySwap: boolean;
   mayUnmap: boolean;
+  /** Whether the pages were used does not matter: MADV_PAGEOUT. */
+  ignoreReferences: boolean;
   /** DEACTIVATE_* bits. */
   mayDeactivate: number;
   forceDeactivate: boolean;
@@ -49,6 +51,7 @@ export function scanControl(
     priority: DEF_PRIORITY,
     maySwap: true,
     mayUnmap: true,
+    ignoreReferences: false,
     mayDeactivate: 0,
     forceDeactivate: false,
     skippedDeactivate: false,

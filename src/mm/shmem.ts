@@ -16,7 +16,6 @@ import { condResched } from '../../shared/sched.ts';
 import { memcgCharge } from './charge.ts';
 import { pageWords } from './content.ts';
 import { EBUSY, EEXIST, ENOENT, ENOMEM, ENOSPC } from './errno.ts';
-import { freeSwapAndCache } from './exit_mm.ts';
 import { FAULT_DELAY } from './faults.ts';
 import { HOSTFS } from './fs_types.ts';
 import { folioClear, folioLock, folioSet, folioTest, folioTryLock, folioUnlock } from './folio.ts';
@@ -47,6 +46,7 @@ import { swapReadahead } from './swap_readahead.ts';
 import { folioFreeSwap, swapCacheGet } from './swap_state.ts';
 import { swapFree } from './swapfile.ts';
 import { discardNewPage, homeNode, swapinNew } from './swapin.ts';
+import { freeSwapAndCache } from './zap.ts';
 
 /** Entries between two safe points of a truncation. */
 const TRUNCATE_BATCH = 64;

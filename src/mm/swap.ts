@@ -18,8 +18,16 @@ import { PAGEVEC_SIZE } from './limits.ts';
 import { LC_LRU_BATCH } from './lock_order.ts';
 import { lruLock, lruUnlock, lruvecAddFolioLocked, lruvecDelFolioLocked } from './lruvec.ts';
 import { uncharge } from './memcontrol.ts';
+import { clearMlocked, cullFlags, mlockFolio } from './mlock_folio.ts';
 import type { Mm } from './mm.ts';
-import { PG_ACTIVE, PG_LRU, PG_REFERENCED, PG_UNEVICTABLE, PG_WORKINGSET } from './mm_types.ts';
+import {
+  PG_ACTIVE,
+  PG_LRU,
+  PG_REFERENCED,
+  PG_UNEVICTABLE,
+  PG_WORKINGSET,
+  VM_LOCKED,
+} from './mm_types.ts';
 import { freePage } from './page_alloc.ts';
 import { EV } from './vmstat_items.ts';
 import { workingsetAgeNonresident } from './workingset.ts';
@@ -41,6 +49,15 @@ export function folioAddLru(m: Mm, pfn: number): void {
   m.lruBatch[row + COUNT] = count + 1;
   if (count + 1 === PAGEVEC_SIZE) lruAddDrainLocked(m, row);
   spinUnlock(m.lruBatch, row, LC_LRU_BATCH);
+}
+
+/**
+ * Queues a new page of a VMA, locked in memory if the VMA is (folio_add_lru_vma).
+ * @context as folioAddLru
+ */
+export function folioAddLruVma(m: Mm, pfn: number, vma: number): void {
+  if (((m.vma.flags[vma] as number) & VM_LOCKED) !== 0) mlockFolio(m, pfn);
+  folioAddLru(m, pfn);
 }
 
 /**
@@ -83,7 +100,7 @@ function lruAddDrainLocked(m: Mm, row: number): void {
       locked = lruvec;
     }
     // PG_LRU before the batch's reference goes, so that the last put always finds it.
-    const flags = Atomics.or(m.page.flags, pfn, PG_LRU) | PG_LRU;
+    const flags = cullFlags(m, pfn, Atomics.or(m.page.flags, pfn, PG_LRU) | PG_LRU);
     lruvecAddFolioLocked(m, lruvec, pfn, flags);
   }
   if (locked >= 0) lruUnlock(m, locked);
@@ -153,6 +170,7 @@ function folioPutFinal(m: Mm, pfn: number): void {
     lruvecDelFolioLocked(m, lruvec, pfn, Atomics.load(m.page.flags, pfn));
     lruUnlock(m, lruvec);
   }
+  clearMlocked(m, pfn);
   Atomics.and(m.page.flags, pfn, ~(PG_ACTIVE | PG_REFERENCED | PG_WORKINGSET));
   uncharge(m, m.page.memcg[pfn] as number, 1);
   freePage(m, pfn);

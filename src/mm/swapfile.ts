@@ -111,9 +111,10 @@ export function swapDuplicate(m: Mm, slot: number): boolean {
 
 /**
  * Drops a page-table reference; the last one frees the slot unless the cache holds it.
+ * @returns references of page tables that are left
  * @context takes swap_cluster; may be under ptl
  */
-export function swapFree(m: Mm, slot: number): void {
+export function swapFree(m: Mm, slot: number): number {
   clusterLock(m, slot);
   const count = m.slot.count[slot] as number;
   if ((count & ~SWAP_HAS_CACHE) === 0 || count === SWAP_MAP_BAD) {
@@ -122,6 +123,7 @@ export function swapFree(m: Mm, slot: number): void {
   m.slot.count[slot] = count - 1;
   if (count - 1 === 0) freeSlotLocked(m, slot);
   clusterUnlock(m, slot);
+  return (count - 1) & ~SWAP_HAS_CACHE;
 }
 
 /**

@@ -30,11 +30,10 @@ import { fatalSignalPending } from './charge.ts';
 import { slotTag } from './content.ts';
 import { FAULT_DELAY, FAULT_STALL } from './faults.ts';
 import { recordLatency } from './latency.ts';
-import { PAGE_WORDS, SECTION_EVENTS_MAX, SLOTS_BYTES } from './limits.ts';
+import { PAGE_WORDS, PTRS_PER_TABLE, SECTION_EVENTS_MAX, SLOTS_BYTES } from './limits.ts';
 import {
   FAULT_DONE,
   FAULT_FLAG_FILL,
-  FAULT_FLAG_STORE,
   FAULT_FLAG_WRITE,
   FAULT_MAJOR,
   FAULT_SIGBUS,
@@ -54,6 +53,11 @@ export const RUN_DONE = 0;
 export const RUN_KILLED = 1;
 export const RUN_SIGSEGV = 2;
 export const RUN_STOPPED = 3;
+
+/** What a context expects of a page that it inherited: what it finds at its first access. */
+export const SEQ_INHERITED = -(2 ** 31);
+/** What a context expects of a page that was freed lazily: anything, until it stores to it. */
+export const SEQ_ANY = -(2 ** 31) + 1;
 
 const FRAME_BUFFER_SHIFT = 31 - Math.clz32(FRAME_BUFFER_PAGES);
 
@@ -121,6 +125,49 @@ export class UserContext {
   /** What this CPU stored last in a page slot; 0 for never. */
   lastSeqOf(slot: number): number {
     return this.#lastSeq[slot] as number;
+  }
+
+  /**
+   * Pages of the range were unmapped or zapped: nothing is known of what comes there next but that
+   * it is new. With `lazy`, they were freed lazily: they may be old or new until stored to.
+   */
+  forget(startVpn: number, endVpn: number, lazy = false): void {
+    this.#expect(startVpn, endVpn, lazy ? SEQ_ANY : 0);
+  }
+
+  /**
+   * The address space is a copy of another: its pages hold what that one's did.
+   * @param parent this CPU's context of the other with the same regions, as it was at the copy;
+   *   null when there was none, and what is found is taken for right
+   */
+  inherit(parent: UserContext | null): void {
+    this.#seq = Math.imul(this.#m.mm.fillId[this.mm] as number, 1 << 20);
+    if (parent === null) this.#lastSeq.fill(SEQ_INHERITED);
+    else this.#lastSeq.set(parent.#lastSeq);
+  }
+
+  /** mremap moved pages: what was expected of the old place is of the new. */
+  moved(fromVpn: number, toVpn: number, pages: number): void {
+    const known: number[] = [];
+    for (let i = 0; i < pages; i++) known.push(this.#known(fromVpn + i));
+    this.#expect(fromVpn, fromVpn + pages, 0);
+    for (let i = 0; i < pages; i++) {
+      this.#expect(toVpn + i, toVpn + i + 1, known[i] as number);
+    }
+  }
+
+  #known(vpn: number): number {
+    const slot = this.slotOf(vpn);
+    return slot < 0 ? SEQ_INHERITED : (this.#lastSeq[slot] ?? 0);
+  }
+
+  #expect(startVpn: number, endVpn: number, seq: number): void {
+    if (!this.#m.config.contents) return;
+    this.#regions.forEach((first, region) => {
+      const from = Math.max(startVpn - first, 0);
+      const to = Math.min(endVpn - first, PTRS_PER_TABLE);
+      if (from < to) this.#lastSeq.fill(seq, region * 512 + from, region * 512 + to);
+    });
   }
 
   get slots(): number {
@@ -293,12 +340,18 @@ export class UserContext {
     this.#seq = seq;
   }
 
-  /** Records a slot that does not hold what was stored. */
+  /** Records a slot that does not hold what was stored, unless that is not known. */
   noteMismatch(slot: number, found: number): void {
+    const expected = this.#lastSeq[slot] as number;
+    if (expected === SEQ_ANY) return;
+    if (expected === SEQ_INHERITED) {
+      this.#lastSeq[slot] = found;
+      return;
+    }
     this.mismatches++;
     this.firstMismatch ??=
       `cpu${this.#m.task.cpu} mm ${this.mm} vpn ${this.vpnOf(slot)}: ` +
-      `slot holds ${found}, last store was ${this.#lastSeq[slot]}`;
+      `slot holds ${found}, last store was ${expected}`;
   }
 
   /**
@@ -353,8 +406,7 @@ export class UserContext {
     const table = this.#tables[slot >>> 9] as number;
     const entry = table < 0 ? 0 : Atomics.load(this.#m.pte, table + (slot & 511));
     const first = entry === 0 || (entry & PTE_SPECIAL) !== 0;
-    const store = kind === KIND_WRITE ? FAULT_FLAG_STORE : 0;
-    if (first) return FAULT_FLAG_FILL | FAULT_FLAG_WRITE | store;
-    return kind === KIND_WRITE ? FAULT_FLAG_WRITE : 0;
+    const write = kind === KIND_WRITE ? FAULT_FLAG_WRITE : 0;
+    return first ? FAULT_FLAG_FILL | write : write;
   }
 }

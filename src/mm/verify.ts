@@ -12,12 +12,14 @@ import { folioLock, folioUnlock } from './folio.ts';
 import { PAGE_WORDS, PTRS_PER_TABLE } from './limits.ts';
 import type { Mm } from './mm.ts';
 import { PTE_PRESENT, PTE_SHIFT, PTE_SPECIAL, SWAP_HAS_CACHE } from './mm_types.ts';
+import { mmapReadLock, mmapReadUnlock } from './mmap.ts';
 import { PTE_NONE, pteOffset } from './pgtable.ts';
 import { folioPut } from './swap.ts';
 import { clusterLock, clusterUnlock } from './swap_cluster.ts';
 import { swapCacheGet } from './swap_state.ts';
 import { sectionEnter, sectionLeave } from './tlb.ts';
-import type { UserContext } from './user.ts';
+import { SEQ_ANY, SEQ_INHERITED, type UserContext } from './user.ts';
+import { findVma, pageIndex } from './vma.ts';
 import { zeromapTest } from './zeromap.ts';
 import { zramReadInto } from './zram.ts';
 
@@ -77,6 +79,15 @@ export function readSwapped(m: Mm, slot: number, copy: Int32Array): boolean {
   return stable;
 }
 
+/** @returns what the page is filled from beside its address space; -1 where nothing is mapped */
+function indexOf(m: Mm, mm: number, vpn: number): number {
+  mmapReadLock(m, mm);
+  const vma = findVma(m, mm, vpn);
+  const index = vma === 0 ? -1 : pageIndex(m, vma, vpn);
+  mmapReadUnlock(m, mm);
+  return index;
+}
+
 /**
  * Reads back every page of the context's address space that was touched.
  * @param fill also compare the whole fill; one CPU of a process does
@@ -86,6 +97,7 @@ export function verifyPages(m: Mm, user: UserContext, fill: boolean): Verificati
   const result: Verification = { pages: 0, mismatches: 0, first: null };
   if (!m.config.contents) return result;
   const word = m.task.cpu * 2;
+  const fillId = m.mm.fillId[user.mm] as number;
   let table = PTE_NONE;
   for (let slot = 0; slot < user.slots; slot++) {
     if (slot % PTRS_PER_TABLE === 0) {
@@ -93,19 +105,21 @@ export function verifyPages(m: Mm, user: UserContext, fill: boolean): Verificati
       condResched();
     }
     const vpn = user.vpnOf(slot);
+    const expected = user.lastSeqOf(slot);
     if (table === PTE_NONE || !readPage(m, table + (slot % PTRS_PER_TABLE))) {
-      if (user.lastSeqOf(slot) === 0) continue;
+      if (expected === 0 || expected === SEQ_ANY || expected === SEQ_INHERITED) continue;
       result.mismatches++;
       result.first ??= `vpn ${vpn}: stored to, and gone`;
       continue;
     }
     result.pages++;
-    if (copy[word + 1] !== user.lastSeqOf(slot)) {
+    const anything = expected === SEQ_ANY || expected === SEQ_INHERITED;
+    if (!anything && copy[word + 1] !== expected) {
       result.mismatches++;
       result.first ??=
-        `vpn ${vpn}: slot holds ${copy[word + 1]}, ` + `last store was ${user.lastSeqOf(slot)}`;
+        `vpn ${vpn}: slot holds ${copy[word + 1]}, ` + `last store was ${expected}`;
     }
-    const wrong = fill ? verifyFill(copy, user.mm, vpn) : -1;
+    const wrong = fill ? verifyFill(copy, fillId, indexOf(m, user.mm, vpn)) : -1;
     if (wrong >= 0) {
       result.mismatches++;
       result.first ??= `vpn ${vpn}: fill differs at word ${wrong}`;

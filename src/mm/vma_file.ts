@@ -12,6 +12,11 @@ import { LC_I_MMAP } from './lock_order.ts';
 import type { Mm } from './mm.ts';
 import { closeFile } from './namei.ts';
 
+/** Maps the VMA a file? @context mmap_lock held */
+export function vmaOfFile(m: Mm, vma: number): boolean {
+  return m.vma.file[vma] !== 0;
+}
+
 /**
  * The VMA's bounds are about to change: nobody may walk its file's mappings. Nothing to do for
  * anonymous memory.

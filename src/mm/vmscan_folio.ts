@@ -26,6 +26,7 @@ import {
   PG_ACTIVE,
   PG_DIRTY,
   PG_LRU,
+  PG_MLOCKED,
   PG_RECLAIM,
   PG_REFERENCED,
   PG_SWAPBACKED,
@@ -118,9 +119,11 @@ function activateLocked(m: Mm, pfn: number, stat: ReclaimStat): void {
   const flags = Atomics.load(m.page.flags, pfn);
   if ((flags & PG_SWAPCACHE) !== 0 && vmSwapFull(m)) folioFreeSwap(m, pfn);
   assert((flags & PG_ACTIVE) === 0, 'activating an active folio');
-  folioSet(m, pfn, PG_ACTIVE);
-  stat.nrActivate++;
-  m.task.events[EV.pgactivate] = (m.task.events[EV.pgactivate] as number) + 1;
+  if ((flags & PG_MLOCKED) === 0) {
+    folioSet(m, pfn, PG_ACTIVE);
+    stat.nrActivate++;
+    m.task.events[EV.pgactivate] = (m.task.events[EV.pgactivate] as number) + 1;
+  }
   folioUnlock(m, pfn);
 }
 
@@ -132,7 +135,7 @@ function tryPrepare(m: Mm, pfn: number, sc: ScanControl, stat: ReclaimStat): boo
   if (shouldFail(FAULT_TRYLOCK) || !folioTryLock(m, pfn)) return false;
   sc.nrScanned++;
   const flags = Atomics.load(m.page.flags, pfn);
-  if ((flags & PG_UNEVICTABLE) !== 0) {
+  if ((flags & (PG_UNEVICTABLE | PG_MLOCKED)) !== 0) {
     activateLocked(m, pfn, stat);
     return false;
   }
@@ -148,7 +151,9 @@ function tryPrepare(m: Mm, pfn: number, sc: ScanControl, stat: ReclaimStat): boo
   }
   const ofHost = folioOfHost(m, pfn);
   if (ofHost && (flags & PG_DIRTY) !== 0) stat.nrUnqueuedDirty++;
-  const references = folioCheckReferences(m, pfn, sc, stat);
+  const references = sc.ignoreReferences
+    ? FOLIOREF_RECLAIM
+    : folioCheckReferences(m, pfn, sc, stat);
   switch (references) {
     case FOLIOREF_ACTIVATE:
       activateLocked(m, pfn, stat);
@@ -174,12 +179,12 @@ function tryPrepare(m: Mm, pfn: number, sc: ScanControl, stat: ReclaimStat): boo
     }
     // Its process or file is gone: phase 2 frees it without a slot.
     if (folioMapcount(m, pfn) === 0) return true;
-    if (addToSwap(m, pfn) === SLOT_NONE) {
+    if ((flags & PG_SWAPBACKED) !== 0 && addToSwap(m, pfn) === SLOT_NONE) {
       activateLocked(m, pfn, stat);
       return false;
     }
   }
-  if (folioMapcount(m, pfn) > 0 && !tryToUnmap(m, pfn, m.page.private[pfn] as number)) {
+  if (folioMapcount(m, pfn) > 0 && !tryToUnmap(m, pfn)) {
     stat.nrUnmapFail++;
     activateLocked(m, pfn, stat);
     return false;
@@ -250,6 +255,9 @@ function tryReclaim(m: Mm, pfn: number, sc: ScanControl, stat: ReclaimStat): boo
   } else if (folioMapcount(m, pfn) === 0 && folioRefFreeze(m, pfn, 1)) {
     // A fault took it out of the cache and its process is gone: nobody else knows it.
     assert(!folioOfFile(m, pfn), 'a file lost a page that it had');
+    if (!folioTest(m, pfn, PG_SWAPBACKED)) {
+      m.task.events[EV.pglazyfreed] = (m.task.events[EV.pglazyfreed] as number) + 1;
+    }
     folioUnlock(m, pfn);
     return true;
   }

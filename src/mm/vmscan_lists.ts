@@ -10,6 +10,7 @@ import { assert } from '../../shared/assert.ts';
 import { listDel, listMove } from '../../shared/list.ts';
 import {
   folioClear,
+  folioLruvec,
   folioPutTestZero,
   folioSet,
   folioTestClear,
@@ -26,6 +27,7 @@ import {
   updateLruSize,
 } from './lruvec.ts';
 import { uncharge } from './memcontrol.ts';
+import { clearMlocked, cullFlags } from './mlock_folio.ts';
 import type { Mm } from './mm.ts';
 import { PG_ACTIVE, PG_LRU, PG_REFERENCED, PG_WORKINGSET } from './mm_types.ts';
 import { freePage } from './page_alloc.ts';
@@ -97,7 +99,7 @@ function moveFoliosToLruLocked(
   for (let i = 0; i < folios.length; i++) {
     const pfn = folios[i] as number;
     // PG_LRU before our reference goes: whoever drops the last one finds the folio on its list.
-    const flags = Atomics.or(m.page.flags, pfn, PG_LRU) | PG_LRU;
+    const flags = cullFlags(m, pfn, Atomics.or(m.page.flags, pfn, PG_LRU) | PG_LRU);
     if (folioPutTestZero(m, pfn)) {
       Atomics.and(m.page.flags, pfn, ~(PG_LRU | PG_ACTIVE | PG_REFERENCED | PG_WORKINGSET));
       released.push(pfn);
@@ -115,10 +117,24 @@ const released: number[] = [];
 function freeReleased(m: Mm): void {
   for (let i = 0; i < released.length; i++) {
     const pfn = released[i] as number;
+    clearMlocked(m, pfn);
     uncharge(m, m.page.memcg[pfn] as number, 1);
     freePage(m, pfn);
   }
   released.length = 0;
+}
+
+/**
+ * Puts one isolated folio back, or nothing when it is gone (folio_putback_lru).
+ * @param folios what shrinkFolioList left @context takes lru_lock
+ */
+export function putbackLru(m: Mm, folios: readonly number[]): void {
+  if (folios.length === 0) return;
+  const lruvec = folioLruvec(m, folios[0] as number);
+  lruLock(m, lruvec);
+  moveFoliosToLruLocked(m, lruvec, folios, released);
+  lruUnlock(m, lruvec);
+  freeReleased(m);
 }
 
 /**

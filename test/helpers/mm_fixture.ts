@@ -61,6 +61,7 @@ export function fixtureConfig(options: FixtureOptions = {}): MmConfig {
     regionsMax: 16,
     pageTables: 64,
     vmasMax: 8,
+    mmsMax: 1,
     lockStat: false,
     lockdep: true,
     hungTaskMs: 10_000,

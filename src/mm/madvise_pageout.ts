@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** MADV_COLD and MADV_PAGEOUT (mm/madvise.c, madvise_cold_or_pageout_pte_range). */
+import { folioClear, folioLruvec, folioTestClear, folioTryGet } from './folio.ts';
+import { SWAP_CLUSTER_MAX } from './limits.ts';
+import { lruLock, lruUnlock, lruvecAddFolioLocked, lruvecDelFolioLocked } from './lruvec.ts';
+import type { Mm } from './mm.ts';
+import {
+  PG_ACTIVE,
+  PG_LRU,
+  PG_REFERENCED,
+  PTE_PRESENT,
+  PTE_SHIFT,
+  PTE_SPECIAL,
+} from './mm_types.ts';
+import { ptepTestAndClearYoung, ptlLock, ptlUnlock } from './pgtable.ts';
+import { folioMapcount } from './rmap.ts';
+import { folioPut, lruAddDrain } from './swap.ts';
+import { EV } from './vmstat_items.ts';
+import { reclaimPages } from './vmscan_pages.ts';
+
+const batch: number[] = [];
+
+/**
+ * Calls `visit` for the folios in a part of one leaf table that are mapped here only, their young
+ * bits cleared. @context takes ptl
+ */
+function eachCold(m: Mm, first: number, count: number, visit: (pfn: number) => void): void {
+  ptlLock(m, first);
+  for (let pte = first; pte < first + count; pte++) {
+    const entry = Atomics.load(m.pte, pte);
+    if ((entry & (PTE_PRESENT | PTE_SPECIAL)) !== PTE_PRESENT) continue;
+    const pfn = entry >>> PTE_SHIFT;
+    if (folioMapcount(m, pfn) !== 1) continue;
+    ptepTestAndClearYoung(m, pte);
+    folioClear(m, pfn, PG_REFERENCED);
+    visit(pfn);
+  }
+  ptlUnlock(m, first);
+}
+
+/** Makes what lies in a part of one leaf table inactive. @context mmap_lock held; takes lru_lock */
+export function coldEntries(m: Mm, _mm: number, first: number, count: number): void {
+  lruAddDrain(m);
+  eachCold(m, first, count, (pfn) => deactivate(m, pfn));
+}
+
+function deactivate(m: Mm, pfn: number): void {
+  if ((Atomics.load(m.page.flags, pfn) & PG_ACTIVE) === 0) return;
+  if (!folioTestClear(m, pfn, PG_LRU)) return;
+  const lruvec = folioLruvec(m, pfn);
+  lruLock(m, lruvec);
+  lruvecDelFolioLocked(m, lruvec, pfn, Atomics.load(m.page.flags, pfn));
+  Atomics.and(m.page.flags, pfn, ~(PG_ACTIVE | PG_REFERENCED));
+  lruvecAddFolioLocked(m, lruvec, pfn, Atomics.or(m.page.flags, pfn, PG_LRU) | PG_LRU);
+  lruUnlock(m, lruvec);
+  m.task.events[EV.pgdeactivate] = (m.task.events[EV.pgdeactivate] as number) + 1;
+}
+
+/**
+ * Reclaims what lies in a part of one leaf table, used lately or not.
+ * @context mmap_lock held, no spinlock; takes what reclaim takes
+ */
+export function pageoutEntries(m: Mm, _mm: number, first: number, count: number): void {
+  lruAddDrain(m);
+  const last = first + count;
+  for (let pte = first; pte < last; pte += SWAP_CLUSTER_MAX) {
+    batch.length = 0;
+    eachCold(m, pte, Math.min(SWAP_CLUSTER_MAX, last - pte), (pfn) => {
+      if (folioTryGet(m, pfn)) batch.push(pfn);
+    });
+    reclaimPages(m, batch, (pfn) => folioPut(m, pfn));
+  }
+}
