@@ -14,7 +14,7 @@
 import { faultDelay } from '../../shared/fault.ts';
 import { anonVmaPrepare } from './anon_vma.ts';
 import { pageWords } from './content.ts';
-import { ENOMEM } from './errno.ts';
+import { EIO, ENOMEM } from './errno.ts';
 import { FAULT_DELAY } from './faults.ts';
 import { fileDirty } from './file_dirty.ts';
 import { type FileRa, raFault } from './file_ra.ts';
@@ -56,6 +56,9 @@ import { folioWaitWriteback } from './writeback.ts';
 /** The entry is none of a file's page: the caller goes on. */
 export const FAULT_NOT_FILE = -1;
 
+/** Reads that fail in a row before a fault gives up. */
+const READ_TRIES = 8;
+
 /** A fault under way: what it is about. */
 interface Fault {
   readonly mm: number;
@@ -95,6 +98,7 @@ function faultPage(m: Mm, { vma, vpn }: Fault): number {
   const index = vpn - (m.vma.start[vma] as number) + (m.vma.pgoff[vma] as number);
   const flags = m.vma.flags[vma] as number;
   let major = false;
+  let failed = 0;
   for (;;) {
     loadRa(m, vma);
     const pfn = fileGetPage(m, inode, index, ra, () =>
@@ -104,6 +108,8 @@ function faultPage(m: Mm, { vma, vpn }: Fault): number {
     storeRa(m, vma);
     major ||= fileGot.major;
     fileGot.major = major;
+    // The disk may have recovered: a process is not killed for the first failure.
+    if (pfn === EIO && ++failed < READ_TRIES) continue;
     if (pfn <= 0) return pfn;
     faultDelay(FAULT_DELAY);
     folioLock(m, pfn);

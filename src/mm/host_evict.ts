@@ -42,3 +42,15 @@ export function hostEvict(m: Mm, inode: number): void {
   Atomics.store(m.hostFile.wbErr, inode, 0);
   if (fd >= 0) hostClose(fd);
 }
+
+/**
+ * Closes what a machine that broke has left open on the host. What was dirty is lost with it.
+ * @context no thread of the machine is left
+ */
+export function hostCloseAll(m: Mm): void {
+  const { fd } = m.hostFile;
+  for (let inode = 1; inode < fd.length; inode++) {
+    if (fd[inode] !== 0) hostClose((fd[inode] as number) - 1);
+    fd[inode] = 0;
+  }
+}
