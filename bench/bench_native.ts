@@ -84,6 +84,7 @@ export async function buildRcuNative(
   name: string,
   notice: (line: string) => void,
 ): Promise<string | null> {
+  if (!existsSync(join(NATIVE_DIR, `${name}.c`))) return buildNative(name, notice);
   const liburcu = await buildNative(name, () => {}, ['-DHAVE_LIBURCU', '-lurcu-qsbr']);
   if (liburcu !== null) return liburcu;
   notice('bench: no liburcu, C peers use the QSBR of bench/native/qsbr.h');

@@ -10,6 +10,7 @@
  *
  * Goals: ratios that repeat within a few per cent on a shared machine. Non-goals: absolute figures.
  */
+import { setTimeout } from 'node:timers/promises';
 
 /** One measurement. */
 export interface BenchCase {
@@ -48,6 +49,8 @@ export interface BenchRow {
 export interface BenchRunOptions {
   /** Measured rounds, at least 1; one more is run first and dropped. */
   readonly rounds: number;
+  /** Aborting it ends the run after the sample under way; whole rounds count. */
+  readonly signal?: AbortSignal | undefined;
   /** Called after each round of each group. */
   readonly onRound?: (group: string, round: number, rounds: number) => void;
 }
@@ -62,6 +65,10 @@ export interface BenchOptions {
   readonly native?: boolean;
   /** Only groups whose name contains this. */
   readonly only?: string;
+  /** Told the name of each group that there is, chosen or not. */
+  readonly onGroup?: (name: string) => void;
+  /** Aborting it ends the bench early, with the rows of whole rounds. */
+  readonly signal?: AbortSignal;
   /** Smoke run: short samples and one round. */
   readonly quick?: boolean;
   /** Where progress and notices go; default nowhere. */
@@ -77,9 +84,32 @@ export function median(values: readonly number[]): number {
   return ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }
 
+/** Does `--only` let a group of that name run? Whoever asks is told of the group. */
+export function wantsGroup(name: string, { only = '', onGroup }: BenchOptions): boolean {
+  onGroup?.(name);
+  return name.includes(only);
+}
+
+/** An interrupt from the terminal ends C peers too, perhaps before it is seen here. */
+const INTERRUPT_MS = 50;
+
+/** @returns a sample, or null when the run was interrupted meanwhile @throws as the case */
+async function sampleOf({ run }: BenchCase, signal?: AbortSignal): Promise<number | null> {
+  const aborted = (): boolean => signal?.aborted === true;
+  if (aborted()) return null;
+  try {
+    const opsPerSec = await run();
+    return aborted() ? null : opsPerSec;
+  } catch (error) {
+    if (signal !== undefined) await setTimeout(INTERRUPT_MS);
+    if (!aborted()) throw error;
+    return null;
+  }
+}
+
 /**
  * Runs the groups one after the other, the cases of each in interleaved rounds.
- * @returns one row per case, in the order given
+ * @returns one row per case, in the order given; when interrupted, of the rounds that are whole
  * @context the main thread; cases run one at a time
  */
 export async function runBench(
@@ -90,16 +120,31 @@ export async function runBench(
   for (const group of groups) {
     const samples = new Map<string, number[]>(group.cases.map(({ name }) => [name, []]));
     if (samples.size !== group.cases.length) throw new Error(`${group.name}: a case occurs twice`);
+    let done = 0;
     for (let round = 0; round <= options.rounds; round++) {
-      for (const { name, run } of group.cases) {
-        const opsPerSec = await run();
-        if (round > 0) samples.get(name)?.push(opsPerSec);
-      }
+      const taken = await roundOf(group, options.signal);
+      if (taken === null) break;
+      if (round > 0) for (const [name, value] of taken) samples.get(name)?.push(value);
+      done = round;
       options.onRound?.(group.name, round, options.rounds);
     }
+    if (done === 0) break;
     for (const benchCase of group.cases) rows.push(rowOf(group.name, benchCase, samples));
   }
   return rows;
+}
+
+type Round = readonly (readonly [name: string, opsPerSec: number])[];
+
+/** @returns a sample of every case, or null when the run was interrupted meanwhile */
+async function roundOf(group: BenchGroup, signal?: AbortSignal): Promise<Round | null> {
+  const taken: [string, number][] = [];
+  for (const benchCase of group.cases) {
+    const opsPerSec = await sampleOf(benchCase, signal);
+    if (opsPerSec === null) return null;
+    taken.push([benchCase.name, opsPerSec]);
+  }
+  return taken;
 }
 
 function rowOf(group: string, benchCase: BenchCase, samples: Map<string, number[]>): BenchRow {

@@ -23,6 +23,7 @@ import {
   type BenchRow,
   formatRows,
   runBench,
+  wantsGroup,
 } from './bench_runner.ts';
 import { ELEMENTS, PASSES } from './harness_plain.ts';
 
@@ -138,8 +139,12 @@ export async function harnessBench(options: BenchOptions = {}): Promise<BenchRow
   ];
   try {
     return await runBench(
-      groups.filter(({ name }) => name.includes(options.only ?? '')),
-      { rounds, onRound: (group, round) => notice(`${group}: round ${round}/${rounds}`) },
+      groups.filter(({ name }) => wantsGroup(name, options)),
+      {
+        rounds,
+        signal: options.signal,
+        onRound: (group, round) => notice(`${group}: round ${round}/${rounds}`),
+      },
     );
   } finally {
     for (const harness of opened) await harness.close();

@@ -21,6 +21,7 @@ import {
   type BenchRow,
   formatRows,
   runBench,
+  wantsGroup,
 } from './bench_runner.ts';
 import { JOB_WORDS, type LockBenchSetup, type LockJobData, lockBenchBytes } from './lock_jobs.ts';
 
@@ -133,9 +134,10 @@ export async function locksBench(options: BenchOptions = {}): Promise<BenchRow[]
       pairGroup(bench),
       contendedGroup(bench, threads, 0),
       contendedGroup(bench, threads, WORK_100NS),
-    ].filter(({ name }) => name.includes(options.only ?? ''));
+    ].filter(({ name }) => wantsGroup(name, options));
     return await runBench(groups, {
       rounds,
+      signal: options.signal,
       onRound: (group, round) => notice(`${group}: round ${round}/${rounds}`),
     });
   } finally {

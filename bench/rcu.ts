@@ -24,6 +24,7 @@ import {
   type BenchRow,
   formatRows,
   runBench,
+  wantsGroup,
 } from './bench_runner.ts';
 import { RCU_JOB_WORDS, type RcuBenchSetup, type RcuJobData, rcuBenchBytes } from './rcu_jobs.ts';
 
@@ -94,9 +95,10 @@ export async function rcuBench(options: BenchOptions = {}): Promise<BenchRow[]> 
     ms: quick ? 5 : 50,
   };
   try {
-    const groups = groupsOf(bench, threads).filter(({ name }) => name.includes(options.only ?? ''));
+    const groups = groupsOf(bench, threads).filter(({ name }) => wantsGroup(name, options));
     return await runBench(groups, {
       rounds,
+      signal: options.signal,
       onRound: (group, round) => notice(`${group}: round ${round}/${rounds}`),
     });
   } finally {

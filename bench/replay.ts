@@ -31,6 +31,7 @@ import {
   type BenchRow,
   formatRows,
   runBench,
+  wantsGroup,
 } from './bench_runner.ts';
 import type { ReplayBenchSetup } from './replay_jobs.ts';
 
@@ -202,11 +203,11 @@ export async function replayBench(options: ReplayBenchOptions = {}): Promise<Ben
     for (const trace of traces) {
       for (const contents of [true, false]) {
         const group = replayGroup(bench, trace, contents, threads);
-        if (!group.name.includes(options.only ?? '')) continue;
+        if (!wantsGroup(group.name, options)) continue;
         const onRound = (name: string, round: number) => {
           notice(`${name}: round ${round}/${rounds}`);
         };
-        rows.push(...(await runBench([group], { rounds, onRound })));
+        rows.push(...(await runBench([group], { rounds, signal: options.signal, onRound })));
         await Promise.all(bench.pools.splice(0).map((pool) => pool.close()));
       }
     }

@@ -21,6 +21,7 @@ import {
   type BenchRow,
   formatRows,
   runBench,
+  wantsGroup,
 } from './bench_runner.ts';
 import { loadRingbuf, RING_CAPACITY, type RingJobData } from './ring_jobs.ts';
 
@@ -119,9 +120,10 @@ export async function ringsBench(options: BenchOptions = {}): Promise<BenchRow[]
     ms: quick ? 5 : 60,
   };
   try {
-    const groups = groupsOf(bench).filter(({ name }) => name.includes(options.only ?? ''));
+    const groups = groupsOf(bench).filter(({ name }) => wantsGroup(name, options));
     return await runBench(groups, {
       rounds,
+      signal: options.signal,
       onRound: (group, round) => notice(`${group}: round ${round}/${rounds}`),
     });
   } finally {

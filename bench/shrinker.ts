@@ -8,7 +8,7 @@
  *
  *   rwsem, srcu, lockless, lockless-fixed   shrinkSlab with callbacks in TypeScript
  *   walk         bit, shrinker, reference and put, by the WebAssembly kernel, nothing called
- *   walk-twin    the same by its TypeScript twin
+ *   walk-twin    the same by its TypeScript twin; both where a lockless policy is measured
  *   C ...        the same walk in C (native/shrinker.c), with callbacks through a pointer
  *
  * Rates are of walks that were done: one that is given up, as the lock was not to be had, costs
@@ -31,6 +31,7 @@ import {
   formatRows,
   median,
   runBench,
+  wantsGroup,
 } from './bench_runner.ts';
 import {
   type ShrinkerFigures,
@@ -108,6 +109,7 @@ class ShapeBench {
       for (const policy of variants) {
         cases.push(this.#ours(policy, policy, 'callback', nr, PEER[policy]));
       }
+      if (!variants.some((policy) => policy.startsWith('lockless'))) continue;
       cases.push(this.#ours('walk', 'lockless-fixed', 'walk', nr, 'lockless'));
       cases.push(this.#ours('walk-twin', 'lockless-fixed', 'walk', nr, 'lockless'));
     }
@@ -228,11 +230,13 @@ export async function shrinkerBench(options: ShrinkerBenchOptions = {}): Promise
   const program = native ? await buildRcuNative('shrinker', notice) : null;
   const rows: ShrinkerRow[] = [];
   for (const shape of shapesOf(options)) {
-    if (!shapeName(shape).includes(options.only ?? '')) continue;
+    if (!wantsGroup(shapeName(shape), options)) continue;
     const bench = new ShapeBench(shape, sampleMs(shape, quick), program);
     const onRound = (name: string, round: number) => notice(`${name}: round ${round}/${rounds}`);
     try {
-      const measured = await runBench([bench.group(variants, threads)], { rounds, onRound });
+      const { signal } = options;
+      const groups = [bench.group(variants, threads)];
+      const measured = await runBench(groups, { rounds, signal, onRound });
       rows.push(...measured.map((row) => bench.extend(row)));
     } finally {
       await bench.close();

@@ -6,6 +6,7 @@
  */
 import type { CpuProfile } from '../kthreads/profiler.ts';
 import type { ShrinkerPolicy } from '../src/mm/config.ts';
+import { wantsGroup } from './bench_runner.ts';
 import { SHRINKER_POLICIES, type ShrinkerBenchOptions, shapeName, shapesOf } from './shrinker.ts';
 import { ShrinkerMachine } from './shrinker_machine.ts';
 
@@ -34,9 +35,10 @@ export async function shrinkerProfiles(
   const done: ShrinkerProfile[] = [];
   for (const shape of shapesOf(options)) {
     const group = shapeName(shape);
-    if (!group.includes(options.only ?? '')) continue;
+    if (!wantsGroup(group, options)) continue;
     for (const nr of threads) {
       for (const policy of variants) {
+        if (options.signal?.aborted === true) return done;
         options.notice?.(`profile: ${group}: ${policy} x${nr}`);
         const machine = new ShrinkerMachine(shape, policy);
         try {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// A shrinker of our own, measured under every variant. One CPU fills a cache and writes to more
-// memory than there is; the other registers and frees shrinkers meanwhile.
+// A shrinker of our own under every variant: one CPU fills a cache and writes to more memory than
+// there is, the other registers and frees shrinkers meanwhile.
 //   npm run build && node dist/examples/shrinker.js    (Node >= 22.18: node examples/shrinker.ts)
-import { isMainThread } from 'node:worker_threads';
+import { realpathSync } from 'node:fs';
+import { argv } from 'node:process';
 import { type Process, runWorkload } from 'kreclaim';
 import { SHRINK_EMPTY, type UserShrinker } from 'kreclaim/shrinker';
 
@@ -24,16 +25,15 @@ export function cache(words: Int32Array): UserShrinker {
 }
 
 export function fillAndChurn(process: Process, words: Int32Array): number {
-  const { shrinkers } = process;
   while (Atomics.load(words, ENDED) === 0 && process.ended === 0) {
-    const shrinker = shrinkers.alloc('cache', { batch: 64 });
-    shrinkers.register(shrinker);
+    const shrinker = process.shrinkers.alloc('cache', { batch: 64 });
+    process.shrinkers.register(shrinker);
     for (let n = 0; process.isFirstCpu && n < 8 * PAGES && process.ended === 0; n++) {
       Atomics.add(words, CACHED, 4);
       process.store(FIRST + (n % PAGES));
     }
     if (process.isFirstCpu) Atomics.store(words, ENDED, 1);
-    shrinkers.free(shrinker); // from here on none of its callbacks runs
+    process.shrinkers.free(shrinker); // from here on none of its callbacks runs
     Atomics.add(words, CHURNED, 1);
   }
   return process.ended;
@@ -42,10 +42,10 @@ export function fillAndChurn(process: Process, words: Int32Array): number {
 async function measure(shrinker: 'rwsem' | 'srcu' | 'lockless' | 'lockless-fixed') {
   const args = new Int32Array(new SharedArrayBuffer(16));
   const here = (name: string) => ({ module: import.meta.url, export: name, args });
-  const spec = { comm: 'cache', cpus: [0, 1], program: here('fillAndChurn'), args };
-  const processes = [{ ...spec, vmas: [{ start: FIRST, end: FIRST + PAGES }] }];
-  const shrinkerTypes = [{ name: 'cache', ...here('cache') }];
-  const report = await runWorkload({ processes }, { shrinker, shrinkerTypes });
+  const [program, vmas] = [here('fillAndChurn'), [{ start: FIRST, end: FIRST + PAGES }]];
+  const processes = [{ comm: 'cache', cpus: [0, 1], program, vmas }];
+  const config = { shrinker, shrinkerTypes: [{ name: 'cache', ...here('cache') }] };
+  const report = await runWorkload({ processes }, config);
   if (report.panic !== null) throw new Error(report.panic.message);
   const { kr_shrink_walk: walks, kr_shrink_skipped: skipped } = report.counters;
   const churnPerSec = Math.round((1000 * (args[CHURNED] ?? 0)) / report.wallMs);
@@ -56,4 +56,4 @@ async function main(): Promise<void> {
   const before = [await measure('rwsem'), await measure('srcu')];
   console.table([...before, await measure('lockless'), await measure('lockless-fixed')]);
 }
-if (isMainThread) void main(); // not awaited: the machine loads this module once more
+if (argv[1] && realpathSync(argv[1]) === import.meta.filename) void main(); // not in the CLI

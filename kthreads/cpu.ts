@@ -12,6 +12,7 @@ import { LINE_WORDS } from '../shared/types.ts';
 import { WAKE_ALL, wakeUp } from '../shared/wait_queue.ts';
 import { drainOwnBatches } from '../src/mm/drain.ts';
 import { exitMm } from '../src/mm/exit_mm.ts';
+import { memcgRefresh } from '../src/mm/memcg_task.ts';
 import {
   CPU_NOTE_BYTES,
   GATE_ALL_ENDED,
@@ -20,13 +21,14 @@ import {
   GATE_RUNNING,
   type Mm,
 } from '../src/mm/mm.ts';
+import { psiProductive } from '../src/mm/psi.ts';
 import { shmemEvictAll } from '../src/mm/shmem.ts';
 import { umountAll } from '../src/mm/super.ts';
 import { RUN_KILLED } from '../src/mm/user.ts';
 import { verifyPages } from '../src/mm/verify.ts';
 import { verifyFiles } from '../src/mm/verify_files.ts';
 import type { LoadedProgram } from './engine.ts';
-import { waitAtGate } from './gate.ts';
+import { leaveBarriers, waitAtGate } from './gate.ts';
 import { Process } from './process.ts';
 
 /** Words of `cpuState`. */
@@ -54,7 +56,11 @@ export function runCpu(m: Mm, mm: number, programs: readonly LoadedProgram[]): v
   Atomics.store(m.cpuState, row + CPU_STATUS, CPU_RUNNING);
   const program = programs[0] as LoadedProgram;
   process.mapAll();
+  memcgRefresh(m, mm);
+  psiProductive(m, true);
   const result = (program.fn as unknown as Program)(process, program.args) ?? 0;
+  psiProductive(m, false);
+  leaveBarriers(m);
   Atomics.store(m.cpuState, row + CPU_RESULT, result);
   process.files.closeAll();
   joinProcess(m, mm);
@@ -67,6 +73,8 @@ export function runCpu(m: Mm, mm: number, programs: readonly LoadedProgram[]): v
 function verify(m: Mm, process: Process, killed: boolean): void {
   const row = m.task.cpu * LINE_WORDS;
   let { mismatches, firstMismatch: note } = process.pages;
+  mismatches += process.memory.mismatches;
+  note ??= process.memory.firstMismatch;
   for (const user of process.contexts) {
     mismatches += user.mismatches;
     note ??= user.firstMismatch;

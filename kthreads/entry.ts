@@ -104,6 +104,8 @@ async function run(engine: Engine, data: WorkerData): Promise<void> {
   // From here to the end everything is synchronous: the schedule sees all of it.
   joinSchedule(data);
   if (!passBarrier(engine, spec.stage)) return;
+  // The loading of modules is no part of what the thread does.
+  engine.tasks.cpuUs[threadId] = -Math.max(ownCpuUs(), 0);
   Atomics.store(state, threadId, THREAD_RUNNING);
   // A stop that came with the start is for the function to see: programs start together or not at
   // all.
@@ -136,7 +138,9 @@ async function main(engine: Engine, data: WorkerData): Promise<void> {
       final = THREAD_DEAD;
     }
   }
-  engine.tasks.cpuUs[id] = ownCpuUs();
+  const bootUs = -(engine.tasks.cpuUs[id] as number);
+  const cpuUs = ownCpuUs();
+  engine.tasks.cpuUs[id] = cpuUs < 0 ? -1 : Math.max(cpuUs - bootUs, 1);
   leaveQuietly();
   endProfile(data);
   Atomics.store(threads.state, id, final);

@@ -3,7 +3,8 @@
  * Where CPUs wait for each other: at the end of their programs, and at barriers, so that the phases
  * of a workload that several processes share begin together.
  *
- * A barrier is of all CPUs whose programs still run; one whose program has ended is not waited for.
+ * A barrier is of all CPUs whose programs still run; one whose program has returned is not waited
+ * for, whatever it waits for itself.
  * One word holds both how many have come and which barrier it is, so that nobody is counted for a
  * barrier that is over.
  */
@@ -11,7 +12,7 @@ import { assert } from '../shared/assert.ts';
 import { condResched, waitEventBlocked } from '../shared/sched.ts';
 import { WAKE_ALL, wakeUp } from '../shared/wait_queue.ts';
 import { CPUS_MAX } from '../src/mm/limits.ts';
-import { GATE_BARRIER, GATE_RUNNING, type Mm } from '../src/mm/mm.ts';
+import { GATE_BARRIER, GATE_PROGRAMS, type Mm } from '../src/mm/mm.ts';
 
 /** How often a CPU that waits at the gate shows that it lives, in ms. */
 const GATE_HEARTBEAT_MS = 100;
@@ -32,9 +33,15 @@ export function waitAtGate(m: Mm, condition: () => boolean): void {
   }
 }
 
+/** Says that this CPU's program has returned: those at a barrier may have waited for it alone. */
+export function leaveBarriers(m: Mm): void {
+  Atomics.sub(m.gate, GATE_PROGRAMS, 1);
+  wakeUp(m.gateWait, 0, WAKE_ALL);
+}
+
 /** Ends a barrier if everybody has come. @returns true when this call did */
 function tryComplete(m: Mm, word: number): boolean {
-  if ((word & COUNT_MASK) < Atomics.load(m.gate, GATE_RUNNING)) return false;
+  if ((word & COUNT_MASK) < Atomics.load(m.gate, GATE_PROGRAMS)) return false;
   const next = ((word >>> COUNT_BITS) + 1) << COUNT_BITS;
   if (Atomics.compareExchange(m.gate, GATE_BARRIER, word, next) !== word) return false;
   wakeUp(m.gateWait, 0, WAKE_ALL);

@@ -2,6 +2,7 @@
 /** How a worker of a real machine binds to the engine: the export that EngineRef names. */
 import { enterFaults } from '../shared/fault.ts';
 import type { LockRegion } from '../shared/lock_region.ts';
+import { SRCU_MUTEX } from '../shared/srcu.ts';
 import { LINE_WORDS } from '../shared/types.ts';
 import type { MmConfig } from '../src/mm/config.ts';
 import { faultAttrs } from '../src/mm/faults.ts';
@@ -30,6 +31,7 @@ function lockRegions(m: Mm): LockRegion[] {
   return [
     region(L.LC_OOM, m.oom, 1, 1),
     region(L.LC_CGROUP, m.cgroup, 1, 1),
+    { ...region(L.LC_SHRINKER_SRCU, m.shrinker.srcu.words, 1, 1), base: SRCU_MUTEX },
     region(L.LC_PAGE_TABLE, m.pageTableLock, sizes.nrMms, LINE_WORDS),
     region(L.LC_PTL, m.ptl, sizes.nrTables, 1),
     region(L.LC_TABLE_POOL, m.poolLock, 1, 1),
@@ -51,6 +53,7 @@ function lockRegions(m: Mm): LockRegion[] {
     region(L.LC_ZS_CLASS, m.zsClassLock, m.zsClassLock.length / LINE_WORDS, LINE_WORDS),
     region(L.LC_ZS_POOL, m.zsPool, 1, 1),
     { ...region(L.LC_HOST_NAMES, m.hostInfo, 1, 1), base: HOST_NAMES_LOCK },
+    region(L.LC_SHRINKER_POOL, m.shrinker.poolLock, 1, 1),
     region(L.LC_FILE_NODES, m.filePool.words, 1, 1),
   ];
 }

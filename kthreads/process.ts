@@ -7,7 +7,7 @@
  * that decide as they go.
  */
 import { LINE_WORDS } from '../shared/types.ts';
-import { fatalSignalPending } from '../src/mm/charge.ts';
+import { fatalSignalPending } from '../src/mm/fatal_signal.ts';
 import type { Mm } from '../src/mm/mm.ts';
 import { mmapAnon } from '../src/mm/mmap.ts';
 import { readMachineFile, writeMachineFile } from '../src/mm/proc_access.ts';
@@ -22,6 +22,7 @@ import {
 import { waitAtBarrier } from './gate.ts';
 import { ProcessCgroups } from './process_cgroups.ts';
 import { ProcessFiles } from './process_files.ts';
+import { ProcessMemory } from './process_memory.ts';
 import { ProcessPages } from './process_pages.ts';
 import { ProcessShrinkers } from './process_shrinkers.ts';
 
@@ -34,6 +35,8 @@ export class Process {
   readonly shrinkers: ProcessShrinkers;
   /** Accesses made so far, one context per set of regions: verified when the program has ended. */
   readonly contexts: UserContext[] = [];
+  /** Its address space as a whole. */
+  readonly memory: ProcessMemory;
   /** Memory groups. */
   readonly cgroups: ProcessCgroups;
   /** Mounts and files. */
@@ -57,7 +60,8 @@ export class Process {
     this.#mm = mm;
     this.cgroups = new ProcessCgroups(m, mm);
     this.#shouldStop = shouldStop;
-    this.pages = new ProcessPages(m, shouldStop);
+    this.memory = new ProcessMemory(m, mm, this.contexts, shouldStop);
+    this.pages = new ProcessPages(m, this.files, shouldStop);
   }
 
   get comm(): string {
@@ -138,7 +142,7 @@ export class Process {
 
   /**
    * Reads a file of the machine, such as /proc/vmstat or a shrinker's count in
-   * /sys/kernel/debug/shrinker.
+   * /sys/kernel/debug/shrinker; that folder itself reads as the names of those in it, a line each.
    * @returns its text, or -ENOENT (-2), -EPERM (-1) for one that can only be written
    */
   readFile(path: string): string | number {

@@ -32,7 +32,7 @@ export class ProcessFiles {
   /**
    * Makes a mount, charged to the program's group. Every program of the machine may use it.
    * @param name for the name of its shrinker
-   * @returns the mount, or ENOSPC, ENOMEM
+   * @returns the mount, or ENOSPC, ENOMEM; EBUSY when programs use files that were never opened
    */
   mount(type: keyof typeof FS_TYPES, name: string): number {
     return mount(this.#m, FS_TYPES[type], name);
@@ -61,6 +61,11 @@ export class ProcessFiles {
     if (times === 1) this.#open.delete(file);
     else this.#open.set(file, times - 1);
     closeFile(this.#m, file);
+  }
+
+  /** Does this CPU's program have a file open? Then its inode stays what it is. */
+  isOpen(file: number): boolean {
+    return this.#open.has(file);
   }
 
   /** Removes a name. @returns 0, or ENOENT, EPERM on a disk, ENOMEM, ENODEV, EINVAL */

@@ -4,7 +4,7 @@
  * with Linux's names (src/mm/errno.ts). What is left open is closed when the program has ended;
  * what is not written yet is written by then, or when its mount goes.
  */
-import { fatalSignalPending } from '../src/mm/charge.ts';
+import { fatalSignalPending } from '../src/mm/fatal_signal.ts';
 import { EBADF, ENOMEM } from '../src/mm/errno.ts';
 import { type FileRa, newFileRa } from '../src/mm/file_ra.ts';
 import {

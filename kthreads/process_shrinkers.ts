@@ -3,37 +3,19 @@
  * What a program sees of shrinkers: it makes, shows and frees instances of the types that the
  * configuration names, as a driver or a file system would.
  */
+import { rcuReadLock, rcuReadUnlock } from '../shared/rcu.ts';
 import { EINVAL } from '../src/mm/errno.ts';
+import { memcgPut, memcgTryGet } from '../src/mm/memcg_css.ts';
 import type { Mm } from '../src/mm/mm.ts';
-import { shrinkerAlloc, shrinkerFree, shrinkerRegister } from '../src/mm/shrinker.ts';
+import { shrinkerAlloc, shrinkerTryFree, shrinkerTryRegister } from '../src/mm/shrinker.ts';
 import { setShrinkerBit } from '../src/mm/shrinker_info.ts';
 import { SHRINKER_TYPE_USER } from '../src/mm/shrinker_ops.ts';
 import {
-  SHRINKER_ALLOCATED,
-  SHRINKER_DYING,
   SHRINKER_MEMCG_AWARE,
   SHRINKER_NONSLAB,
   SHRINKER_NUMA_AWARE,
-  SHRINKER_REGISTERED,
 } from '../src/mm/shrinker_types.ts';
-
-/** How a shrinker is made. Everything has a default. */
-export interface ShrinkerOptions {
-  /** For /sys/kernel/debug/shrinker, at most 31 ASCII characters. Default: the type's. */
-  readonly name?: string;
-  /** Passed to its callbacks as `sc.arg`, an i32. Default 0. */
-  readonly arg?: number;
-  /** Its callbacks are called for each group by itself. Default false. */
-  readonly memcgAware?: boolean;
-  /** Work that is put off is remembered for each node by itself. Default false. */
-  readonly numaAware?: boolean;
-  /** Holds no kernel objects: runs for groups with `kmem` off too. Default false. */
-  readonly nonslab?: boolean;
-  /** Objects of one scan. Default 128. */
-  readonly batch?: number;
-  /** Cost of making an object again; 0: half of the objects are scanned each time. Default 2. */
-  readonly seeks?: number;
-}
+import { checkShrinkerOptions, type ShrinkerOptions, shownValue } from './shrinker_options.ts';
 
 /**
  * Shrinkers, for a program. They are numbers, 1 and up; failures are negative and named as Linux's
@@ -50,13 +32,19 @@ export class ProcessShrinkers {
   /**
    * Makes a shrinker that reclaim does not see yet.
    * @param type name of a type of the configuration
-   * @returns its number; -EINVAL (-22) for a type that there is not, -ENOSPC (-28) when there are
-   *   `shrinkersMax` already, -ENOMEM (-12) when the groups' infos cannot grow
+   * @returns its number; -ENOSPC (-28) when there are `shrinkersMax` already, -ENOMEM (-12) when
+   *   the groups' infos cannot grow
+   * @throws RangeError, TypeError for a type or an option that there is not, or a value that will
+   *   not do
    */
   alloc(type: string, options: ShrinkerOptions = {}): number {
     const m = this.#m;
     const index = m.config.shrinkerTypes.findIndex(({ name }) => name === type);
-    if (index < 0) return EINVAL;
+    if (index < 0) {
+      const known = m.config.shrinkerTypes.map(({ name }) => name).join(', ') || 'none';
+      throw new RangeError(`shrinkers.alloc: no type ${shownValue(type)}; known are ${known}`);
+    }
+    checkShrinkerOptions(options);
     const { name = type, arg = 0, batch, seeks } = options;
     const s = shrinkerAlloc(m, flagsOf(options), SHRINKER_TYPE_USER + index, arg, name);
     if (s < 0) return s;
@@ -65,13 +53,12 @@ export class ProcessShrinkers {
     return s;
   }
 
-  /** Shows it to reclaim: from here on its callbacks run. @returns 0, or -EINVAL */
+  /**
+   * Shows it to reclaim: from here on its callbacks run.
+   * @returns 0, or -EINVAL for what is none, is registered, or is being freed
+   */
   register(s: number): number {
-    if ((this.#flags(s) & (SHRINKER_ALLOCATED | SHRINKER_REGISTERED)) !== SHRINKER_ALLOCATED) {
-      return EINVAL;
-    }
-    shrinkerRegister(this.#m, s);
-    return 0;
+    return this.#flags(s) !== 0 && shrinkerTryRegister(this.#m, s) ? 0 : EINVAL;
   }
 
   /**
@@ -79,10 +66,7 @@ export class ProcessShrinkers {
    * @returns 0, or -EINVAL for what is none, or is being freed
    */
   free(s: number): number {
-    const flags = this.#flags(s);
-    if ((flags & SHRINKER_ALLOCATED) === 0 || (flags & SHRINKER_DYING) !== 0) return EINVAL;
-    shrinkerFree(this.#m, s);
-    return 0;
+    return this.#flags(s) !== 0 && shrinkerTryFree(this.#m, s) ? 0 : EINVAL;
   }
 
   /** Its id among the memcg-aware; -1 for one that is not, or is none. */
@@ -93,20 +77,29 @@ export class ProcessShrinkers {
   /**
    * Tells reclaim that a memcg-aware shrinker has objects of a group on a node: to be called after
    * the object can be found, each time a list goes from empty to not empty.
-   * @returns 0, or -EINVAL
+   * @returns 0, or -EINVAL, also for a group that is gone
    */
   setBit(s: number, memcg: number, nid: number): number {
     const { nrMemcgs, nrNodes } = this.#m.sizes;
     const id = this.id(s);
-    if (id < 0 || !(memcg >= 0 && memcg < nrMemcgs && nid >= 0 && nid < nrNodes)) return EINVAL;
-    if (memcg !== 0) setShrinkerBit(this.#m, memcg, nid, id);
+    if (id < 0 || !isRow(memcg, nrMemcgs) || !isRow(nid, nrNodes)) return EINVAL;
+    rcuReadLock();
+    const got = memcgTryGet(this.#m, memcg);
+    rcuReadUnlock();
+    if (!got) return EINVAL;
+    setShrinkerBit(this.#m, memcg, nid, id);
+    memcgPut(this.#m, memcg);
     return 0;
   }
 
   #flags(s: number): number {
-    if (!(Number.isInteger(s) && s > 0 && s < this.#m.sizes.shrinkers.nrShrinkers)) return 0;
+    if (s === 0 || !isRow(s, this.#m.sizes.shrinkers.nrShrinkers)) return 0;
     return Atomics.load(this.#m.shrinker.flags, s);
   }
+}
+
+function isRow(row: number, rows: number): boolean {
+  return Number.isInteger(row) && row >= 0 && row < rows;
 }
 
 function flagsOf({ memcgAware, numaAware, nonslab }: ShrinkerOptions): number {

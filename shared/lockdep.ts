@@ -14,6 +14,9 @@
  * Class 0 (unclassed) has no edges. Also reported: asking for a lock that this very thread holds,
  * and a sleep, by a sleeping lock or by a wait, under a spinlock or inside an RCU reader.
  *
+ * Where the classes are ordered, outer to inner, an edge that goes back is an inversion by itself:
+ * the other half of the cycle need never have been seen.
+ *
  * Read sides draw the same edges as write sides: readers of our rwsem do not nest, since one that
  * comes while a writer waits is kept out.
  */
@@ -46,10 +49,19 @@ export interface LockdepTable extends Columns<typeof EDGE_COLUMNS> {
   readonly record: Columns<{ record: 'i32' }>['record']; // @atomic lock word: one edge at a time
   /** Classes in the graph; 0 when order checking is off. */
   readonly classes: number;
+  /** Ids are the order: an edge may only go to a larger one. */
+  readonly ordered: boolean;
 }
 
-/** @param classes lock classes of the domain, 0 to have no table */
-export function declareLockdep(builder: ArenaBuilder, classes: number): LockdepTable {
+/**
+ * @param classes lock classes of the domain, 0 to have no table
+ * @param ordered their ids are their order, outer to inner
+ */
+export function declareLockdep(
+  builder: ArenaBuilder,
+  classes: number,
+  ordered: boolean,
+): LockdepTable {
   const edges = classes * classes;
   return {
     ...builder.columns('lockdep.edge', EDGE_COLUMNS, edges),
@@ -64,6 +76,7 @@ export function declareLockdep(builder: ArenaBuilder, classes: number): LockdepT
       classes === 0 ? 0 : 1,
     ),
     classes,
+    ordered,
   };
 }
 
@@ -138,7 +151,8 @@ function drawEdge(table: LockdepTable, from: number, to: number): void {
   const edge = from * table.classes + to;
   if (Atomics.load(table.seen, edge) === 0) {
     const path = pathBetween(table, to, from);
-    if (path === null) record(table, edge, to);
+    if (path === null && table.ordered && to < from) report = againstOrder(from, to);
+    else if (path === null) record(table, edge, to);
     else report = inversion(table, from, to, path);
   }
   const seen = Atomics.compareExchange(table.record, 0, self.id, 0);
@@ -182,6 +196,14 @@ function pathBetween(table: LockdepTable, start: number, goal: number): number[]
     }
   }
   return null;
+}
+
+function againstOrder(from: number, to: number): string {
+  return [
+    'lock taken against the declared order',
+    `${threadLabel(self.id)} asks for ${lockClassName(to)} while it holds ${lockClassName(from)}`,
+    `  chain of ${threadLabel(self.id)}: ${ownChain(to)}`,
+  ].join('\n');
 }
 
 function inversion(table: LockdepTable, from: number, to: number, path: number[]): string {

@@ -47,7 +47,8 @@ const SRCU_COLUMNS = {
 // Words of a domain.
 const INDEX = 0; // @atomic sections enter on side index & 1
 const QUEUE = LINE_WORDS; // @atomic wait queue of synchronizeSrcu
-const MUTEX = 2 * LINE_WORDS; // @atomic one synchronizeSrcu at a time
+/** For reports, which look who holds it. */
+export const SRCU_MUTEX = 2 * LINE_WORDS; // @atomic one synchronizeSrcu at a time
 const NR_ROWS = 2 * LINE_WORDS + 1; // @atomic highest id that ever entered, plus 1
 const DEAD = 2 * LINE_WORDS + 2; // @atomic sections abandoned by dead threads
 const GP_SEQ = 2 * LINE_WORDS + 3; // @atomic odd while a grace period runs; two for each
@@ -154,12 +155,12 @@ export class SrcuDomain {
     const words = this.#words;
     // The end of the first one that starts after this: the next, or the one after the running one.
     const wanted = (Atomics.load(words, GP_SEQ) + 3) & ~1;
-    mutexLock(words, MUTEX, this.#cls);
+    mutexLock(words, SRCU_MUTEX, this.#cls);
     try {
       if (((Atomics.load(words, GP_SEQ) - wanted) | 0) >= 0) return; // others did it
       this.#drainBoth(pace);
     } finally {
-      mutexUnlock(words, MUTEX, this.#cls);
+      mutexUnlock(words, SRCU_MUTEX, this.#cls);
     }
   }
 

@@ -26,6 +26,8 @@ export interface SyncOptions {
   readonly lockStat: boolean;
   /** Check the order of acquisition of every blocking lock. */
   readonly lockdep: boolean;
+  /** The ids of the classes are their order, outer to inner: checked with lockdep. */
+  readonly ordered?: boolean;
 }
 
 export interface SyncDomain {
@@ -47,7 +49,7 @@ export function declareSync(builder: ArenaBuilder, options: SyncOptions): SyncDo
   const mcsNodes = declareMcsNodes(builder);
   const classes = options.lockClasses.length;
   const lockStat = declareLockStat(builder, options.lockStat ? classes : 0);
-  const lockdep = declareLockdep(builder, options.lockdep ? classes : 0);
+  const lockdep = declareLockdep(builder, options.lockdep ? classes : 0, options.ordered === true);
   return { threads, held, lockStat, lockdep, mcsNodes, options };
 }
 

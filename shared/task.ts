@@ -64,7 +64,8 @@ export const TASK_COLUMNS = {
 
 /** Written once by a thread on its way out, before its final state is stored. */
 export const TASK_EXIT_COLUMNS = {
-  cpuUs: 'f64', // @owner the thread itself; read once EXITED or DEAD. CPU time in us, -1 unknown
+  // CPU time since its function began, in us, -1 unknown; before its end: minus that of its boot.
+  cpuUs: 'f64', // @owner the thread itself; exact once EXITED or DEAD
 } as const;
 
 /** One row: the machine. */

@@ -105,8 +105,31 @@ function swapPages(full: FullConfig, footprint: number): number {
   throw new UsageError(`swapSize: ${full.swapSize} is too little; give ${least} or swap 'none'`);
 }
 
+const PROCESS_KEYS = ['comm', 'cpus', 'program', 'args', 'vmas', 'footprintPages', 'pageTables'];
+const PROGRAM_KEYS = ['module', 'export', 'args'];
+
+/** @throws UsageError for a key that nothing reads */
+function checkKeys(name: string, given: object, known: readonly string[]): void {
+  const stray = Object.keys(given).find((key) => !known.includes(key));
+  if (stray === undefined) return;
+  throw new UsageError(
+    `${name}: unknown key '${oneLine(stray, 40)}'; known are ${known.join(', ')}`,
+  );
+}
+
+/** The arguments of a program, wherever they stand. @throws UsageError for two of them */
+function argsOf(spec: ProcessSpec): unknown {
+  const { args, program } = spec;
+  if (args === undefined || program.args === undefined || args === program.args) {
+    return args ?? program.args ?? null;
+  }
+  throw new UsageError('processes: args stand in program and beside it; give them once');
+}
+
 function checkProcess(spec: ProcessSpec, index: number): void {
   const name = `processes[${index}]`;
+  checkKeys(name, spec, PROCESS_KEYS);
+  checkKeys(`${name}.program`, spec.program, PROGRAM_KEYS);
   let before = 0;
   for (const { start, end } of spec.vmas) {
     const whole = Number.isInteger(start) && Number.isInteger(end);
@@ -138,8 +161,8 @@ function processConfig(spec: ProcessSpec, memcg: number): ProcessConfig {
     comm: oneLine(spec.comm, COMM_BYTES).slice(0, COMM_BYTES - 1),
     memcg,
     cpus: spec.cpus,
-    program: spec.program,
-    args: spec.args ?? null,
+    program: { module: spec.program.module, export: spec.program.export },
+    args: argsOf(spec),
     vmas: spec.vmas,
   };
 }

@@ -13,7 +13,8 @@
 export type { PanicReason, PanicRecord } from '../kthreads/panic.ts';
 // what a program sees
 export type { Process } from '../kthreads/process.ts';
-export type { ProcessShrinkers, ShrinkerOptions } from '../kthreads/process_shrinkers.ts';
+export type { ProcessShrinkers } from '../kthreads/process_shrinkers.ts';
+export type { ShrinkerOptions } from '../kthreads/shrinker_options.ts';
 // configuration
 export { type FullConfig, type MachineConfig, parseConfig } from './config_schema.ts';
 // many seeds of a deterministic machine
@@ -27,6 +28,7 @@ export type { ModuleRef, ShrinkerPolicy, ShrinkerTypeConfig, VmaSpec } from './m
 export type { FaultAttr, FaultConfig, FaultName } from './mm/faults.ts';
 export { RUN_DONE, RUN_KILLED, RUN_SIGSEGV, RUN_STOPPED } from './mm/user.ts';
 export { type BootConfig, ReclaimMachine as Machine } from './reclaim_machine.ts';
+export type * from './report/compare/compare_report.ts';
 export type * from './report/run_report.ts';
 export { reportExitCode } from './report/run_report.ts';
 export type { Sample } from './report/sampler.ts';

@@ -6,6 +6,7 @@
  *   run       -> ended   programs have ended; the last still hold their memory, to be looked at
  *   shutdown  -> gone    they have given it back, every daemon has drained, no worker is left
  */
+import { fileURLToPath } from 'node:url';
 import type { PanicRecord } from '../kthreads/panic.ts';
 import { loadShrinkerModules } from '../kthreads/user_shrinkers.ts';
 import { type MachineConfig, type ResolvedMachine, resolveMachine } from './config.ts';
@@ -65,13 +66,28 @@ async function loadInTime(mm: Mm): Promise<void> {
   }
 }
 
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
+
+/** @returns `file:line:column: what` where a type's module, or one of its own, does not parse */
+async function syntaxErrorOf(mm: Mm, error: unknown): Promise<string | null> {
+  if (!((error as Error | null)?.cause instanceof SyntaxError)) return null;
+  const { findSyntaxError } = await import('./harness/local_modules.ts');
+  for (const { module, export: name } of mm.config.shrinkerTypes) {
+    if (!module.startsWith('file:')) continue;
+    const found = findSyntaxError(fileURLToPath(module));
+    if (found !== null) return `${found}; needed for the export ${name}`;
+  }
+  return null;
+}
+
 /** The main thread's own copy of the user's shrinker types: it reads debugfs. */
 async function installUserTypes(mm: Mm): Promise<void> {
   if (mm.config.shrinkerTypes.length === 0) return;
   try {
     await loadInTime(mm);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = (await syntaxErrorOf(mm, error)) ?? messageOf(error);
     throw new MachineBootError(`the machine did not boot: ${reason}`, null, error);
   }
 }

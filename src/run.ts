@@ -7,6 +7,7 @@
  */
 import { type MachineConfig, resolveMachine } from './config.ts';
 import { runOnHost } from './deterministic/host_client.ts';
+import { UsageError } from './errors.ts';
 import type { RunReport } from './report/run_report.ts';
 import { type RunWorkloadOptions, runMachineHere, type Workload } from './run_machine.ts';
 import type { Trace } from './workload/trace.ts';
@@ -30,6 +31,11 @@ export async function runWorkload(
   options: RunWorkloadOptions = {},
 ): Promise<RunReport> {
   const resolved = resolveMachine(config, workload.processes);
-  if (resolved.config.mode === 'parallel') return runMachineHere(workload, resolved, options);
+  const { profile } = options;
+  if (resolved.config.mode === 'parallel') {
+    return runMachineHere(workload, resolved, options, () => (profile ? { profile } : {}));
+  }
+  if (profile !== undefined)
+    throw new UsageError("profile: not in mode 'deterministic'; leave it out");
   return runOnHost(workload, resolved, options);
 }

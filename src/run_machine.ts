@@ -15,6 +15,7 @@ import { MachinePanicError } from './machine_errors.ts';
 import { machineThreads } from './machine_threads.ts';
 import { type CheckResult, checkEmpty, checkQuiescent } from './mm/check.ts';
 import type { Mm } from './mm/mm.ts';
+import { shrinkerEntries } from './mm/proc_files.ts';
 import { createMachineTables, ReclaimMachine } from './reclaim_machine.ts';
 import {
   type IntegrityReport,
@@ -25,6 +26,7 @@ import {
 } from './report/run_report.ts';
 import { type Sample, Sampler } from './report/sampler.ts';
 import { type Snapshot, takeSnapshot } from './report/snapshot.ts';
+import type { MachineProfile } from './supervisor.ts';
 import { readThreads } from './thread_info.ts';
 import { type Figures, sumFigures } from './workload/figures.ts';
 import type { Trace } from './workload/trace.ts';
@@ -32,6 +34,8 @@ import type { ProcessSpec } from './workload/workload.ts';
 
 /** Lines of details that a report keeps. */
 const DETAILS_MAX = 50;
+/** Calls of count callbacks that a report takes, shrinkers times groups. */
+const COUNTS_MAX = 4096;
 
 /** What to run. */
 export interface Workload {
@@ -52,6 +56,8 @@ export interface WorkloadScenario {
 export interface RunWorkloadOptions {
   /** Aborting it interrupts the run, which then drains and still reports. */
   readonly signal?: AbortSignal;
+  /** Threads that write a profile to a folder: see docs/profiling.md. Parallel mode only. */
+  readonly profile?: MachineProfile;
   /** Called once with the tables, before the first thread starts. */
   readonly onBoot?: (mm: Mm) => void;
   /**
@@ -119,7 +125,10 @@ async function runMachine(
     outcome.wallMs = (await machine.run()).wallMs;
     sampler.stop();
     await machine.atRest(() => {
-      outcome.snapshot = takeSnapshot(mm);
+      const snapshot = takeSnapshot(mm);
+      const counts = resolved.config.mode === 'parallel' ? shrinkerCounts(mm) : {};
+      const proc = { ...snapshot.proc, ...counts };
+      outcome.snapshot = { ...snapshot, proc };
       outcome.checks.push({ when: 'at the end of programs', result: checkQuiescent(mm) });
     });
   } catch (error) {
@@ -136,6 +145,24 @@ async function runMachine(
     outcome.snapshot = null;
   }
   return outcome;
+}
+
+/**
+ * The count files of debugfs, for a report: of a real-time machine with few shrinkers and groups,
+ * since each is a callback per group. A callback that throws is left out: it is no thread's.
+ */
+function shrinkerCounts(mm: Mm): Record<string, string> {
+  const files: Record<string, string> = {};
+  const entries = [...shrinkerEntries(mm)];
+  if (entries.length * mm.sizes.nrMemcgs > COUNTS_MAX) return {};
+  for (const [path, text] of entries) {
+    try {
+      files[path] = text();
+    } catch {
+      // The user's own code, outside its machine.
+    }
+  }
+  return files;
 }
 
 function integrityOf(snapshot: Snapshot, outcome: Outcome): IntegrityReport {
@@ -210,6 +237,7 @@ export function reportOf(
     interrupted: outcome.interrupted,
     panic: outcome.state?.panic ?? null,
     schedule: null,
+    profile: null,
     integrity: integrityOf(outcome.snapshot as Snapshot, outcome),
     series: sampler.series(),
   };

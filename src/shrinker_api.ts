@@ -3,7 +3,7 @@
  * `kreclaim/shrinker`: what a module with a shrinker type of the user's own needs at run time.
  * Small, because every thread of a machine loads it.
  */
-export type { ShrinkerOptions } from '../kthreads/process_shrinkers.ts';
+export type { ShrinkerOptions } from '../kthreads/shrinker_options.ts';
 export type { UserShrinker, UserShrinkerFactory } from '../kthreads/user_shrinkers.ts';
 export {
   DEFAULT_SEEKS,

@@ -24,7 +24,7 @@ export interface ThreadInfo {
   readonly state: (typeof STATE_NAMES)[number];
   /** What it waits for while it sleeps, else an empty string. */
   readonly waitsOn: string;
-  /** CPU time in ms, null where the system does not tell. */
+  /** CPU time in ms since its function began, null where the system does not tell. */
   readonly cpuMs: number | null;
   readonly wakeups: number;
 }
@@ -60,7 +60,8 @@ function readCpuMs(engine: Engine, id: number): number | null {
   if (tid === 0) return null;
   try {
     const text = readFileSync(`/proc/self/task/${tid}/schedstat`, 'utf8');
-    return Number(text.split(' ')[0]) / 1e6;
+    const bootUs = -Math.min(engine.tasks.cpuUs[id] as number, 0);
+    return Math.max(Number(text.split(' ')[0]) / 1e6 - bootUs / 1e3, 0);
   } catch {
     return null;
   }

@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { type BenchOptions, type BenchRow, formatRows } from '../../bench/bench_runner.ts';
 import { oneLine, UsageError } from '../errors.ts';
 import { integers, type ShrinkerFlags, shrinkerOptions } from './bench_options.ts';
+import { interruptedExitCode, interruptSignal } from './interrupt.ts';
 import { notYet } from './later.ts';
 import { checkWritable, emitResult, JSON_HELP } from './output.ts';
 import { FLAME_HELP } from './profile_output.ts';
@@ -59,11 +60,13 @@ function wantsProfile({ profile, flame }: BenchFlags, groups: readonly string[])
   throw new UsageError(`--${profile ? 'profile' : 'flame'}: goes with the group shrinker`);
 }
 
-async function benchAction(group: string | undefined, flags: BenchFlags): Promise<void> {
-  const groups = chooseGroups(group);
+/** @param known collects the names of the cases' groups */
+function benchOptions(flags: BenchFlags, groups: readonly string[], known: Set<string>) {
   const options: BenchOptions = {
     native: flags.native,
+    signal: interruptSignal,
     notice: (line) => process.stderr.write(`${line}\n`),
+    onGroup: (name) => known.add(name),
     ...(flags.threads === undefined ? {} : { threads: integers('threads', flags.threads, 64) }),
     ...(flags.rounds === undefined
       ? {}
@@ -72,12 +75,15 @@ async function benchAction(group: string | undefined, flags: BenchFlags): Promis
     ...(flags.quick === undefined ? {} : { quick: true }),
     ...shrinkerOptions(flags, groups),
   };
-  const profiled = wantsProfile(flags, groups);
-  await checkWritable(flags.json);
-  await checkWritable(flags.flame);
+  return options;
+}
+
+/** Runs the groups. @returns rows, and a table of each that has one */
+async function measure(groups: readonly string[], options: BenchOptions) {
   const rows: BenchRow[] = [];
   const tables: string[] = [];
   for (const name of groups) {
+    if (interruptSignal.aborted) break;
     const group = await loadGroup(name);
     if (group !== null) {
       const measured = await group.bench(options);
@@ -85,15 +91,42 @@ async function benchAction(group: string | undefined, flags: BenchFlags): Promis
       tables.push(group.table(measured));
     } else if (groups.length === 1) notYet(`bench ${name}`);
   }
+  return { rows, tables };
+}
+
+/** @throws UsageError where `--only` let nothing run */
+function checkOnly(only: string | undefined, known: ReadonlySet<string>): void {
+  if (only === undefined || [...known].some((name) => name.includes(only))) return;
+  const names = [...known].map((name) => `'${name}'`).join(', ');
+  throw new UsageError(
+    `--only: no group's name contains '${oneLine(only, 40)}'; known are ${names}`,
+  );
+}
+
+async function benchAction(group: string | undefined, flags: BenchFlags): Promise<void> {
+  const groups = chooseGroups(group);
+  const known = new Set<string>();
+  const options = benchOptions(flags, groups, known);
+  const profiled = wantsProfile(flags, groups);
+  await checkWritable(flags.json);
+  await checkWritable(flags.flame);
+  const { rows, tables } = await measure(groups, options);
+  if (!interruptSignal.aborted) checkOnly(flags.only, known);
   // Loaded where it is asked for only.
   const { benchProfile } = profiled ? await import('./bench_profile.ts') : { benchProfile: null };
   const profile = (await benchProfile?.(options, flags.flame)) ?? null;
   if (profile !== null) tables.push(profile.text);
   const extra = profile === null ? {} : { profiles: profile.rows };
-  const result = { schema: 'kreclaim.bench/1', node: process.version, rows, ...extra };
-  const text = [formatRows(rows), ...tables.filter((table) => table !== '')].join('\n\n');
-  await emitResult(result, `${text}\n`, flags.json);
+  const interrupted = interruptSignal.aborted;
+  const result = { schema: 'kreclaim.bench/1', node: process.version, rows, ...extra, interrupted };
+  const parts = [formatRows(rows), ...tables];
+  if (interrupted) parts.push('interrupted: whole rounds only');
+  await emitResult(result, `${parts.filter((part) => part !== '').join('\n\n')}\n`, flags.json);
+  if (interrupted) process.exitCode = interruptedExitCode();
 }
+
+const EXIT_HELP =
+  '\nExit code: 0 measured, 2 bad usage, 130 interrupted, with the rounds that were whole.';
 
 /** Adds `bench` to the program. */
 export function registerBenchCommand(program: Command): void {
@@ -101,18 +134,25 @@ export function registerBenchCommand(program: Command): void {
     .command('bench')
     .description('benchmarks beside their peers: bare Atomics, C, npm packages')
     .argument('[group]', `${GROUPS.join(', ')}; default: all of them`)
-    .option('--threads <list>', 'thread counts of contended cases, such as 1,2,4')
-    .option('--rounds <n>', 'measured rounds')
+    .option('--threads <list>', 'thread counts of contended cases (default: 1,2,4; replay: 1,2)')
+    .option('--rounds <n>', 'measured rounds (default: 5; rings: 9; replay, rcu, harness: 7)')
     .option('--only <text>', 'only groups whose name contains TEXT')
-    .option('--memcgs <list>', 'shrinker: groups, such as 1000,4000')
-    .option('--shrinkers <list>', 'shrinker: shrinkers, such as 64,4000')
-    .option('--density <list>', 'shrinker: per cent of the bits that are set, such as 1,10')
-    .option('--variant <list>', 'shrinker: all, or some of rwsem,srcu,lockless,lockless-fixed')
-    .option('--register-us <list>', 'shrinker: a shrinker comes and goes every so many us, or off')
+    .option('--memcgs <list>', 'shrinker: groups, such as 1000,4000 (default: 1000)')
+    .option('--shrinkers <list>', 'shrinker: shrinkers, such as 64,4000 (default: 64)')
+    .option('--density <list>', 'shrinker: per cent of the bits that are set (default: 1)')
+    .option(
+      '--variant <list>',
+      'shrinker: some of rwsem,srcu,lockless,lockless-fixed (default: all)',
+    )
+    .option(
+      '--register-us <list>',
+      'shrinker: one comes and goes every so many us, or off (default: off,1000)',
+    )
     .option('--profile', "shrinker: where each variant's time goes, beside the published tables")
     .option('--flame <file>', `shrinker: ${FLAME_HELP}`)
     .option('--no-native', 'leave out the C peers')
     .option('--quick', 'short samples, one round: shows that it runs, not how fast')
     .option('--json <file>', JSON_HELP)
+    .addHelpText('after', EXIT_HELP)
     .action(benchAction);
 }

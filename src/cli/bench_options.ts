@@ -24,13 +24,13 @@ const TABLE_BYTES_MAX = 2 ** 30;
 /**
  * @param text integers with commas between
  * @param name of the option, without its dashes
- * @throws UsageError unless each is in 1 .. max
+ * @param or what else may be given, for the error @throws UsageError unless each is in 1 .. max
  */
-export function integers(name: string, text: string, max: number): number[] {
+export function integers(name: string, text: string, max: number, or = ''): number[] {
   const values = text.split(',').map((part) => (/^\d{1,8}$/.test(part) ? Number(part) : 0));
   if (values.every((value) => value >= 1 && value <= max)) return values;
   const shown = oneLine(text, 40);
-  throw new UsageError(`--${name}: '${shown}' will not do; give integers in 1..${max}`);
+  throw new UsageError(`--${name}: '${shown}' will not do; give integers in 1..${max}${or}`);
 }
 
 /** @returns the policies named, all of them for 'all' @throws UsageError for another name */
@@ -49,7 +49,9 @@ function periods(text: string): number[] {
   return text
     .split(',')
     .map((part) =>
-      part === 'off' ? 0 : (integers('register-us', part, REGISTER_US_MAX)[0] as number),
+      part === 'off'
+        ? 0
+        : (integers('register-us', part, REGISTER_US_MAX, ', or off')[0] as number),
     );
 }
 

@@ -56,7 +56,7 @@ export async function benchProfile(
     const title = `${run.group}\n${run.policy} x${run.threads}, ${rate} under the profiler`;
     return profileText(merged([run]), title, published(run.policy)).join('\n');
   });
-  if (flame !== undefined) {
+  if (flame !== undefined && runs.length > 0) {
     const groups = [...new Set(runs.map(({ group }) => group))].join('; ');
     await writeFlame(merged(runs), flame, 'Slab shrinkers', `${groups}; functions out of line`);
   }

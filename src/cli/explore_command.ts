@@ -13,7 +13,7 @@ import {
 } from '../harness/index.ts';
 import { exploreByLitmus, exploreByTorture } from './explore_modes.ts';
 import { ExploreMeter, type ExploreProgress } from './explore_progress.ts';
-import { EXIT_INTERRUPTED, interruptSignal } from './interrupt.ts';
+import { interruptedExitCode, interruptSignal } from './interrupt.ts';
 import { checkWritable, emitResult, JSON_HELP } from './output.ts';
 import { progressTarget } from './progress.ts';
 
@@ -54,7 +54,7 @@ function numberFlags(flags: ExploreFlags): Record<string, number> {
   for (const [flag, name] of Object.entries(NUMBERS)) {
     const text = flags[flag as keyof typeof NUMBERS];
     if (text === undefined) continue;
-    const value = /^\d+(\.\d+)?(e\d+)?$/i.test(text) ? Number(text) : Number.NaN;
+    const value = /^-?\d+(\.\d+)?(e\d+)?$/i.test(text) ? Number(text) : Number.NaN;
     if (Number.isNaN(value)) {
       throw new UsageError(`${flagOf(name)}: '${oneLine(text, 40)}' is not a number`);
     }
@@ -126,7 +126,7 @@ async function exploreAction(file: string, flags: ExploreFlags): Promise<void> {
   const text = [summaryText(report), ...(failure === null ? [] : ['', failure.text])].join('\n');
   await emitResult(jsonOf(report), `${text}\n`, flags.json);
   if (failure !== null) process.exitCode = 1;
-  if (report.interrupted) process.exitCode = EXIT_INTERRUPTED;
+  if (report.interrupted) process.exitCode = interruptedExitCode();
 }
 
 /** The report without what only the text needs. */
@@ -139,6 +139,14 @@ function jsonOf(report: ExploreReport): object {
 function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value];
 }
+
+const MORE_HELP = [
+  '',
+  "A query after FILE is the module's own: 'x.scenario.mjs?variant=two' is how scenarios of this",
+  'project choose a variant or a plant; docs/exploration.md lists them.',
+  '',
+  'Exit code: 0 held, 1 a schedule failed, 2 bad input, 130 interrupted.',
+].join('\n');
 
 /** Adds `explore` to the program. */
 export function registerExploreCommand(program: Command): void {
@@ -166,6 +174,6 @@ export function registerExploreCommand(program: Command): void {
     .option('--html <file>', 'write a failure as a page')
     .option('--json <file>', JSON_HELP)
     .option('-q, --quiet', 'show no progress')
-    .addHelpText('after', '\nExit code: 0 held, 1 a schedule failed, 2 bad input, 130 interrupted.')
+    .addHelpText('after', MORE_HELP)
     .action(exploreAction);
 }

@@ -15,7 +15,7 @@ import {
   ScenarioError,
   tortureReport,
 } from '../harness/index.ts';
-import { EXIT_INTERRUPTED, interruptSignal } from './interrupt.ts';
+import { interruptedExitCode, interruptSignal } from './interrupt.ts';
 import { emitResult } from './output.ts';
 
 /** The options of `explore` that these modes share. */
@@ -30,14 +30,17 @@ const DEFAULT_SECONDS = 10;
 /** An error of use as the command line has it: one line. */
 function usage(error: unknown): never {
   if (error instanceof ScenarioError || error instanceof LitmusUsageError) {
-    throw new UsageError(error.message.split('\n')[0] as string);
+    const [line = ''] = error.message.split('\n');
+    throw new UsageError(
+      line.replace(/^(seconds|seed): /, '--$1: ').replace(/^hangMs: /, '--hang-ms: '),
+    );
   }
   throw error;
 }
 
 function exitWith(failed: boolean): void {
   if (failed) process.exitCode = 1;
-  else if (interruptSignal.aborted) process.exitCode = EXIT_INTERRUPTED;
+  else if (interruptSignal.aborted) process.exitCode = interruptedExitCode();
 }
 
 /** Runs a scenario on real threads. */

@@ -8,10 +8,7 @@ export function notYet(what: string): never {
   throw new UsageError(`${what} is not in this version yet`);
 }
 
-const COMMANDS: readonly (readonly [string, string])[] = [
-  ['compare', 'A against B, repeated, with confidence intervals'],
-  ['report', 'a run report as HTML'],
-];
+const COMMANDS: readonly (readonly [string, string])[] = [['report', 'a run report as HTML']];
 
 /** Registers commands that only say that they are not there. */
 export function registerLaterCommands(program: Command): void {
@@ -31,7 +28,7 @@ const OUTPUTS = ['html', 'perfetto'] as const;
 
 /** Adds the options of `run` that later versions fill in; hidden from its help. */
 export function addLaterOptions(command: Command): void {
-  for (const name of [...POLICIES, ...OUTPUTS, 'toggle']) {
+  for (const name of [...POLICIES, ...OUTPUTS]) {
     command.addOption(new Option(`--${name} <value>`).hideHelp());
   }
 }
@@ -43,5 +40,5 @@ export function refuseLaterOptions(options: Readonly<Record<string, unknown>>): 
       notYet(`--${name} ${String(options[name])}`);
     }
   }
-  for (const name of [...OUTPUTS, 'toggle']) if (options[name] !== undefined) notYet(`--${name}`);
+  for (const name of OUTPUTS) if (options[name] !== undefined) notYet(`--${name}`);
 }

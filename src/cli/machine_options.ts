@@ -72,7 +72,10 @@ export function addMachineOptions(command: Command): void {
       '--memory <size>',
       'memory of all nodes: 64M, or a part of the footprint (default: 50%)',
     )
-    .option('--memcg-max <size>', 'limit of the group with the programs; the node is then ample')
+    .option(
+      '--memcg-max <size>',
+      'limit of the group with the programs: 64M, 50%; the node is then ample',
+    )
     .option('--cpus <n>', 'simulated CPUs (default: one for each trace)')
     .option('--nodes <n>', 'NUMA nodes that share the memory (default: 1)')
     .option('--share', 'CPU k of N replays events k, k+N, ... of one trace in one address space')

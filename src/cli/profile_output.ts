@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** What a command shows of a profile: its table, and a flame graph with its stacks beside it. */
 import { parse } from 'node:path';
-import { type CallNode, samplesOf } from '../profile/call_tree.ts';
+import type { CallNode } from '../profile/call_tree.ts';
 import { flamePage, foldedStacks } from '../profile/flame_graph.ts';
-import { formatHotTable, hotTable, type Shares } from '../profile/hot_table.ts';
-import { formatNumber } from '../report/text_table.ts';
+import { formatHotTable, hotTable, madeOf, type Shares } from '../profile/hot_table.ts';
 import { writeFileAtomic } from '../workload/trace_bytes.ts';
 
 /** Help of `--flame`. */
@@ -40,7 +39,5 @@ export function profileText(
   published: Shares | null = null,
 ): string[] {
   const table = hotTable(root);
-  const asleep = table.asleep === 0 ? '' : `, and ${formatNumber(table.asleep)} asleep, left out`;
-  const made = `${formatNumber(samplesOf(root))} samples on a core${asleep}`;
-  return [title, ...formatHotTable(table, published), `  ${made}`];
+  return [title, ...formatHotTable(table, published), madeOf(table)];
 }

@@ -2,7 +2,7 @@
 /**
  * The command line as a whole: which commands there are, and what an error looks like. Exit codes:
  * 0 held, 1 an invariant or integrity check failed, 2 bad usage or input, 3 the machine panicked or
- * hung, 130 interrupted.
+ * hung, 130 interrupted, 143 by SIGTERM.
  */
 import process from 'node:process';
 import { Command, CommanderError } from 'commander';
@@ -12,6 +12,7 @@ import { MachineBootError } from '../machine_errors.ts';
 import { packageVersion } from '../run.ts';
 import { registerBenchCommand } from './bench_command.ts';
 import { registerCatCommand } from './cat_command.ts';
+import { registerCompareCommand } from './compare_command.ts';
 import { registerExploreCommand } from './explore_command.ts';
 import { registerLaterCommands } from './later.ts';
 import { registerReproduceCommand } from './reproduce_command.ts';
@@ -34,6 +35,7 @@ function buildProgram(): Command {
   registerRunCommands(program);
   registerTraceCommand(program);
   registerCatCommand(program);
+  registerCompareCommand(program);
   registerReproduceCommand(program);
   registerBenchCommand(program);
   registerExploreCommand(program);

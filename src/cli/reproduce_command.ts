@@ -9,7 +9,7 @@ import { inputError, oneLine, UsageError } from '../errors.ts';
 import { formatReproduce, type ReproduceRow, reproduceRow } from '../report/reproduce_reference.ts';
 import { type ReferenceRow, readReference } from '../workload/reference.ts';
 import { readTrace } from '../workload/trace.ts';
-import { EXIT_INTERRUPTED, interruptSignal } from './interrupt.ts';
+import { interruptedExitCode, interruptSignal } from './interrupt.ts';
 import { notYet } from './later.ts';
 import { checkWritable, emitResult, JSON_HELP } from './output.ts';
 import { FLAME_HELP } from './profile_output.ts';
@@ -111,7 +111,7 @@ async function reproduceReference(options: ReproduceOptions): Promise<void> {
   ]);
   const text = [formatReproduce(rows), '', verdict, ...wrong].join('\n');
   await emitResult(result, `${text}\n`, options.json);
-  if (interruptSignal.aborted) process.exitCode = EXIT_INTERRUPTED;
+  if (interruptSignal.aborted) process.exitCode = interruptedExitCode();
   else if (broken.length > 0) process.exitCode = 1;
 }
 
@@ -144,6 +144,10 @@ async function reproduceAction(name: string, options: ReproduceOptions): Promise
   throw new UsageError(`reproduce: no '${oneLine(name, 40)}'; give one of ${known}`);
 }
 
+const EXIT_HELP =
+  '\nExit code: 0 measured, whatever the verdict; 1 an invariant or integrity failed, 2 bad ' +
+  'usage, 3 a machine broke, 130 interrupted, with what was measured.';
+
 /** Adds `reproduce` to the program. */
 export function registerReproduceCommand(program: Command): void {
   program
@@ -152,9 +156,9 @@ export function registerReproduceCommand(program: Command): void {
     .argument('<name>', NAMES.join(', '))
     .option('--traces <dir>', 'reference: traces other than the bundled ones')
     .option('--reference <file>', "reference: the real kernel's figures for them")
-    .option('--runs <n>', 'shrinker: repeats; default 5')
-    .option('--memcgs <n>', 'shrinker: groups; default 4000')
-    .option('--threads <list>', 'shrinker: numbers of walking threads; default 1,2,4,8')
+    .option('--runs <n>', 'shrinker: repeats (default: 5)')
+    .option('--memcgs <n>', 'shrinker: groups (default: 4000)')
+    .option('--threads <list>', 'shrinker: numbers of walking threads (default: 1,2,4,8)')
     .option('--quick', 'shrinker: short samples, one run: shows that it runs, not how fast')
     .option(
       '--only <text>',
@@ -162,5 +166,6 @@ export function registerReproduceCommand(program: Command): void {
     )
     .option('--flame <file>', `shrinker: ${FLAME_HELP}`)
     .option('--json <file>', JSON_HELP)
+    .addHelpText('after', EXIT_HELP)
     .action(reproduceAction);
 }

@@ -4,10 +4,10 @@ import { availableParallelism, loadavg } from 'node:os';
 import process from 'node:process';
 import { oneLine, UsageError } from '../errors.ts';
 import { SEED_AFTER, SEED_BEFORE } from '../profile/seed_tables.ts';
-import { runShrinker, type ShrinkerResult } from '../report/reproduce_shrinker.ts';
+import { EXPERIMENTS, runShrinker, type ShrinkerResult } from '../report/reproduce_shrinker.ts';
 import { formatShrinker } from '../report/shrinker_text.ts';
 import { churnVerdict, hotVerdict, skippedVerdict } from '../report/shrinker_verdicts.ts';
-import { EXIT_INTERRUPTED, interruptSignal } from './interrupt.ts';
+import { interruptedExitCode, interruptSignal } from './interrupt.ts';
 import { checkWritable, emitResult } from './output.ts';
 import { writeFlame } from './profile_output.ts';
 
@@ -55,6 +55,19 @@ function planOf(options: ReproduceShrinkerOptions): typeof DEFAULTS {
   };
 }
 
+/** @throws UsageError where nothing would run, or nothing that a flame graph shows */
+function checkOnly(only: string, flame: string | undefined): void {
+  const chosen = EXPERIMENTS.filter((name) => name.includes(only));
+  if (chosen.length === 0) {
+    const known = EXPERIMENTS.join(', ');
+    throw new UsageError(`--only: no experiment '${oneLine(only, 40)}'; known are ${known}`);
+  }
+  if (flame === undefined || chosen.includes('hot spots')) return;
+  throw new UsageError(
+    `--flame: shows hot spots, which --only ${only} leaves out; drop one of them`,
+  );
+}
+
 const SEED_FIGURE = {
   before: SEED_BEFORE,
   after: SEED_AFTER,
@@ -99,9 +112,10 @@ function resultOf(result: ShrinkerResult, plan: typeof DEFAULTS, load: number) {
 /** Runs all of it and reports. */
 export async function reproduceShrinker(options: ReproduceShrinkerOptions): Promise<void> {
   const plan = planOf(options);
+  const { only = '' } = options;
+  checkOnly(only, options.flame);
   await checkWritable(options.json);
   await checkWritable(options.flame);
-  const { only = '' } = options;
   const onSample = (done: number, total: number, what: string): void => {
     process.stderr.write(`${done} of ${total}: ${what}\n`);
   };
@@ -118,5 +132,5 @@ export async function reproduceShrinker(options: ReproduceShrinkerOptions): Prom
   if (measured.failure !== null) {
     process.stderr.write(`kreclaim: ${measured.failure.message}\n`);
     process.exitCode = EXIT_PANIC;
-  } else if (interruptSignal.aborted) process.exitCode = EXIT_INTERRUPTED;
+  } else if (interruptSignal.aborted) process.exitCode = interruptedExitCode();
 }

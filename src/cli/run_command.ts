@@ -5,10 +5,11 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { type Command, Option } from 'commander';
 import type { MachineConfig } from '../config_schema.ts';
-import { UsageError } from '../errors.ts';
+import { oneLine, UsageError } from '../errors.ts';
 import { type RunReport, reportExitCode } from '../report/run_report.ts';
 import { formatSummary } from '../report/text_summary.ts';
 import { runWorkload, traceWorkload } from '../run.ts';
+import type { MachineProfile } from '../supervisor.ts';
 import {
   planScenario,
   SCENARIOS,
@@ -18,15 +19,18 @@ import {
 } from '../workload/scenario.ts';
 import { type ScenarioOption, scenarioFlag } from '../workload/scenario_types.ts';
 import { readTrace, type Trace } from '../workload/trace.ts';
-import { interruptSignal } from './interrupt.ts';
+import { interruptedExitCode, interruptSignal } from './interrupt.ts';
 import { addLaterOptions, notYet, refuseLaterOptions } from './later.ts';
 import { addMachineOptions, type MachineFlags, machineConfig } from './machine_options.ts';
 import { checkWritable, emitResult, JSON_HELP } from './output.ts';
+import { FLAME_HELP } from './profile_output.ts';
 import { Progress, progressTarget } from './progress.ts';
 import { replayLine } from './replay_line.ts';
+import { type ProfileFlags, profiledRun, profileSection, wantsProfile } from './run_profile.ts';
 import { seedsAction } from './seeds_action.ts';
 
-interface RunFlags extends MachineFlags {
+/** What commander collects for `run`. */
+export interface RunFlags extends MachineFlags, ProfileFlags {
   readonly events?: string;
   readonly seeds?: string;
   readonly jobs?: string;
@@ -53,7 +57,8 @@ async function readTraces(files: readonly string[], limit: number | undefined): 
   return traces;
 }
 
-interface Chosen {
+/** What there is to run. */
+export interface Chosen {
   /** The built-in scenario; null for trace files. */
   readonly scenario: string | null;
   readonly options: ScenarioValues;
@@ -84,8 +89,8 @@ function allScenarioOptions(): ScenarioOption[] {
   return [...byName.values()];
 }
 
-/** Reads the traces, or makes those of a built-in scenario. */
-async function choose(inputs: readonly string[], flags: RunFlags): Promise<Chosen> {
+/** Reads the traces, or makes those of a built-in scenario. @throws UsageError */
+export async function choose(inputs: readonly string[], flags: RunFlags): Promise<Chosen> {
   const config = await machineConfig(flags);
   const limit = eventsLimit(flags.events);
   const options = scenarioOptions(flags);
@@ -95,6 +100,7 @@ async function choose(inputs: readonly string[], flags: RunFlags): Promise<Chose
     const plan = planScenario(first, { config, options, seed, events: limit });
     return { scenario: first, options, plan, config };
   }
+  checkNames(inputs);
   const [stray] = Object.keys(options);
   if (stray !== undefined) {
     throw new UsageError(`${scenarioFlag(stray)}: goes with a scenario, not with traces`);
@@ -102,6 +108,20 @@ async function choose(inputs: readonly string[], flags: RunFlags): Promise<Chose
   if (/\.(json|ya?ml)$/i.test(first)) notYet(`a scenario file (${first})`);
   const traces = await readTraces(inputs, limit);
   return { scenario: null, options, plan: tracePlan(traces, config), config };
+}
+
+/** @throws UsageError for several scenarios, or what is neither a file nor a scenario */
+function checkNames(inputs: readonly string[]): void {
+  const names = inputs.filter((input) => !existsSync(input));
+  if (inputs.length > 1 && names.some((name) => scenarioOf(name) !== undefined)) {
+    throw new UsageError(`run: '${oneLine(inputs.join(' '), 80)}': one scenario at a time, alone`);
+  }
+  const unknown = names.find((name) => !/[./\\]/.test(name));
+  if (unknown === undefined) return;
+  const known = Object.keys(SCENARIOS).join(', ');
+  throw new UsageError(
+    `'${oneLine(unknown, 80)}': no such file or scenario; scenarios are ${known}`,
+  );
 }
 
 function tracePlan(traces: readonly Trace[], config: MachineConfig): ScenarioPlan {
@@ -118,16 +138,24 @@ function accesses({ workload, config }: ScenarioPlan): number {
 
 async function runAndReport(chosen: Pick<Chosen, 'plan'>, flags: RunFlags): Promise<void> {
   const { workload, config, progress: note } = chosen.plan;
+  const profiled = wantsProfile(flags, flags.seeds, config.mode);
   await checkWritable(flags.json);
+  await checkWritable(flags.flame);
   const total = accesses(chosen.plan);
   const progress = flags.quiet ? null : new Progress(progressTarget(), total, note);
-  const report = await runWorkload(workload, config, {
-    signal: interruptSignal,
-    onBoot: (m) => progress?.boot(m),
-    onSample: (sample) => progress?.show(sample),
-  }).finally(() => progress?.end());
-  await emitResult(report, `${formatSummary(report)}${replayHint(report)}`, flags.json);
-  process.exitCode = reportExitCode(report);
+  const run = (profile?: MachineProfile): Promise<RunReport> =>
+    runWorkload(workload, config, {
+      signal: interruptSignal,
+      onBoot: (m) => progress?.boot(m),
+      onSample: (sample) => progress?.show(sample),
+      ...(profile === undefined ? {} : { profile }),
+    }).finally(() => progress?.end());
+  const report = profiled ? await profiledRun(run, flags.flame) : await run();
+  const text = `${formatSummary(report)}${profileSection(report.profile)}${replayHint(report)}`;
+  await emitResult(report, text, flags.json);
+  // A run that its --timeout ended counts as interrupted too.
+  const code = reportExitCode(report);
+  process.exitCode = report.interrupted && code === 130 ? interruptedExitCode() : code;
 }
 
 /** How to run a deterministic run that failed again; empty for the others. */
@@ -145,6 +173,7 @@ async function runAction(inputs: string[], flags: RunFlags): Promise<void> {
     await runAndReport(await choose(inputs, flags), flags);
     return;
   }
+  wantsProfile(flags, flags.seeds, undefined);
   if (flags.seed !== undefined) throw new UsageError('--seed: give it or --seeds, not both');
   const { scenario, options, plan, config } = await choose(inputs, flags);
   const input = {
@@ -173,13 +202,23 @@ async function demoAction(flags: RunFlags): Promise<void> {
   );
 }
 
-function scenarioHelp([name, { description, options }]: [string, Scenario]): string {
+function scenarioHelp([name, { description, options, remarks = [] }]: [string, Scenario]): string {
   const own = options.map((option) => `  ${optionText(option).padEnd(22)} ${option.description}`);
-  return [`\nScenario ${name}: ${description}.`, ...own].join('\n');
+  const lines = remarks.map((line) => `  ${line}`);
+  return [`\nScenario ${name}: ${description}.`, ...own, ...lines].join('\n');
 }
 
 function optionText({ name, value }: ScenarioOption): string {
   return `${scenarioFlag(name)} ${value}`.trim();
+}
+
+/** Adds what says how to run: the machine's options, and those of scenarios, hidden from help. */
+export function addRunOptions(command: Command): void {
+  command.option('--events <n>', 'take only the first N events of each trace');
+  addMachineOptions(command);
+  for (const option of allScenarioOptions()) {
+    command.addOption(new Option(optionText(option), option.description).hideHelp());
+  }
 }
 
 /** Adds `run` and `demo` to the program. */
@@ -188,15 +227,13 @@ export function registerRunCommands(program: Command): void {
   const run = program
     .command('run')
     .description('boot a machine, run traces or a scenario on it, report')
-    .argument('<trace|scenario...>', TRACES_HELP)
-    .option('--events <n>', 'take only the first N events of each trace');
-  addMachineOptions(run);
-  for (const option of allScenarioOptions()) {
-    run.addOption(new Option(optionText(option), option.description).hideHelp());
-  }
+    .argument('<trace|scenario...>', TRACES_HELP);
+  addRunOptions(run);
   run
     .option('--seeds <a..b>', 'run each seed of a range, deterministic, until one fails')
-    .option('--jobs <n>', 'machines at once with --seeds (default: half the cores)');
+    .option('--jobs <n>', 'machines at once with --seeds (default: half the cores)')
+    .option('--profile', "where each kind of threads' time goes, sampled: slower than without")
+    .option('--flame <file>', FLAME_HELP);
   addLaterOptions(run);
   run
     .option('--json <file>', JSON_HELP)

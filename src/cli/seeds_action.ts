@@ -7,7 +7,7 @@ import type { SeedResult, SeedsInput } from '../deterministic/seed_task.ts';
 import { runSeeds, type SeedsReport } from '../deterministic/seeds.ts';
 import { oneLine, UsageError } from '../errors.ts';
 import { formatNumber } from '../report/text_table.ts';
-import { EXIT_INTERRUPTED, interruptSignal } from './interrupt.ts';
+import { interruptedExitCode, interruptSignal } from './interrupt.ts';
 import { checkWritable, emitResult } from './output.ts';
 import { progressTarget } from './progress.ts';
 import { replayLine } from './replay_line.ts';
@@ -114,6 +114,6 @@ export async function seedsAction(
     onResult: (result, done) => progress?.show(result, done),
   }).finally(() => progress?.end());
   await emitResult(report, summary(report, args), flags.json);
-  const interrupted = report.interrupted ? EXIT_INTERRUPTED : 0;
+  const interrupted = report.interrupted ? interruptedExitCode() : 0;
   process.exitCode = report.failure?.exitCode ?? interrupted;
 }

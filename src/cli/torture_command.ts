@@ -12,8 +12,8 @@ import {
   type TortureReport,
   typeLines,
 } from '../torture/report.ts';
-import { type GroupOptions, type GroupReport, runTypes } from '../torture/run.ts';
-import { EXIT_INTERRUPTED, interruptSignal } from './interrupt.ts';
+import { allHeld, type GroupOptions, type GroupReport, runTypes } from '../torture/run.ts';
+import { interruptedExitCode, interruptSignal } from './interrupt.ts';
 import { checkWritable, emitResult, JSON_HELP } from './output.ts';
 import { progressTarget } from './progress.ts';
 
@@ -102,7 +102,7 @@ class TortureProgress {
   /** What is about to be done, for those who see no redrawn line. */
   begin(groups: readonly string[], seconds: number, threads: number, seed: number): void {
     if (this.#quiet) return;
-    const how = `${seconds} s, ${threads} threads, seed ${seed}`;
+    const how = `${seconds} s, ${threads} threads each or what a type needs, seed ${seed}`;
     this.#target.stream.write(`torture: ${groups.join(', ')}: ${how}\n`);
   }
 
@@ -162,7 +162,7 @@ async function tortureAction(group: string | undefined, flags: TortureFlags): Pr
   }
   progress.end();
   const interrupted = interruptSignal.aborted;
-  const passed = reports.every((report) => report.passed);
+  const passed = allHeld(reports.flatMap(({ types }) => types));
   const report: TortureReport = {
     schema: TORTURE_SCHEMA,
     version: packageVersion(),
@@ -176,8 +176,8 @@ async function tortureAction(group: string | undefined, flags: TortureFlags): Pr
     groups: reports,
   };
   await emitResult(report, formatTortureReport(report), flags.json);
-  if (!passed) process.exitCode = 1;
-  else if (interrupted) process.exitCode = EXIT_INTERRUPTED;
+  if (passed === false) process.exitCode = 1;
+  else if (interrupted) process.exitCode = interruptedExitCode();
 }
 
 /** Adds `torture` to the program. */
@@ -188,7 +188,10 @@ export function registerTortureCommand(program: Command): void {
     .argument('[group]', `${GROUPS.join(', ')}; default: all of them`)
     .option('--seconds <s>', `time of the whole, shared fairly (default: ${DEFAULT_SECONDS})`)
     .option('--seed <n>', 'seed of delays and draws (default: 1)')
-    .option('--threads <n>', 'threads of each type (default: twice the cores)')
+    .option(
+      '--threads <n>',
+      'threads of each type, more where it needs them (default: twice the cores)',
+    )
     .option('--only <types>', 'only these types, such as mutex,rwsem')
     .option('--list', 'name the types and end')
     .option('--json <file>', JSON_HELP)

@@ -76,11 +76,6 @@ export function openSchedule(options: ScheduleOptions): { schedule: Schedule; co
   return { schedule: { control: control.buffers, buffers, seed }, control };
 }
 
-/** @returns true once every thread stands at its gate */
-export function allJoined(control: Control): boolean {
-  return memory.load(control.words, H_JOINED) === control.threads - 1;
-}
-
 /**
  * Passes the baton and takes it back at a moment of virtual time.
  * @param untilNs Infinity: when a thread's notify or the end of all others brings it back

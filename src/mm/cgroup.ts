@@ -64,7 +64,6 @@ export function createCgroup(m: Mm, parent: number, name: string, maxPages: numb
   m.memcg.serial[memcg] = serial;
   m.memcg.parent[memcg] = parent;
   Atomics.store(m.memcg.max, memcg, maxPages);
-  Atomics.store(m.memcg.refs, memcg, 1);
   const error = cgroupOnline(m, memcg);
   if (error < 0) {
     freeMemcgRow(m, memcg);
@@ -73,8 +72,9 @@ export function createCgroup(m: Mm, parent: number, name: string, maxPages: numb
   memcgGet(m, parent);
   m.memcg.onlineChildren[parent] = (m.memcg.onlineChildren[parent] as number) + 1;
   hashCgroup(m, memcg, parent, name);
-  // Whoever still has the row's number from its last life may take a reference from here on.
-  m.memcg.parent[memcg] = parent;
+  // Whoever still has the row's number from its last life may take a reference from here on: not
+  // before nothing can fail any more, or the row would be freed from under it.
+  Atomics.store(m.memcg.refs, memcg, 1);
   Atomics.store(m.memcg.state, memcg, MEMCG_ONLINE);
   linkMemcg(m, memcg, parent);
   return memcg;

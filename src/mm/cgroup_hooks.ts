@@ -4,10 +4,12 @@
  * css_offline and css_free of mm/memcontrol.c). One function for each moment.
  */
 import { memcgReparentListLrus } from './list_lru.ts';
+import { foldMemcgStats } from './memcg_events.ts';
+import { dropProtection, memcgSetLow, memcgSetMin } from './memcg_protection.ts';
 import { drainStockOf } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
 import { memcgReparentObjcg, objcgAlloc } from './objcg.ts';
-import { shadowNodesReparent } from './shadow_nodes.ts';
+import { shadowNodesPrepare, shadowNodesReparent } from './shadow_nodes.ts';
 import {
   allocShrinkerInfo,
   freeShrinkerInfo,
@@ -17,16 +19,21 @@ import {
 /**
  * A group is about to be online: everything that it needs is allocated here.
  * @returns 0, or a negative errno: the group is then not made, and nothing of it is left
- * @context cgroup_mutex held; boot, or a thread that may block. The row has its parent, serial and
- *   base reference; nobody can find the group yet
+ * @context cgroup_mutex held; boot, or a thread that may block. The row has its parent and serial,
+ *   and no reference yet: nobody can find the group, or hold it
  */
 export function cgroupOnline(m: Mm, memcg: number): number {
   if (memcg === 0) return 0;
   const error = allocShrinkerInfo(m, memcg);
   if (error < 0) return error;
   const charged = objcgAlloc(m, memcg);
-  if (charged < 0) freeShrinkerInfo(m, memcg);
-  return charged;
+  if (charged < 0) {
+    freeShrinkerInfo(m, memcg);
+    return charged;
+  }
+  // Last, and without an answer: a group can do without.
+  shadowNodesPrepare(m, memcg);
+  return 0;
 }
 
 /**
@@ -40,6 +47,8 @@ export function cgroupOffline(m: Mm, memcg: number, parent: number): void {
   memcgReparentObjcg(m, memcg, parent);
   shadowNodesReparent(m, memcg);
   reparentShrinkerDeferred(m, memcg);
+  memcgSetMin(m, memcg, 0);
+  memcgSetLow(m, memcg, 0);
   drainStockOf(m, memcg);
 }
 
@@ -49,4 +58,6 @@ export function cgroupOffline(m: Mm, memcg: number, parent: number): void {
  */
 export function cgroupFree(m: Mm, memcg: number): void {
   freeShrinkerInfo(m, memcg);
+  dropProtection(m, memcg);
+  foldMemcgStats(m, memcg);
 }

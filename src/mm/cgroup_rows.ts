@@ -10,11 +10,15 @@ import { lruHead, lruvecRow } from './lruvec.ts';
 import { CGROUP_FREE_ROW, CGROUP_LIVE, CGROUP_ROWS } from './memcg_css.ts';
 import type { Mm } from './mm.ts';
 import { LRUVEC_COLUMNS, MEMCG_COLUMNS, MEMCG_FREE, NR_LRU_LISTS } from './mm_types.ts';
+import { PSI_COLUMNS } from './psi.ts';
 
 /** Columns that outlive a group: shadows compare the serial, late readers may follow the parent. */
 const KEPT: ReadonlySet<string> = new Set(['serial', 'parent', 'releaseNext']);
 
-/** @returns a free row, all zero but for KEPT; 0 when there is none @context cgroup_mutex held */
+/**
+ * Takes a row: without limits, all zero but for KEPT.
+ * @returns 0 when there is none @context cgroup_mutex held
+ */
 export function takeMemcgRow(m: Mm): number {
   let memcg = m.cgroup[CGROUP_FREE_ROW] as number;
   if (memcg !== 0) {
@@ -28,6 +32,8 @@ export function takeMemcgRow(m: Mm): number {
   }
   assert(m.memcg.state[memcg] === MEMCG_FREE, 'a row in use is handed out');
   m.cgroup[CGROUP_LIVE] = (m.cgroup[CGROUP_LIVE] as number) + 1;
+  m.memcg.high[memcg] = -1;
+  m.memcg.swapMax[memcg] = -1;
   return memcg;
 }
 
@@ -38,13 +44,16 @@ export function takeMemcgRow(m: Mm): number {
  *   never linked
  */
 export function freeMemcgRow(m: Mm, memcg: number): void {
-  const { usage, own, swap, procs, firstChild } = m.memcg;
-  for (const column of [usage, own, swap, procs, firstChild]) {
+  const { usage, own, swap, swapUsage, procs, firstChild } = m.memcg;
+  for (const column of [usage, own, swap, swapUsage, procs, firstChild]) {
     if (column[memcg] !== 0) bug(`memcg ${memcg} is released and still holds something`);
   }
   for (let nid = 0; nid < m.sizes.nrNodes; nid++) resetLruvec(m, lruvecRow(m, memcg, nid));
   for (const name of Object.keys(MEMCG_COLUMNS) as (keyof typeof MEMCG_COLUMNS)[]) {
     if (!KEPT.has(name)) m.memcg[name][memcg] = 0;
+  }
+  for (const name of Object.keys(PSI_COLUMNS) as (keyof typeof PSI_COLUMNS)[]) {
+    m.psi[name][memcg] = 0;
   }
   m.memcgName.fill(0, memcg * MEMCG_NAME_BYTES, (memcg + 1) * MEMCG_NAME_BYTES);
   m.memcg.releaseNext[memcg] = m.cgroup[CGROUP_FREE_ROW] as number;

@@ -5,8 +5,11 @@
  */
 import { shouldFail } from '../../shared/fault.ts';
 import { kthreadShouldStop } from '../../shared/sched.ts';
+import { fatalSignalPending } from './fatal_signal.ts';
 import { FAULT_CHARGE } from './faults.ts';
 import { MAX_RECLAIM_RETRIES, MEMCG_CHARGE_BATCH } from './limits.ts';
+import { memcgEvent } from './memcg_events.ts';
+import { overHigh } from './memcg_high.ts';
 import {
   CHARGED,
   commitCharge,
@@ -16,15 +19,9 @@ import {
   refillStock,
 } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
-import { MMF_OOM_VICTIM } from './mm_types.ts';
 import { drainBeforeOom, memcgOutOfMemory } from './oom_kill.ts';
 import { tryToFreeMemcgPages } from './vmscan_direct.ts';
 import { EV } from './vmstat_items.ts';
-
-/** The process that runs on this thread was chosen by the OOM killer. */
-export function fatalSignalPending(m: Mm): boolean {
-  return m.task.mm !== 0 && (Atomics.load(m.mm.flags, m.task.mm) & MMF_OOM_VICTIM) !== 0;
-}
 
 /** One pass at the limit. @returns CHARGED, or the group that is full */
 function tryCharge(m: Mm, memcg: number, batch: { pages: number }): number {
@@ -35,8 +32,11 @@ function tryCharge(m: Mm, memcg: number, batch: { pages: number }): number {
     if (consumeStock(m, memcg, 1)) return CHARGED;
     over = pageCounterTryCharge(m, memcg, 1);
   }
-  if (over === CHARGED && batch.pages > 1) refillStock(m, memcg, batch.pages - 1);
-  return over;
+  if (over !== CHARGED) return over;
+  if (batch.pages > 1) refillStock(m, memcg, batch.pages - 1);
+  // Paid for at the end of the fault, where no lock is held.
+  if (overHigh(m, memcg)) m.task.overHigh += batch.pages;
+  return CHARGED;
 }
 
 /**
@@ -57,7 +57,7 @@ export function chargeOrReclaim(m: Mm, attempt: () => number): boolean {
     if (over === CHARGED) return true;
     if (fatal()) return false;
     events[EV.kr_memcg_max] = (events[EV.kr_memcg_max] as number) + 1;
-    Atomics.add(m.memcg.eventsMax, over, 1);
+    memcgEvent(m, over, 'eventsMax');
     const reclaimed = tryToFreeMemcgPages(m, over, 1, fatal);
     if (memcgMargin(m, over) >= 1) continue;
     if (!drained) {

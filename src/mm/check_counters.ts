@@ -30,10 +30,19 @@ export function checkCounters(m: Mm, check: Checker): void {
   atMost(e.memcg_pgsteal_direct, e.memcg_pgscan_direct, 'memcg pgsteal_direct <= pgscan_direct');
   atMost(e.pgsteal_anon, e.pgscan_anon, 'pgsteal_anon <= pgscan_anon');
   atMost(e.pgsteal_file, e.pgscan_file, 'pgsteal_file <= pgscan_file');
-  const scan = e.pgscan_kswapd + e.pgscan_direct + e.memcg_pgscan_direct + e.memcg_pgscan_kswapd;
+  const scan =
+    e.pgscan_kswapd +
+    e.pgscan_direct +
+    e.pgscan_proactive +
+    e.memcg_pgscan_direct +
+    e.memcg_pgscan_kswapd;
   check.equal(e.pgscan_anon + e.pgscan_file, scan, 'pgscan by type = pgscan by reclaimer');
   const steal =
-    e.pgsteal_kswapd + e.pgsteal_direct + e.memcg_pgsteal_direct + e.memcg_pgsteal_kswapd;
+    e.pgsteal_kswapd +
+    e.pgsteal_direct +
+    e.pgsteal_proactive +
+    e.memcg_pgsteal_direct +
+    e.memcg_pgsteal_kswapd;
   check.equal(e.pgsteal_anon + e.pgsteal_file, steal, 'pgsteal by type = pgsteal by reclaimer');
   atMost(e.pgmajfault, e.pgfault, 'pgmajfault <= pgfault');
   atMost(e.workingset_activate_anon, e.workingset_refault_anon, 'activate <= refault');

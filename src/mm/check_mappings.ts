@@ -17,7 +17,7 @@ import { filePageCount } from './readahead.ts';
 export function checkFilePages(m: Mm, check: Checker, slotRefs: Int32Array): Uint8Array {
   const held = new Uint8Array(m.sizes.nrPages);
   let entries = 0;
-  for (let inode = 1; inode <= m.config.inodesMax; inode++) {
+  for (let inode = 1; inode < m.sizes.fs.nrInodes; inode++) {
     let pages = 0;
     let swapped = 0;
     let dirty = 0;

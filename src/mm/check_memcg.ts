@@ -146,6 +146,38 @@ function checkCharges(m: Mm, check: Checker, rows: readonly number[], own: Int32
   }
 }
 
+/** Swap slots up the tree, and what the parents are told of protected usage. */
+function checkCounters(m: Mm, check: Checker, rows: readonly number[]): void {
+  const swap = new Int32Array(m.sizes.nrMemcgs);
+  const min = new Int32Array(m.sizes.nrMemcgs);
+  const low = new Int32Array(m.sizes.nrMemcgs);
+  for (let i = rows.length - 1; i >= 0; i--) {
+    const memcg = rows[i] as number;
+    bump(swap, memcg, Atomics.load(m.memcg.swap, memcg));
+    check.equal(
+      Atomics.load(m.memcg.swapUsage, memcg),
+      swap[memcg] as number,
+      `memcg ${memcg} swap of the subtree`,
+    );
+    check.equal(
+      Atomics.load(m.memcg.childrenMin, memcg),
+      min[memcg] as number,
+      `memcg ${memcg}: protected by its children's memory.min`,
+    );
+    check.equal(
+      Atomics.load(m.memcg.childrenLow, memcg),
+      low[memcg] as number,
+      `memcg ${memcg}: protected by its children's memory.low`,
+    );
+    check.equal(m.psi.stalled[memcg] as number, 0, `memcg ${memcg}: stalled threads at rest`);
+    if (memcg === 0) continue;
+    const parent = m.memcg.parent[memcg] as number;
+    bump(swap, parent, swap[memcg] as number);
+    bump(min, parent, Atomics.load(m.memcg.minUsage, memcg));
+    bump(low, parent, Atomics.load(m.memcg.lowUsage, memcg));
+  }
+}
+
 /** Sizes of lists below each group but the root. */
 function checkBelow(m: Mm, check: Checker, rows: readonly number[]): void {
   const below = new Int32Array(m.sizes.nrLruvecs * NR_LRU_LISTS);
@@ -196,6 +228,7 @@ export function checkMemcgs(m: Mm, check: Checker, own: Int32Array): void {
   const rows = walkTree(m, check);
   checkRefs(m, check, rows);
   checkCharges(m, check, rows, own);
+  checkCounters(m, check, rows);
   checkBelow(m, check, rows);
   const live = new Uint8Array(m.sizes.nrMemcgs);
   for (const memcg of rows) live[memcg] = 1;

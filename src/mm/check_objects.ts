@@ -8,6 +8,7 @@ import type { Checker } from './check.ts';
 import { checkFiles } from './check_files.ts';
 import { entryList, listAt, listHead, rootList } from './list_lru_entry.ts';
 import { ENTRIES_USED, LIST_COUNT, LIST_DEAD } from './list_lru_types.ts';
+import { NODE_ON_LIST } from './mapping_types.ts';
 import type { Mm } from './mm.ts';
 import { MEMCG_DYING, MEMCG_ONLINE, PG_SLAB } from './mm_types.ts';
 import { objcgMemcg, objcgPages } from './objcg.ts';
@@ -131,6 +132,7 @@ function checkList(m: Mm, check: Checker, lru: number, memcg: number, list: numb
       throw new Error(`list ${list} is broken at item ${item}`);
     }
     if (item < m.sizes.lists.firstShadow) checkItem(m, check, item, memcg, nid, lru);
+    else checkShadowItem(m, check, item, memcg, nid, lru);
   }
   const counted = words[listAt(list) + LIST_COUNT] as number;
   check.equal(counted, items, `items of lru ${lru}, group ${memcg}, node ${nid}`);
@@ -153,6 +155,24 @@ function checkItem(
   check.equal(objectNid(m, item), nid, `node of item ${item}`);
   if (m.lists.lru.aware[lru] === 0) return;
   check.equal(objcgMemcg(m, m.object.objcg[item] as number), memcg, `group of item ${item}`);
+}
+
+/** A shadow node on a list: it says so, and it is the list of its group and node. */
+function checkShadowItem(
+  m: Mm,
+  check: Checker,
+  item: number,
+  memcg: number,
+  nid: number,
+  lru: number,
+): void {
+  const node = item - m.sizes.lists.firstShadow;
+  const { listed, group } = m.shadowNode;
+  check.equal(m.shadowLru[0] as number, lru, `lru of shadow node ${node}`);
+  check.equal(listed[node] as number, NODE_ON_LIST, `shadow node ${node}, which is on a list`);
+  check.equal(m.shadowNode.nid[node] as number, nid, `node of shadow node ${node}`);
+  if (m.lists.lru.aware[lru] === 0) return;
+  check.equal(group[node] as number, memcg, `group of shadow node ${node}`);
 }
 
 /** Every list of every lru. */

@@ -3,6 +3,7 @@
 import type { Checker } from './check.ts';
 import { checkAnonEntry } from './check_vmas.ts';
 import { PTRS_PER_TABLE, SHADOW_NODE_SLOTS, SWAPFILE_CLUSTER } from './limits.ts';
+import { listLruOnList } from './list_lru.ts';
 import { NODE_OFF_LIST, NODE_ON_LIST } from './mapping_types.ts';
 import type { Mm } from './mm.ts';
 import {
@@ -159,7 +160,15 @@ function checkShadowNodes(m: Mm, check: Checker): void {
       () =>
         `shadow node ${node}: listed ${listed[node]}, ${withShadow} shadows, ${withFolio} folios`,
     );
-    if (listed[node] !== NODE_ON_LIST) continue;
+    const on = listed[node] === NODE_ON_LIST;
+    if (m.lists.lru.used[m.shadowLru[0] as number] === 1) {
+      const found = listLruOnList(m, m.sizes.lists.firstShadow + node);
+      check.that(
+        found === on,
+        () => `shadow node ${node}: listed ${listed[node]}, on list ${found}`,
+      );
+    }
+    if (!on) continue;
     const nid = m.shadowNode.nid[node] as number;
     onList[nid] = (onList[nid] as number) + 1;
   }

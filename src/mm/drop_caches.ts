@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Dropping caches on request (fs/drop_caches.c; mm/vmscan.c, drop_slab). */
 import { kthreadShouldStop } from '../../shared/sched.ts';
-import { fatalSignalPending } from './charge.ts';
 import { EINVAL } from './errno.ts';
+import { fatalSignalPending } from './fatal_signal.ts';
 import { FULL_WALK, memcgIter, memcgIterBreak } from './memcg_iter.ts';
 import { invalidateFile } from './file_room.ts';
 import { forEachHostInode } from './host_inodes.ts';
@@ -58,7 +58,6 @@ export function dropSlab(m: Mm): number {
       if (Math.floor(freed / 2 ** shift) <= 1) break;
     }
   }
-  m.task.reclaimedSlab = 0;
   return total;
 }
 

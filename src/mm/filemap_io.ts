@@ -9,7 +9,7 @@
 import { faultDelay } from '../../shared/fault.ts';
 import { RWSEM_WORDS, rwsemDownRead, rwsemDownWrite, rwsemUpRead, rwsemUpWrite } from '../../shared/rwsem.ts';
 import { condResched } from '../../shared/sched.ts';
-import { fatalSignalPending } from './charge.ts';
+import { fatalSignalPending } from './fatal_signal.ts';
 import { pageBytes } from './content.ts';
 import { EBUSY, EINTR, EINVAL, EIO, ENOSPC } from './errno.ts';
 import { FAULT_DELAY } from './faults.ts';

@@ -86,13 +86,7 @@ function copyVma(m: Mm, parentMm: number, childMm: number, vma: number): number 
 }
 
 /** Copies a part of one leaf table. @returns 0 or -ENOMEM */
-function copyLeaf(
-  m: Mm,
-  childMm: number,
-  first: number,
-  count: number,
-  vpn: number,
-): number {
+function copyLeaf(m: Mm, childMm: number, first: number, count: number, vpn: number): number {
   const to = pteAllocTables(m, childMm, vpn);
   if (to === PTE_NONE) return ENOMEM;
   copied.pages = 0;

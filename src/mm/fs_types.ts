@@ -93,6 +93,13 @@ const SUPER_COLUMNS = {
   inodesFreed: 'i32', // @guardedBy object_lists
 } as const;
 
+/** In word SUPER_INODES of `superHint`: whose the rows of inodes are. Nobody's at first. */
+export const SUPER_INODES = 1;
+/** Of programs, which use rows by number: nobody mounts anything. */
+export const INODES_OF_PROGRAMS = 1;
+/** Of mounts: a page belongs to a file that is open. */
+export const INODES_OF_MOUNTS = 2;
+
 /** Locks of the hash tables: buckets share them. */
 export const HASH_LOCKS = 64;
 
@@ -142,7 +149,7 @@ export function declareFs(builder: ArenaBuilder, s: FsSizes) {
     inodeHash: words('inode.hash', s.inodeBuckets, 1),
     // @atomic lock words of object_lists: buckets of dentries, then of inodes
     hashLock: words('fs.hash_lock', 2 * HASH_LOCKS, LINE_WORDS),
-    // @atomic word 0: row from which the search for a free mount begins
+    // @atomic word 0: row from which the search for a free mount begins; word 1: INODES_*
     superHint: words('super.hint', 1, LINE_WORDS),
   };
 }

@@ -23,7 +23,7 @@ export function forEachHostInode(
   visit: (inode: number) => void,
 ): void {
   if (!m.config.hostFiles) return;
-  for (let inode = 1; inode <= m.config.inodesMax; inode++) {
+  for (let inode = 1; inode < m.sizes.fs.nrInodes; inode++) {
     if (!wanted(inode)) continue;
     const sb = m.fs.inode.sb[inode] as number;
     if (sb === 0 || m.fs.super.type[sb] !== HOSTFS) continue;

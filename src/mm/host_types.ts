@@ -8,6 +8,7 @@ import { RWSEM_WORDS } from '../../shared/rwsem.ts';
 import { type I32, LINE_WORDS } from '../../shared/types.ts';
 import { WAIT_QUEUE_WORDS } from '../../shared/wait_queue.ts';
 import type { MmConfig } from './config.ts';
+import type { FsSizes } from './fs_types.ts';
 
 /** Bytes of a path below a mount, its end included. */
 export const HOST_NAME_BYTES = 128;
@@ -36,10 +37,11 @@ export const HOST_NAMES_LOCK = LINE_WORDS;
 export const HOST_FLUSH_ASKED = 2 * LINE_WORDS;
 export const HOST_FLUSH_DONE = 2 * LINE_WORDS + 1;
 
-/** Declares the tables. Pure, as the arena asks. @param mounts rows of mounts */
-export function declareHostFiles(builder: ArenaBuilder, config: MmConfig, mounts: number) {
+/** Declares the tables. Pure, as the arena asks. */
+export function declareHostFiles(builder: ArenaBuilder, config: MmConfig, fs: FsSizes) {
+  const mounts = fs.nrSupers;
   const on = config.hostFiles;
-  const inodes = on ? config.inodesMax + 1 : 1;
+  const inodes = on ? fs.nrInodes : 1;
   const names = on ? config.dentriesMax : 1;
   const words = (name: string, rows: number, wordsPerRow: number): I32 =>
     builder.columns(name, { words: 'i32' }, rows * wordsPerRow).words;

@@ -29,7 +29,7 @@ function namesUnlock(m: Mm, sb: number): void {
 
 /** The mounts' words are behind those of the files. */
 function namesBase(m: Mm, sb: number): number {
-  return (m.config.inodesMax + 1 + sb) * RWSEM_WORDS;
+  return (m.sizes.fs.nrInodes + sb) * RWSEM_WORDS;
 }
 
 /** @returns whether a mount is a directory of the host @context the mount is held */

@@ -24,7 +24,15 @@ import {
   superLink,
   superUnlink,
 } from './fs_lists.ts';
-import { HOSTFS, I_FREEING, I_HASHED, I_REFERENCED, SB_BORN, TMPFS } from './fs_types.ts';
+import {
+  HOSTFS,
+  I_FREEING,
+  I_HASHED,
+  I_REFERENCED,
+  SB_BORN,
+  SUPER_INODES,
+  TMPFS,
+} from './fs_types.ts';
 import { hostEvict } from './host_evict.ts';
 import {
   LRU_REMOVED,
@@ -50,6 +58,21 @@ function lock(m: Mm, inode: number): void {
 
 function unlock(m: Mm, inode: number): void {
   spinUnlock(m.fs.inode.lock, inode, LC_I_LOCK);
+}
+
+/**
+ * Says whose the rows of inodes are, for the rest of the machine's life: a page that a program puts
+ * in a row by number must not meet the row's next file.
+ * @param whose INODES_OF_PROGRAMS or INODES_OF_MOUNTS
+ * @returns false when they are the other's
+ * @context any
+ */
+export function claimInodes(m: Mm, whose: number): boolean {
+  const words = m.fs.superHint;
+  const seen = Atomics.load(words, SUPER_INODES);
+  if (seen !== 0) return seen === whose;
+  const was = Atomics.compareExchange(words, SUPER_INODES, 0, whose);
+  return was === 0 || was === whose;
 }
 
 /** Frees what the file holds. @param inode I_FREEING, its row is that of its pages @context none */

@@ -43,7 +43,7 @@ import { LC_LIST_LRU } from './lock_order.ts';
 import type { Mm } from './mm.ts';
 import { setShrinkerBit } from './shrinker_info.ts';
 
-export { listLruMemcgAlloc } from './list_lru_entry.ts';
+export { listLruMemcgAlloc, listLruMemcgMake } from './list_lru_entry.ts';
 
 /** What a walk's callback did with an item. */
 export const LRU_REMOVED = 0;
@@ -123,12 +123,13 @@ function setBit(m: Mm, lru: number, nid: number, memcg: number): void {
 /**
  * Puts an item at the tail of its list.
  * @param memcg group that it belongs to
- * @returns false when it is on a list already
+ * @returns false when it is on a list already, or the group has none
  * @context the object's lock held; an RCU reader where `memcg` is not referenced; takes list_lru
  */
 export function listLruAdd(m: Mm, lru: number, item: number, nid: number, memcg: number): boolean {
   const { next, prev } = m.lists.link;
   const list = lockList(m, lru, nid, memcg, false);
+  if (list === LIST_NOWHERE) return false;
   const added = !listOnList(next, item);
   if (added) {
     listAddTail(next, prev, item, listHead(m, list));
@@ -142,6 +143,7 @@ export function listLruAdd(m: Mm, lru: number, item: number, nid: number, memcg:
 export function listLruDel(m: Mm, lru: number, item: number, nid: number, memcg: number): boolean {
   const { next, prev } = m.lists.link;
   const list = lockList(m, lru, nid, memcg, false);
+  if (list === LIST_NOWHERE) return false;
   const removed = listOnList(next, item);
   if (removed) {
     listDel(next, prev, item);
@@ -233,7 +235,7 @@ function lockBoth(m: Mm, from: number, to: number): void {
     spinLock(list, listAt(from) + LIST_LOCK, LC_LIST_LRU);
     if (spinTryLock(list, listAt(to) + LIST_LOCK, LC_LIST_LRU)) return;
     unlockList(m, from);
-    cpuRelax();
+    while (Atomics.load(list, listAt(to) + LIST_LOCK) !== 0) cpuRelax();
   }
 }
 
@@ -262,6 +264,7 @@ function reparentList(m: Mm, lru: number, nid: number, from: number, parent: num
  */
 export function memcgReparentListLrus(m: Mm, memcg: number, parent: number): void {
   const { entry, ofMemcg } = m.lists;
+  // PAIRS(list-lru-offline): dying before its entries go: whoever finds none looks at the state.
   listLrusLock(m);
   for (let at = ofMemcg[memcg] as number; at !== 0; at = ofMemcg[memcg] as number) {
     const lru = entry.lru[at] as number;

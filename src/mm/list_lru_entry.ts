@@ -8,7 +8,9 @@
  * grace period.
  *
  * Where a group has an entry, every online group above it has one too, so that the list of an item
- * is always the same: that of the first group, from its own upwards, whose entry is alive.
+ * is always the same: that of the first group, from its own upwards, whose entry is alive. Upwards
+ * leads only past dying groups, which never get an entry any more; an online group without one has
+ * no list at all, so that the one it may get later cannot come between an item and its list.
  */
 import { assert } from '../../shared/assert.ts';
 import { mutexLock, mutexUnlock } from '../../shared/atomics_mutex.ts';
@@ -36,7 +38,7 @@ import {
 } from './list_lru_types.ts';
 import { LC_LIST_LRU, LC_LIST_LRUS } from './lock_order.ts';
 import type { Mm } from './mm.ts';
-import { MEMCG_ONLINE } from './mm_types.ts';
+import { MEMCG_DYING } from './mm_types.ts';
 
 /** No list. */
 export const LIST_NOWHERE = -1;
@@ -119,10 +121,10 @@ export function findList(m: Mm, lru: number, nid: number, memcg: number): number
 }
 
 /**
- * Locks the list that holds a group's items: its own, or, where that is dead or was never made,
- * the next one upwards.
+ * Locks the list that holds a group's items: its own, or, where it is dying and that is dead or
+ * was never made, the next one upwards.
  * @param own only the group's own will do
- * @returns the list, locked; LIST_NOWHERE when `own` and there is none
+ * @returns the list, locked; LIST_NOWHERE when there is none
  * @context inside an RCU reader where `memcg` is not referenced; takes list_lru
  */
 export function lockList(m: Mm, lru: number, nid: number, memcg: number, own: boolean): number {
@@ -139,7 +141,8 @@ export function lockList(m: Mm, lru: number, nid: number, memcg: number, own: bo
       }
       spinUnlock(words, listAt(list) + LIST_LOCK, LC_LIST_LRU);
     }
-    if (own) {
+    // PAIRS(list-lru-offline): a group is dying before its entry goes.
+    if (own || (list === LIST_NOWHERE && Atomics.load(m.memcg.state, group) !== MEMCG_DYING)) {
       rcuReadUnlock();
       return LIST_NOWHERE;
     }
@@ -254,12 +257,21 @@ export function listLruMemcgAlloc(m: Mm, lru: number, memcg: number): number {
   rcuReadLock();
   const known = findEntry(m, lru, memcg);
   rcuReadUnlock();
-  if (known !== 0) return 0;
+  return known !== 0 ? 0 : listLruMemcgMake(m, lru, memcg);
+}
+
+/**
+ * As listLruMemcgAlloc, of lists that are not expected to be there.
+ * @context may block; no spinlock held; at boot too, where nobody reads under RCU
+ */
+export function listLruMemcgMake(m: Mm, lru: number, memcg: number): number {
+  if (memcg === 0 || !m.config.kmem || m.lists.lru.aware[lru] === 0) return 0;
   const missing: number[] = [];
   listLrusLock(m);
   for (let group = memcg; group !== 0; group = m.memcg.parent[group] as number) {
-    const online = Atomics.load(m.memcg.state, group) === MEMCG_ONLINE;
-    if (online && findEntry(m, lru, group) === 0) missing.push(group);
+    // One that is just being made is not online yet.
+    const dying = Atomics.load(m.memcg.state, group) === MEMCG_DYING;
+    if (!dying && findEntry(m, lru, group) === 0) missing.push(group);
   }
   let made = true;
   while (made && missing.length > 0) made = makeEntry(m, lru, missing.pop() as number);

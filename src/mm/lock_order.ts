@@ -11,11 +11,11 @@ export const LOCK_ORDER = [
   's_umount',
   'i_rwsem',
   'mmap_lock',
+  'invalidate_lock',
   'shrinker_rwsem',
   'shrinker_srcu',
   'shrinker',
   'list_lrus_mutex',
-  'invalidate_lock',
   'folio_lock',
   'i_mmap_rwsem',
   'anon_vma->rwsem',
@@ -40,6 +40,7 @@ export const LOCK_ORDER = [
   'shrinker_pool',
   'file_nodes',
   'host_names',
+  'psi',
 ] as const;
 
 export const LC_OOM = 1;
@@ -47,11 +48,11 @@ export const LC_CGROUP = 2;
 export const LC_S_UMOUNT = 3;
 export const LC_I_RWSEM = 4;
 export const LC_MMAP = 5;
-export const LC_SHRINKER = 6;
-export const LC_SHRINKER_SRCU = 7;
-export const LC_SHRINKER_MAP = 8;
-export const LC_LIST_LRUS = 9;
-export const LC_INVALIDATE = 10;
+export const LC_INVALIDATE = 6;
+export const LC_SHRINKER = 7;
+export const LC_SHRINKER_SRCU = 8;
+export const LC_SHRINKER_MAP = 9;
+export const LC_LIST_LRUS = 10;
 export const LC_FOLIO = 11;
 export const LC_I_MMAP = 12;
 export const LC_ANON_VMA = 13;
@@ -76,3 +77,4 @@ export const LC_ZS_POOL = 31;
 export const LC_SHRINKER_POOL = 32;
 export const LC_FILE_NODES = 33;
 export const LC_HOST_NAMES = 34;
+export const LC_PSI = 35;

@@ -5,13 +5,7 @@ import { lazyfreeEntries } from './lazyfree.ts';
 import { coldEntries, pageoutEntries } from './madvise_pageout.ts';
 import type { Mm } from './mm.ts';
 import { VM_LOCKED, VM_RAND_READ, VM_SEQ_READ } from './mm_types.ts';
-import {
-  mmapReadLock,
-  mmapReadUnlock,
-  mmapWriteLock,
-  mmapWriteUnlock,
-  rangeOk,
-} from './mmap.ts';
+import { mmapReadLock, mmapReadUnlock, mmapWriteLock, mmapWriteUnlock, rangeOk } from './mmap.ts';
 import { changeVmaFlags, rangeMapped } from './mprotect.ts';
 import { findVma } from './vma.ts';
 import { vmaOfFile } from './vma_file.ts';

@@ -15,8 +15,8 @@ import {
 import { ptepTestAndClearYoung, ptlLock, ptlUnlock } from './pgtable.ts';
 import { folioMapcount } from './rmap.ts';
 import { folioPut, lruAddDrain } from './swap.ts';
-import { EV } from './vmstat_items.ts';
 import { reclaimPages } from './vmscan_pages.ts';
+import { EV } from './vmstat_items.ts';
 
 const batch: number[] = [];
 

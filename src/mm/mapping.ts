@@ -25,12 +25,10 @@ import { EBUSY, EEXIST, ENOSPC } from './errno.ts';
 import { folioNid, folioTryGet } from './folio.ts';
 import { LC_I_PAGES } from './lock_order.ts';
 import type { Mm } from './mm.ts';
+import { RCU_FILE_NODE } from './rcu_ids.ts';
 import { folioPut } from './swap.ts';
 
 export { XA_NONE };
-
-/** RCU callback: a node of a file's table goes back to the pool. */
-const RCU_FREE_FILE_NODE = 8;
 
 /** The pool that this thread's callbacks return nodes to: that of its machine. */
 let freePool: XaPool | null = null;
@@ -49,7 +47,7 @@ const takenOut: number[] = [];
 export function enterMapping(m: Mm): void {
   freePool = m.filePool;
   takenOut.length = 0;
-  registerRcuCallback(RCU_FREE_FILE_NODE, freeNode);
+  registerRcuCallback(RCU_FILE_NODE, freeNode);
 }
 
 interface Tables {
@@ -72,7 +70,7 @@ export function tablesOf(m: Mm, inode: number): Tables {
   const way = inode & (HANDLES - 1);
   let tables = all[way];
   if (tables === undefined || tables.inode !== inode) {
-    assert(inode > 0 && inode <= m.config.inodesMax, 'inode row out of range');
+    assert(inode > 0 && inode < m.sizes.fs.nrInodes, 'inode row out of range');
     const free = (node: number): number => takenOut.push(node);
     tables = {
       inode,
@@ -92,7 +90,7 @@ export function iPagesLock(m: Mm, inode: number): void {
 /** Releases i_pages, then hands nodes that were taken out to RCU. */
 export function iPagesUnlock(m: Mm, inode: number): void {
   spinUnlock(m.iPages, inode, LC_I_PAGES);
-  while (takenOut.length > 0) callRcu(RCU_FREE_FILE_NODE, takenOut.pop() as number);
+  while (takenOut.length > 0) callRcu(RCU_FILE_NODE, takenOut.pop() as number);
 }
 
 /** @returns the entry at this moment, a hint @context any */

@@ -39,10 +39,10 @@ const SPARE_FILE_NODES = 64;
  * Nodes of the tables of all files: dense ones need one for 64 pages, a file's first page and a
  * lonely one need their own. With contents each file has a second table. Pure.
  */
-function fileNodes(config: MmConfig): number {
-  const { filePagesMax: pages, inodesMax } = config;
+function fileNodes(config: MmConfig, nrInodes: number): number {
+  const { filePagesMax: pages } = config;
   if (pages === 0) return 0;
-  const nodes = Math.ceil(pages / 32) + Math.min(pages, inodesMax) + SPARE_FILE_NODES;
+  const nodes = Math.ceil(pages / 32) + Math.min(pages, nrInodes - 1) + SPARE_FILE_NODES;
   return config.contents ? 2 * nodes : nodes;
 }
 
@@ -51,19 +51,27 @@ export function shadowNodes(nrSlots: number): number {
   return Math.ceil(nrSlots / SHADOW_NODE_SLOTS) + 1;
 }
 
-/** Declares the tables. Pure, as the arena asks. */
-export function declareFiles(builder: ArenaBuilder, config: MmConfig, nrShadowNodes: number) {
+/**
+ * Declares the tables. Pure, as the arena asks.
+ * @param nrInodes rows of inodes, row 0 counted: whole slabs, so more than inodesMax at times
+ */
+export function declareFiles(
+  builder: ArenaBuilder,
+  config: MmConfig,
+  nrInodes: number,
+  nrShadowNodes: number,
+) {
   const words = (name: string, rows: number, wordsPerRow: number): I32 =>
     builder.columns(name, { words: 'i32' }, rows * wordsPerRow).words;
   return {
-    mapping: builder.columns('mapping', MAPPING_COLUMNS, config.inodesMax + 1),
+    mapping: builder.columns('mapping', MAPPING_COLUMNS, nrInodes),
     // @atomic words of i_mmap_rwsem
-    iMmapLock: words('mapping.i_mmap_rwsem', config.inodesMax + 1, RWSEM_WORDS),
+    iMmapLock: words('mapping.i_mmap_rwsem', nrInodes, RWSEM_WORDS),
     // @atomic lock words of i_pages
-    iPages: words('mapping.i_pages', config.inodesMax + 1, 1),
+    iPages: words('mapping.i_pages', nrInodes, 1),
     // @atomic word 0: entries of all files
     fileInfo: words('file_info', 1, LINE_WORDS),
-    filePool: declareXaPool(builder, 'file_nodes', fileNodes(config), LC_FILE_NODES),
+    filePool: declareXaPool(builder, 'file_nodes', fileNodes(config, nrInodes), LC_FILE_NODES),
     shadowNode: builder.columns('shadow_node', SHADOW_NODE_COLUMNS, nrShadowNodes),
     // @frozen word 0 the list of shadow nodes, word 1 their shrinker; 0 before they are made
     shadowLru: words('shadow_node.lru', 1, LINE_WORDS),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Changing a group's limit while it is used (mm/memcontrol.c, memory_max_write). */
 import { kthreadShouldStop } from '../../shared/sched.ts';
-import { fatalSignalPending } from './charge.ts';
+import { fatalSignalPending } from './fatal_signal.ts';
 import { MAX_RECLAIM_RETRIES } from './limits.ts';
 import type { Mm } from './mm.ts';
 import { drainBeforeOom, memcgOutOfMemory } from './oom_kill.ts';

@@ -10,10 +10,14 @@ import { memcgWithin } from './lruvec.ts';
 import { memcgPut, memcgToOnline, memcgTryGet } from './memcg_css.ts';
 import { STOCK_TASK } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
+import { psiProductive } from './psi.ts';
 
 function setTaskMemcg(m: Mm, memcg: number): void {
   const before = m.task.memcg;
+  const { productive } = m.task;
+  psiProductive(m, false);
   m.task.memcg = memcg;
+  psiProductive(m, productive);
   m.stock[m.task.id * LINE_WORDS + STOCK_TASK] = memcg;
   memcgPut(m, before);
 }

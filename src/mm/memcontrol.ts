@@ -21,6 +21,7 @@ import { FAULT_TRYLOCK } from './faults.ts';
 import { MEMCG_CHARGE_BATCH } from './limits.ts';
 import { LC_MEMCG_STOCK } from './lock_order.ts';
 import { memcgGet, memcgPut } from './memcg_css.ts';
+import { propagateProtectedUsage } from './memcg_protection.ts';
 import type { Mm } from './mm.ts';
 
 const STOCK_MEMCG = 1;
@@ -49,6 +50,7 @@ export function pageCounterTryCharge(m: Mm, memcg: number, pages: number): numbe
     }
     if (now > Atomics.load(peak, group)) Atomics.store(peak, group, now);
     if (group === 0) return CHARGED;
+    propagateProtectedUsage(m, group, now);
   }
 }
 
@@ -58,6 +60,7 @@ export function pageCounterUncharge(m: Mm, memcg: number, pages: number): void {
     const before = Atomics.sub(m.memcg.usage, group, pages);
     if (before < pages) bug(`memcg ${group}: uncharging ${pages} of ${before} pages`);
     if (group === 0) return;
+    propagateProtectedUsage(m, group, before - pages);
   }
 }
 
@@ -163,24 +166,4 @@ export function uncharge(m: Mm, memcg: number, pages: number): void {
   const before = Atomics.sub(m.memcg.own, memcg, pages);
   assert(before >= pages, 'group has fewer charged pages than are freed');
   if (before === pages) memcgPut(m, memcg);
-}
-
-/**
- * A swap slot is charged to the group of its folio.
- * @context the folio is locked, and its own charge keeps the group
- */
-export function chargeSwap(m: Mm, memcg: number): void {
-  if (Atomics.add(m.memcg.swap, memcg, 1) === 0) memcgGet(m, memcg);
-}
-
-/** Takes back the charge of a freed slot. The group may be gone after it. @context any */
-export function unchargeSwap(m: Mm, memcg: number): void {
-  const before = Atomics.sub(m.memcg.swap, memcg, 1);
-  assert(before > 0, 'group has fewer swap slots than are freed');
-  if (before === 1) memcgPut(m, memcg);
-}
-
-/** Free swap slots that a group may use: the device's (per-group swap limits come later). */
-export function memcgSwapPages(m: Mm): number {
-  return Atomics.load(m.swapInfo, 0);
 }

@@ -21,6 +21,8 @@ import {
 import { FAULT_DELAY } from './faults.ts';
 import { FAULT_NOT_FILE, handleFileFault } from './filemap_fault.ts';
 import { folioLock, folioSet, folioTest, folioUnlock } from './folio.ts';
+import { countMemcg, MS } from './memcg_events.ts';
+import { memcgHandleOverHigh } from './memcg_high.ts';
 import { memcgRefresh } from './memcg_task.ts';
 import { allocChargedPage, doWpPage } from './memory_cow.ts';
 import { mlockFolio } from './mlock_folio.ts';
@@ -81,11 +83,14 @@ export function handleMmFault(m: Mm, mm: number, vpn: number, flags: number): nu
   mmapReadUnlock(m, mm);
   const { events } = m.task;
   events[EV.pgfault] = (events[EV.pgfault] as number) + 1;
+  countMemcg(m, m.task.memcg, MS.pgfault);
   Atomics.add(m.mm.faults, mm, 1);
   if (result === FAULT_MAJOR) {
     events[EV.pgmajfault] = (events[EV.pgmajfault] as number) + 1;
+    countMemcg(m, m.task.memcg, MS.pgmajfault);
     Atomics.add(m.mm.majorFaults, mm, 1);
   }
+  if (m.task.overHigh > 0) memcgHandleOverHigh(m);
   return result;
 }
 

@@ -12,13 +12,7 @@ import {
 import { mlockFolio, munlockFolio } from './mlock_folio.ts';
 import type { Mm } from './mm.ts';
 import { PTE_PRESENT, PTE_SHIFT, PTE_SPECIAL, VM_LOCKED, VM_WRITE } from './mm_types.ts';
-import {
-  mmapReadLock,
-  mmapReadUnlock,
-  mmapWriteLock,
-  mmapWriteUnlock,
-  rangeOk,
-} from './mmap.ts';
+import { mmapReadLock, mmapReadUnlock, mmapWriteLock, mmapWriteUnlock, rangeOk } from './mmap.ts';
 import { changeVmaFlags } from './mprotect.ts';
 import { PTE_NONE, pteOffset, ptlLock, ptlUnlock } from './pgtable.ts';
 import { findVma } from './vma.ts';

@@ -43,7 +43,9 @@ import { declareListLru, type ListLruSizes, listLruSizes } from './list_lru_type
 import { declareHostFiles } from './host_types.ts';
 import { LOCK_ORDER } from './lock_order.ts';
 import { declareFiles, shadowNodes } from './mapping_types.ts';
+import { MEMCG_STAT_WORDS } from './memcg_events.ts';
 import * as T from './mm_types.ts';
+import { PSI_COLUMNS } from './psi.ts';
 import type { ShrinkScan } from './shrink_kernel.ts';
 import type { ShrinkerType } from './shrinker_ops.ts';
 import { declareShrinkers, type ShrinkerSizes, shrinkerSizes } from './shrinker_types.ts';
@@ -99,7 +101,7 @@ export interface MmSizes {
   readonly nrHeads: number;
 }
 
-/** Words of `gate`: CPUs whose program has not ended. */
+/** Words of `gate`: CPUs that have not left their process. */
 export const GATE_RUNNING = 0;
 /** 1 once every program has ended and nobody is freeing memory; written by the last CPU to rest. */
 export const GATE_ALL_ENDED = 1;
@@ -109,6 +111,8 @@ export const GATE_OPEN = 2;
 export const GATE_EXITING = 3;
 /** Barrier of the CPUs whose programs run: who has come, and which it is (kthreads/gate.ts). */
 export const GATE_BARRIER = 4;
+/** CPUs whose program has not returned: those that a barrier is of. */
+export const GATE_PROGRAMS = 5;
 
 /** Buckets of the names of groups: a power of two, about one for each row. */
 export function nameBuckets(nrMemcgs: number): number {
@@ -182,6 +186,11 @@ function declareGroups(builder: ArenaBuilder, s: MmSizes) {
     builder.columns(name, { words: 'i32' }, rows * wordsPerRow).words;
   return {
     memcg: builder.columns('memcg', T.MEMCG_COLUMNS, s.nrMemcgs),
+    // @atomic events of memory.stat, a row for each group (memcg_events.ts)
+    memcgStat: words('memcg.stat', s.nrMemcgs, MEMCG_STAT_WORDS),
+    psi: builder.columns('psi', PSI_COLUMNS, s.nrMemcgs),
+    // @atomic lock words of psi
+    psiLock: words('psi.lock', s.nrMemcgs, LINE_WORDS),
     // @guardedBy cgroup_mutex  zero-terminated  @racy constant while referenced
     memcgName: builder.columns('memcg.name', { bytes: 'u8' }, s.nrMemcgs * MEMCG_NAME_BYTES).bytes,
     // @guardedBy cgroup_mutex  first group of each bucket of names
@@ -207,6 +216,7 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     builder.columns(name, { words: 'i32' }, rows * wordsPerRow).words;
   const sync = declareSync(builder, {
     lockClasses: LOCK_ORDER,
+    ordered: true,
     lockStat: config.lockStat,
     lockdep: config.lockdep,
   });
@@ -264,8 +274,8 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     // @atomic lock word of table_pool
     poolLock: words('pool.lock', 1, LINE_WORDS),
     slot: builder.columns('slot', T.SLOT_COLUMNS, s.nrSlots),
-    ...declareFiles(builder, config, s.nrShadowNodes),
-    ...declareHostFiles(builder, config, s.fs.nrSupers),
+    ...declareFiles(builder, config, s.fs.nrInodes, s.nrShadowNodes),
+    ...declareHostFiles(builder, config, s.fs),
     // @atomic bitmap: slots whose page was all zeroes
     zeromap: words('slot.zeromap', Math.ceil(s.nrSlots / 32), 1),
     cluster: builder.columns('cluster', T.CLUSTER_COLUMNS, s.nrClusters),
@@ -360,6 +370,13 @@ export interface Task {
   memcg: number;
   /** Round of the shared walk over groups that it has joined (memcg_iter.ts). */
   iterGeneration: number;
+  /** Depth of psiMemstallEnter, and the group that is told. */
+  memstall: number;
+  psiMemcg: number;
+  /** It runs a program, which waits for nothing when it is not stalled. */
+  productive: boolean;
+  /** Pages that it has charged above memory.high and not paid for. */
+  overHigh: number;
   /** Slab pages that it has given back since reclaim last asked. */
   reclaimedSlab: number;
   /** Its handle on the shrinkers' SRCU domain, made at first use. */
@@ -404,6 +421,10 @@ function bindMm(
       mm: 0,
       memcg: 0,
       iterGeneration: 0,
+      memstall: 0,
+      psiMemcg: 0,
+      productive: false,
+      overHigh: 0,
       reclaimedSlab: 0,
       shrinkerSrcu: null,
       shrinkScan: null,

@@ -12,7 +12,7 @@ import { fsListsInit } from './fs_lists.ts';
 import { MAX_PAGE_ORDER } from './limits.ts';
 import { listLruTablesInit } from './list_lru_entry.ts';
 import { CGROUP_LIVE, CGROUP_SERIAL } from './memcg_css.ts';
-import { GATE_RUNNING, type Mm } from './mm.ts';
+import { GATE_PROGRAMS, GATE_RUNNING, type Mm } from './mm.ts';
 import { mmRowsInit } from './mm_rows.ts';
 import { MEMCG_ONLINE, PG_RESERVED } from './mm_types.ts';
 import { objcgInit } from './objcg.ts';
@@ -99,6 +99,8 @@ function initRoot(m: Mm, name: string, maxPages: number): number {
   m.memcg.refs[0] = 1;
   m.memcg.serial[0] = 1;
   m.memcg.max[0] = maxPages;
+  m.memcg.high[0] = -1;
+  m.memcg.swapMax[0] = -1;
   m.cgroup[CGROUP_SERIAL] = 1;
   m.cgroup[CGROUP_LIVE] = 1;
   return 0;
@@ -111,7 +113,8 @@ function initProcesses(m: Mm): void {
     Atomics.add(m.memcg.procs, process.memcg, 1);
     m.mm.users[mm] = process.cpus.length;
     m.mm.running[mm] = process.cpus.length;
-    m.gate[GATE_RUNNING] = (m.gate[GATE_RUNNING] as number) + process.cpus.length;
+    Atomics.add(m.gate, GATE_RUNNING, process.cpus.length);
+    Atomics.add(m.gate, GATE_PROGRAMS, process.cpus.length);
   });
   mmRowsInit(m);
 }

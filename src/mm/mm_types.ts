@@ -93,13 +93,30 @@ export const MEMCG_COLUMNS = {
   objcg: 'i32', // @atomic what its objects are charged through; replaced by nobody
   releaseNext: 'i32', // @atomic next of those that wait for cgroup_destroy, or of the free rows
   max: 'i32', // @atomic limit in pages; -1 for none
+  high: 'i32', // @atomic throttling limit in pages; -1 for none
+  min: 'i32', // @atomic pages that are never reclaimed; 0 for none
+  low: 'i32', // @atomic pages that are reclaimed only when nothing else is left
+  emin: 'i32', // @atomic what of min is in force: each walk of reclaim says it anew
+  elow: 'i32', // @atomic what of low is in force
+  minUsage: 'i32', // @atomic usage that min protects, as the parent counts it
+  lowUsage: 'i32', // @atomic usage that low protects
+  childrenMin: 'i32', // @atomic sum of the children's minUsage
+  childrenLow: 'i32', // @atomic sum of the children's lowUsage
   usage: 'i32', // @atomic pages charged, stocks included
   peak: 'i32', // @atomic largest usage seen; a lost update costs a smaller peak
   own: 'i32', // @atomic pages charged to this group itself, stocks not included
-  swap: 'i32', // @atomic swap slots charged
+  swap: 'i32', // @atomic swap slots charged to this group itself
+  swapUsage: 'i32', // @atomic swap slots of the subtree
+  swapMax: 'i32', // @atomic limit of these; -1 for none
+  oomGroup: 'i32', // @atomic memory.oom.group: 1 kills all of the group or nobody
+  eventsLow: 'i32', // @atomic memory.events low, of the subtree as all of them
+  eventsHigh: 'i32', // @atomic memory.events high
   eventsMax: 'i32', // @atomic memory.events max
   eventsOom: 'i32', // @atomic memory.events oom
   eventsOomKill: 'i32', // @atomic memory.events oom_kill
+  eventsOomGroupKill: 'i32', // @atomic memory.events oom_group_kill
+  eventsSwapMax: 'i32', // @atomic memory.swap.events max
+  eventsSwapFail: 'i32', // @atomic memory.swap.events fail
 } as const;
 
 /** One row per address space, which is also the process table: row 0 is unused. */

@@ -16,6 +16,7 @@ import { WAKE_ALL, waitFinish, waitPrepare, waitSleep, wakeUp } from '../../shar
 import { cgroupPath } from './cgroup_names.ts';
 import { FAULT_TRYLOCK } from './faults.ts';
 import { LC_OOM } from './lock_order.ts';
+import { memcgEvent } from './memcg_events.ts';
 import { mmWithin } from './memcg_task.ts';
 import { drainAllStock } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
@@ -73,21 +74,58 @@ function selectBadProcess(m: Mm, memcg: number): number {
   return worst < 0 ? 0 : chosen;
 }
 
-/** @context oom_lock held */
-function oomKillProcess(m: Mm, victim: number, memcg: number): void {
-  const killed = chosenFlags | MMF_OOM_VICTIM;
-  // It has ended meanwhile, or begun to: its memory comes back without a kill.
-  if (Atomics.compareExchange(m.mm.flags, victim, chosenFlags, killed) !== chosenFlags) return;
-  writeReport(m, victim, memcg);
+/**
+ * One process of them.
+ * @param seen its flags when it was chosen: another life of its row has others
+ * @returns false when it has ended meanwhile, or begun to: its memory comes back without a kill
+ * @context oom_lock held
+ */
+function kill(m: Mm, victim: number, seen: number): boolean {
+  const killed = seen | MMF_OOM_VICTIM;
+  if (Atomics.compareExchange(m.mm.flags, victim, seen, killed) !== seen) return false;
   const { events } = m.task;
   events[EV.oom_kill] = (events[EV.oom_kill] as number) + 1;
+  rcuReadLock();
+  memcgEvent(m, Atomics.load(m.mm.memcg, victim), 'eventsOomKill');
+  rcuReadUnlock();
+  return true;
+}
+
+/**
+ * The highest group of a victim's, at or below the one that is full, that dies as a whole
+ * (memory.oom.group; mem_cgroup_get_oom_group).
+ * @returns 0 for none
+ */
+function oomGroup(m: Mm, victim: number, memcg: number): number {
+  let found = 0;
+  rcuReadLock();
+  for (let group = Atomics.load(m.mm.memcg, victim); group !== 0; ) {
+    if (Atomics.load(m.memcg.oomGroup, group) === 1) found = group;
+    if (group === memcg) break;
+    group = m.memcg.parent[group] as number;
+  }
+  rcuReadUnlock();
+  return found;
+}
+
+/** @context oom_lock held */
+function oomKillProcess(m: Mm, victim: number, memcg: number): void {
+  const group = oomGroup(m, victim, memcg);
+  if (!kill(m, victim, chosenFlags)) return;
+  writeReport(m, victim, memcg);
+  if (group !== 0) {
+    memcgEvent(m, group, 'eventsOomGroupKill');
+    for (let mm = 1; mm < m.sizes.nrMms; mm++) {
+      const seen = Atomics.load(m.mm.flags, mm);
+      if (mm === victim || oomBadness(m, mm) < 0 || !mmWithin(m, mm, group)) continue;
+      kill(m, mm, seen);
+    }
+  }
+  const { events } = m.task;
   if (memcg !== 0) {
     events[EV.kr_memcg_oom] = (events[EV.kr_memcg_oom] as number) + 1;
-    Atomics.add(m.memcg.eventsOom, memcg, 1);
+    memcgEvent(m, memcg, 'eventsOom');
   }
-  rcuReadLock();
-  Atomics.add(m.memcg.eventsOomKill, Atomics.load(m.mm.memcg, victim), 1);
-  rcuReadUnlock();
 }
 
 /**

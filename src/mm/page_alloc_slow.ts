@@ -13,7 +13,7 @@
 import { shouldFail } from '../../shared/fault.ts';
 import { ktimeNs } from '../../shared/ktime.ts';
 import { kthreadShouldStop } from '../../shared/sched.ts';
-import { fatalSignalPending } from './charge.ts';
+import { fatalSignalPending } from './fatal_signal.ts';
 import { FAULT_PAGE_ALLOC } from './faults.ts';
 import { recordLatency } from './latency.ts';
 import { MAX_RECLAIM_RETRIES } from './limits.ts';

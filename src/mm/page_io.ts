@@ -9,6 +9,7 @@ import { faultDelay, shouldFail } from '../../shared/fault.ts';
 import { pageWords } from './content.ts';
 import { FAULT_DELAY, FAULT_WRITE } from './faults.ts';
 import { folioClear, folioEndWriteback, folioNid, folioSet, folioUnlock } from './folio.ts';
+import { countMemcg, MS } from './memcg_events.ts';
 import type { Mm } from './mm.ts';
 import { PG_DIRTY, PG_RECLAIM, PG_UPTODATE, PG_WRITEBACK } from './mm_types.ts';
 import { EV } from './vmstat_items.ts';
@@ -51,6 +52,7 @@ export function swapWriteout(m: Mm, pfn: number): number {
     return WRITE_FAILED;
   }
   events[EV.pswpout] = (events[EV.pswpout] as number) + 1;
+  countMemcg(m, m.page.memcg[pfn] as number, MS.pswpout);
   events[EV.pgpgout] = (events[EV.pgpgout] as number) + 4;
   events[EV.nr_written] = (events[EV.nr_written] as number) + 1;
   folioClear(m, pfn, PG_RECLAIM);
@@ -73,6 +75,7 @@ export function swapReadFolio(m: Mm, pfn: number): void {
   } else {
     zramRead(m, pfn, slot);
     events[EV.pswpin] = (events[EV.pswpin] as number) + 1;
+    countMemcg(m, m.page.memcg[pfn] as number, MS.pswpin);
     events[EV.pgpgin] = (events[EV.pgpgin] as number) + 4;
   }
   folioSet(m, pfn, PG_UPTODATE);

@@ -7,18 +7,22 @@ import { cgroupLock, cgroupUnlock } from './cgroup.ts';
 import { CGROUP_MOUNT, cgroupLookup } from './cgroup_names.ts';
 import { dropCaches } from './drop_caches.ts';
 import { EINVAL, ENOENT, EPERM } from './errno.ts';
-import { PAGE_SIZE } from './limits.ts';
 import { memcgGet, memcgPut } from './memcg_css.ts';
-import { memcgSetMax } from './memcg_max.ts';
+import { writeMemcgFile } from './memcg_files.ts';
 import type { Mm } from './mm.ts';
 import { procEntries } from './proc_files.ts';
 import { addMemcgFiles, type LazyFiles, MemcgStats } from './proc_memcg.ts';
-import { shrinkerDebugCount, shrinkerDebugScan, shrinkerOfDir } from './shrinker_debug.ts';
+import {
+  registeredShrinkers,
+  shrinkerDebugCount,
+  shrinkerDebugScan,
+  shrinkerDir,
+  shrinkerOfDir,
+} from './shrinker_debug.ts';
 
 const DROP_CACHES = '/proc/sys/vm/drop_caches';
+const SHRINKER_DIR = /^\/sys\/kernel\/debug\/shrinker\/?$/;
 const SHRINKER_FILE = /^\/sys\/kernel\/debug\/shrinker\/([^/]+)\/(count|scan)$/;
-/** Most pages that a limit can say. */
-const MAX_PAGES = 0x7fffffff;
 
 /** A file of a group: its group and its name. */
 interface MemcgFile {
@@ -53,30 +57,22 @@ function readMemcgFile(m: Mm, path: string): string | number {
   return text;
 }
 
-/** `max`, or bytes: with K, M or G, rounded down to pages. @returns pages, -1 for max, or null */
-function parseLimit(text: string): number | null {
-  const value = text.trim();
-  if (value === 'max') return -1;
-  const match = /^(\d{1,15})([kmg]?)$/i.exec(value);
-  if (match === null) return null;
-  const shift = { '': 0, k: 10, m: 20, g: 30 }[(match[2] as string).toLowerCase()] as number;
-  return Math.min(Math.floor((Number(match[1]) * 2 ** shift) / PAGE_SIZE), MAX_PAGES);
-}
-
-function writeMemcgFile(m: Mm, path: string, text: string): number {
+function writeGroupFile(m: Mm, path: string, text: string): number {
   const opened = openMemcgFile(m, path);
   if (opened === null) return ENOENT;
-  const { memcg, file } = opened;
-  const pages = parseLimit(text);
-  const writable = memcg !== 0 && file === 'memory.max';
-  if (writable && pages !== null) memcgSetMax(m, memcg, pages);
-  memcgPut(m, memcg);
-  if (!writable) return EPERM;
-  return pages === null ? EINVAL : 0;
+  const result = writeMemcgFile(m, opened.memcg, opened.file, text);
+  memcgPut(m, opened.memcg);
+  return result;
+}
+
+/** What `ls` shows of the shrinkers' folder, a name a line. */
+function shrinkerNames(m: Mm): string {
+  const names = registeredShrinkers(m).map((s) => shrinkerDir(m, s));
+  return names.map((name) => `${name}\n`).join('');
 }
 
 /**
- * Reads a file of the machine.
+ * Reads a file of the machine. The folder of the shrinkers has a text too: their names.
  * @returns its text; ENOENT when there is none, EPERM for one that can only be written
  * @context a thread of the machine, no lock held; may block
  */
@@ -84,15 +80,16 @@ export function readMachineFile(m: Mm, path: string): string | number {
   const shrinker = SHRINKER_FILE.exec(path);
   if (path === DROP_CACHES || shrinker?.[2] === 'scan') return EPERM;
   if (shrinker !== null) {
-    const s = shrinkerOfDir(m, shrinker[1] as string);
-    return s === 0 ? ENOENT : shrinkerDebugCount(m, s);
+    return shrinkerDebugCount(m, shrinker[1] as string);
   }
+  if (SHRINKER_DIR.test(path)) return shrinkerNames(m);
   if (path.startsWith(CGROUP_MOUNT)) return readMemcgFile(m, path);
   return procEntries(m, []).get(path)?.() ?? ENOENT;
 }
 
 /**
- * Writes to a file of the machine: drop_caches, a shrinker's scan, a group's memory.max.
+ * Writes to a file of the machine: drop_caches, a shrinker's scan, a group's limits and
+ * memory.reclaim.
  * @returns 0; ENOENT when there is none, EPERM for one that can only be read, EINVAL for a text
  *   that it does not take
  * @context a thread of the machine, no lock held; may block and reclaim
@@ -101,10 +98,10 @@ export function writeMachineFile(m: Mm, path: string, text: string): number {
   if (path === DROP_CACHES) return /^[1-3]\s*$/.test(text) ? dropCaches(m, +text) : EINVAL;
   const shrinker = SHRINKER_FILE.exec(path);
   if (shrinker !== null) {
-    const s = shrinkerOfDir(m, shrinker[1] as string);
-    if (s === 0) return ENOENT;
-    return shrinker[2] === 'scan' ? shrinkerDebugScan(m, s, text) : EPERM;
+    const dir = shrinker[1] as string;
+    if (shrinker[2] === 'scan') return shrinkerDebugScan(m, dir, text);
+    return shrinkerOfDir(m, dir) === 0 ? ENOENT : EPERM;
   }
-  if (path.startsWith(CGROUP_MOUNT)) return writeMemcgFile(m, path, text);
+  if (path.startsWith(CGROUP_MOUNT)) return writeGroupFile(m, path, text);
   return procEntries(m, []).has(path) ? EPERM : ENOENT;
 }

@@ -9,8 +9,9 @@ import { addMemcgFiles, type LazyFiles, listedMemcgs, MemcgStats } from './proc_
 import { procMeminfo, procSwaps, totalSwapPages } from './proc_meminfo.ts';
 import { procVmstat } from './proc_vmstat.ts';
 import { procZoneinfo } from './proc_zoneinfo.ts';
+import { memoryPressure } from './psi.ts';
 import { totalManaged } from './show_mem.ts';
-import { registeredShrinkers, shrinkerDebugCount, shrinkerDebugDir } from './shrinker_debug.ts';
+import { registeredShrinkers, shrinkerDebugCount, shrinkerDir } from './shrinker_debug.ts';
 import { defaultMinFreeKbytes } from './watermark.ts';
 import { ZRAM_EMPTY, ZRAM_RAW, ZRAM_SAME } from './zram.ts';
 import { zsUsage } from './zsmalloc.ts';
@@ -66,6 +67,7 @@ export function procEntries(m: Mm, memcgs: readonly number[] = listedMemcgs(m)):
     ['/proc/meminfo', () => procMeminfo(m)],
     ['/proc/zoneinfo', () => procZoneinfo(m)],
     ['/proc/swaps', () => procSwaps(m)],
+    ['/proc/pressure/memory', () => memoryPressure(m, 0)],
     ['/proc/lock_stat', () => formatLockStat(m.sync)],
   ]);
   const made = { ...sysctlFiles(m), ...(m.config.swap === 'zram' ? zramFiles(m) : {}) };
@@ -76,10 +78,10 @@ export function procEntries(m: Mm, memcgs: readonly number[] = listedMemcgs(m)):
 }
 
 /** What a shrinker counts, by a thread that is none of the machine's, and so no reader. */
-function countFromOutside(m: Mm, s: number): string {
+function countFromOutside(m: Mm, dir: string): string {
   enterRcu(m.rcu, OUTSIDE_READER);
   try {
-    const counted = shrinkerDebugCount(m, s);
+    const counted = shrinkerDebugCount(m, dir);
     return typeof counted === 'string' ? counted : '';
   } finally {
     leaveRcu();
@@ -94,7 +96,8 @@ function countFromOutside(m: Mm, s: number): string {
 export function shrinkerEntries(m: Mm): LazyFiles {
   const files: LazyFiles = new Map();
   for (const s of registeredShrinkers(m)) {
-    files.set(`${shrinkerDebugDir(m, s)}/count`, () => countFromOutside(m, s));
+    const dir = shrinkerDir(m, s);
+    files.set(`/sys/kernel/debug/shrinker/${dir}/count`, () => countFromOutside(m, dir));
   }
   return files;
 }

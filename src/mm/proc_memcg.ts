@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The files of a memory group (mm/memcontrol.c, cgroup v2). memory.stat covers the subtree.
- *
- * Events are counted over the machine, not by group: memory.stat has them for groups that hold
- * every process, where the two are the same, and leaves them out elsewhere.
+ * The files of a memory group that can be read (mm/memcontrol.c, cgroup v2). memory.stat and
+ * memory.events cover the subtree. Writes are memcg_files.ts's.
  */
+import type { I32 } from '../../shared/types.ts';
 import { memcgPath } from './cgroup_names.ts';
 import { PAGE_SIZE } from './limits.ts';
-import { hierarchyLruSize, lruvecRow, memcgWithin } from './lruvec.ts';
-import { CGROUP_ATTACHED, memcgOnline } from './memcg_css.ts';
+import { hierarchyLruSize, lruvecRow } from './lruvec.ts';
+import { memcgOnline } from './memcg_css.ts';
+import { MEMCG_STATS, memcgStatCell } from './memcg_events.ts';
 import { nextDescendant } from './memcg_iter.ts';
 import { folioOfHost } from './file_dirty.ts';
 import type { Mm } from './mm.ts';
 import { NR_LRU_LISTS, PG_SWAPCACHE } from './mm_types.ts';
 import { addObjectBytes } from './objcg.ts';
-import { vmEvents } from './vmstat.ts';
+import { memoryPressure } from './psi.ts';
 
 const LIST_NAMES = ['inactive_anon', 'active_anon', 'inactive_file', 'active_file', 'unevictable'];
 
@@ -29,13 +29,6 @@ export function listedMemcgs(m: Mm): number[] {
   return rows;
 }
 
-function holdsEveryProcess(m: Mm, memcg: number): boolean {
-  if (memcg === 0) return true;
-  // Once a process has moved, what was counted before it did belongs elsewhere.
-  if (memcg >= m.config.memcgs.length || Atomics.load(m.cgroup, CGROUP_ATTACHED) > 0) return false;
-  return m.config.processes.every((process) => memcgWithin(m, process.memcg, memcg));
-}
-
 /** Mapped pages and pages in the swap cache of each group's subtree, by its number. */
 interface PageCounts {
   readonly anon: Int32Array;
@@ -45,6 +38,8 @@ interface PageCounts {
   readonly file: Int32Array;
   /** Bytes of kernel objects. */
   readonly objects: Float64Array;
+  /** Events, MEMCG_STATS.length for each group. */
+  readonly events: Float64Array;
 }
 
 function slabBytes(m: Mm): number {
@@ -63,6 +58,8 @@ function countPages(m: Mm): PageCounts {
   const file = new Int32Array(m.sizes.nrMemcgs);
   const objects = new Float64Array(m.sizes.nrMemcgs);
   addObjectBytes(m, objects);
+  const nr = MEMCG_STATS.length;
+  const events = new Float64Array(m.sizes.nrMemcgs * nr);
   const bump = (counts: Int32Array | Float64Array, at: number, by: number): void => {
     counts[at] = (counts[at] as number) + by;
   };
@@ -76,6 +73,7 @@ function countPages(m: Mm): PageCounts {
   const rows: number[] = [];
   for (let at = 0; at >= 0 && rows.length < m.sizes.nrMemcgs; at = nextDescendant(m, 0, at)) {
     rows.push(at);
+    for (let cell = 0; cell < nr; cell++) events[at * nr + cell] = memcgStatCell(m, at, cell);
   }
   for (let i = rows.length - 1; i > 0; i--) {
     const memcg = rows[i] as number;
@@ -85,10 +83,13 @@ function countPages(m: Mm): PageCounts {
     bump(shmem, parent, shmem[memcg] as number);
     bump(file, parent, file[memcg] as number);
     bump(objects, parent, objects[memcg] as number);
+    for (let cell = 0; cell < nr; cell++) {
+      bump(events, parent * nr + cell, events[memcg * nr + cell] as number);
+    }
   }
   // The root's objects are charged to nobody: it has what the machine has.
   objects[0] = slabBytes(m);
-  return { anon, swapCached, shmem, file, objects };
+  return { anon, swapCached, shmem, file, objects, events };
 }
 
 /** memory.stat of any number of groups at one instant: the pages are counted once, when asked. */
@@ -103,7 +104,7 @@ export class MemcgStats {
   /** Sizes in bytes, events in pages. @context exact at quiescence */
   of(memcg: number): Record<string, number> {
     this.#counts ??= countPages(this.#m);
-    const { anon, swapCached, shmem, file, objects } = this.#counts;
+    const { anon, swapCached, shmem, file, objects, events } = this.#counts;
     const files = (shmem[memcg] as number) * PAGE_SIZE;
     const slab = objects[memcg] as number;
     return {
@@ -115,7 +116,7 @@ export class MemcgStats {
       slab_reclaimable: slab,
       slab_unreclaimable: 0,
       slab,
-      ...(holdsEveryProcess(this.#m, memcg) ? eventItems(this.#m) : {}),
+      ...eventItems(events, memcg),
     };
   }
 }
@@ -132,44 +133,28 @@ function listSizes(m: Mm, memcg: number): Record<string, number> {
   return sizes;
 }
 
-function eventItems(m: Mm): Record<string, number> {
-  const e = vmEvents(m);
-  const scan = { kswapd: e.pgscan_kswapd + e.memcg_pgscan_kswapd, direct: 0 };
-  scan.direct = e.pgscan_direct + e.memcg_pgscan_direct;
-  const steal = { kswapd: e.pgsteal_kswapd + e.memcg_pgsteal_kswapd, direct: 0 };
-  steal.direct = e.pgsteal_direct + e.memcg_pgsteal_direct;
-  return {
-    workingset_refault_anon: e.workingset_refault_anon,
-    workingset_refault_file: e.workingset_refault_file,
-    workingset_activate_anon: e.workingset_activate_anon,
-    workingset_activate_file: e.workingset_activate_file,
-    workingset_restore_anon: e.workingset_restore_anon,
-    workingset_restore_file: e.workingset_restore_file,
-    pgscan: scan.kswapd + scan.direct,
-    pgsteal: steal.kswapd + steal.direct,
-    pgscan_kswapd: scan.kswapd,
-    pgscan_direct: scan.direct,
-    pgsteal_kswapd: steal.kswapd,
-    pgsteal_direct: steal.direct,
-    pgfault: e.pgfault,
-    pgmajfault: e.pgmajfault,
-    pgrefill: e.pgrefill,
-    pgactivate: e.pgactivate,
-    pgdeactivate: e.pgdeactivate,
-    pswpin: e.pswpin,
-    pswpout: e.pswpout,
-  };
+/** Events of a subtree by name, the sums over all reclaimers before their parts. */
+function eventItems(events: Float64Array, memcg: number): Record<string, number> {
+  const nr = MEMCG_STATS.length;
+  const of = (cell: number): number => events[memcg * nr + cell] as number;
+  const items: Record<string, number> = {};
+  MEMCG_STATS.forEach((name, cell) => {
+    if (name === 'pgscan_kswapd') items.pgscan = of(cell) + of(cell + 1) + of(cell + 2);
+    if (name === 'pgsteal_kswapd') items.pgsteal = of(cell) + of(cell + 1) + of(cell + 2);
+    items[name] = of(cell);
+  });
+  return items;
 }
 
 /** memory.events as numbers. */
 export function memcgEvents(m: Mm, memcg: number): Record<string, number> {
   return {
-    low: 0,
-    high: 0,
+    low: Atomics.load(m.memcg.eventsLow, memcg),
+    high: Atomics.load(m.memcg.eventsHigh, memcg),
     max: Atomics.load(m.memcg.eventsMax, memcg),
     oom: Atomics.load(m.memcg.eventsOom, memcg),
     oom_kill: Atomics.load(m.memcg.eventsOomKill, memcg),
-    oom_group_kill: 0,
+    oom_group_kill: Atomics.load(m.memcg.eventsOomGroupKill, memcg),
   };
 }
 
@@ -182,22 +167,36 @@ function keyed(items: Record<string, number>): string {
 /** Texts by path, each made when it is asked for. */
 export type LazyFiles = Map<string, () => string>;
 
+function limitText(pages: number): string {
+  return pages < 0 ? 'max\n' : `${pages * PAGE_SIZE}\n`;
+}
+
 /** Adds the files of a group. The root has memory.stat only, as in the kernel. */
 export function addMemcgFiles(m: Mm, memcg: number, stats: MemcgStats, files: LazyFiles): void {
   const path = memcgPath(m, memcg);
   const add = (file: string, text: () => string): void => {
     files.set(`${path}/${file}`, text);
   };
-  const bytes = (pages: number): string => `${pages * PAGE_SIZE}\n`;
+  const bytes = (column: I32) => (): string => `${Atomics.load(column, memcg) * PAGE_SIZE}\n`;
+  const limit = (column: I32) => (): string => limitText(Atomics.load(column, memcg));
   add('memory.stat', () => keyed(stats.of(memcg)));
   if (memcg === 0) return;
-  add('memory.current', () => bytes(Atomics.load(m.memcg.usage, memcg)));
-  add('memory.peak', () => bytes(Atomics.load(m.memcg.peak, memcg)));
-  add('memory.max', () => {
-    const max = Atomics.load(m.memcg.max, memcg);
-    return max < 0 ? 'max\n' : bytes(max);
-  });
+  const { usage, peak, min, low, high, max, swapUsage, swapMax } = m.memcg;
+  add('memory.current', bytes(usage));
+  add('memory.peak', bytes(peak));
+  add('memory.min', bytes(min));
+  add('memory.low', bytes(low));
+  add('memory.high', limit(high));
+  add('memory.max', limit(max));
   add('memory.events', () => keyed(memcgEvents(m, memcg)));
-  add('memory.swap.current', () => bytes(Atomics.load(m.memcg.swap, memcg)));
-  add('memory.swap.max', () => 'max\n');
+  add('memory.pressure', () => memoryPressure(m, memcg));
+  add('memory.oom.group', () => `${Atomics.load(m.memcg.oomGroup, memcg)}\n`);
+  add('memory.swap.current', bytes(swapUsage));
+  add('memory.swap.max', limit(swapMax));
+  add('memory.swap.events', () =>
+    keyed({
+      max: Atomics.load(m.memcg.eventsSwapMax, memcg),
+      fail: Atomics.load(m.memcg.eventsSwapFail, memcg),
+    }),
+  );
 }

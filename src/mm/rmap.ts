@@ -252,7 +252,7 @@ function swapEntry(m: Mm, pfn: number, pte: number, vma: number): boolean {
 function discardEntry(m: Mm, pfn: number, pte: number): boolean {
   for (;;) {
     const entry = Atomics.load(m.pte, pte);
-    if (((entry & PTE_DIRTY) !== 0) || folioTest(m, pfn, PG_DIRTY)) {
+    if ((entry & PTE_DIRTY) !== 0 || folioTest(m, pfn, PG_DIRTY)) {
       folioSet(m, pfn, PG_SWAPBACKED | PG_DIRTY);
       return false;
     }

@@ -21,6 +21,7 @@ import {
   VM_SHARED,
 } from './mm_types.ts';
 import { PTE_NONE, pteOffset, ptlLock, ptlUnlock } from './pgtable.ts';
+import { tlbFlush } from './tlb.ts';
 import { unmapOut } from './unmap_out.ts';
 
 /**
@@ -69,7 +70,8 @@ export function folioAddFileRmap(m: Mm, pfn: number): void {
 
 /**
  * Takes every entry that maps a page of a file away: what they knew to be dirty is the page's to
- * know now (try_to_unmap). The bytes may still be written until `tlbFlush(unmapOut.cpuMask)`.
+ * know now (try_to_unmap). The bytes of a clean one may still be read until
+ * `tlbFlush(unmapOut.cpuMask)`.
  * @param tryLock reclaim does not wait for i_mmap_rwsem
  * @returns false when the page is still mapped
  * @context folio locked, referenced, in a file; takes i_mmap_rwsem, ptl, i_pages
@@ -77,13 +79,17 @@ export function folioAddFileRmap(m: Mm, pfn: number): void {
 export function fileTryToUnmap(m: Mm, pfn: number, tryLock: boolean): boolean {
   const { mapcount, refcount } = m.page;
   if (Atomics.load(mapcount, pfn) === 0) return true;
+  let dirty = false;
   rmapWalkFile(m, pfn, tryLock, (pte, vma) => {
     // Locked in memory: only truncation takes it.
     if (tryLock && ((m.vma.flags[vma] as number) & VM_LOCKED) !== 0) return false;
     const mm = m.vma.mm[vma] as number;
     faultDelay(FAULT_DELAY);
     const old = Atomics.exchange(m.pte, pte, 0);
-    if ((old & PTE_DIRTY) !== 0) fileDirty(m, pfn);
+    if ((old & PTE_DIRTY) !== 0) {
+      fileDirty(m, pfn);
+      dirty = true;
+    }
     unmapOut.cpuMask |= Atomics.load(m.mm.cpuMask, mm);
     Atomics.sub(m.mm.rssFile, mm, 1);
     const left = Atomics.sub(mapcount, pfn, 1) - 1;
@@ -92,6 +98,8 @@ export function fileTryToUnmap(m: Mm, pfn: number, tryLock: boolean): boolean {
     Atomics.sub(refcount, pfn, 1);
     return left > 0;
   });
+  // Before the lock goes: the flusher will find no mapping whose CPUs it should wait for.
+  if (dirty) tlbFlush(m, unmapOut.cpuMask);
   return Atomics.load(mapcount, pfn) === 0;
 }
 

@@ -24,6 +24,12 @@ export interface ScanControl {
   forceDeactivate: boolean;
   skippedDeactivate: boolean;
   memcgFullWalk: boolean;
+  /** Groups below memory.low are reclaimed too: nothing else was left. */
+  memcgLowReclaim: boolean;
+  /** Some group was left alone for its memory.low. */
+  memcgLowSkipped: boolean;
+  /** On demand (memory.reclaim), not for want of memory. */
+  proactive: boolean;
   cacheTrimMode: boolean;
   fileIsTiny: boolean;
   anonCost: number;
@@ -56,6 +62,9 @@ export function scanControl(
     forceDeactivate: false,
     skippedDeactivate: false,
     memcgFullWalk: false,
+    memcgLowReclaim: false,
+    memcgLowSkipped: false,
+    proactive: false,
     cacheTrimMode: false,
     fileIsTiny: false,
     anonCost: 0,

@@ -3,6 +3,7 @@
  * The list_lru that shadow nodes are on, and its shrinker (mm/workingset.c, shadow_nodes): what
  * binds shadow_nodes.ts and workingset_shrinker.ts to the machine's lists and groups.
  */
+import { bug } from '../../shared/assert.ts';
 import { ENOMEM } from './errno.ts';
 import {
   LRU_REMOVED,
@@ -12,7 +13,8 @@ import {
   listLruDel,
   listLruInit,
   listLruIsolate,
-  listLruMemcgAlloc,
+  listLruMemcgMake,
+  listLruOnList,
   listLruWalk,
 } from './list_lru.ts';
 import { memcgGet, memcgPut } from './memcg_css.ts';
@@ -29,12 +31,17 @@ function itemOfNode(m: Mm, node: number): number {
 
 registerShadowList({
   prepare: (m, memcg) => {
-    listLruMemcgAlloc(m, m.shadowLru[0] as number, memcg);
+    listLruMemcgMake(m, m.shadowLru[0] as number, memcg);
   },
-  add: (m, node, nid, memcg) =>
-    listLruAdd(m, m.shadowLru[0] as number, itemOfNode(m, node), nid, memcg),
+  add: (m, node, nid, memcg) => {
+    const item = itemOfNode(m, node);
+    const added = listLruAdd(m, m.shadowLru[0] as number, item, nid, memcg);
+    if (!added && listLruOnList(m, item)) bug(`shadow node ${node} is on a list already`);
+    return added;
+  },
   del: (m, node, nid, memcg) => {
-    listLruDel(m, m.shadowLru[0] as number, itemOfNode(m, node), nid, memcg);
+    const removed = listLruDel(m, m.shadowLru[0] as number, itemOfNode(m, node), nid, memcg);
+    if (!removed) bug(`shadow node ${node} is not on its list`);
   },
   get: memcgGet,
   put: memcgPut,
@@ -50,9 +57,8 @@ export const shadowShrinkerType: ShrinkerType = shadowShrinker({
       nid,
       memcg,
       (_, item, list) => {
-        if (!isolate(item - m.sizes.lists.firstShadow)) return LRU_SKIP;
-        listLruIsolate(m, item, list);
-        return LRU_REMOVED;
+        const remove = (node: number): void => listLruIsolate(m, itemOfNode(m, node), list);
+        return isolate(item - m.sizes.lists.firstShadow, remove) ? LRU_REMOVED : LRU_SKIP;
       },
       nr,
     ),

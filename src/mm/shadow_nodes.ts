@@ -32,7 +32,7 @@ export const SHADOW_SKIP = 1;
 
 /** The list that nodes with only shadows are on. @context all but `prepare`: swap_cluster held */
 export interface ShadowList {
-  /** Makes the group's list if need be, so that `add` finds it. @context no spinlock; may fail */
+  /** Makes a group's list. May fail: the group then has none. @context cgroup_mutex; may block */
   prepare(m: Mm, memcg: number): void;
   /** @returns false when the group has no list */
   add(m: Mm, node: number, nid: number, memcg: number): boolean;
@@ -60,7 +60,11 @@ export function shadowNodeOf(slot: number): number {
   return Math.floor(slot / SHADOW_NODE_SLOTS) + 1;
 }
 
-/** A group is about to own slots. @context no spinlock held */
+/**
+ * A group is about to be online. Its list is made here: where it is used, under folio locks and
+ * swap_cluster, nothing can be allocated.
+ * @context cgroup_mutex held, or boot; may block
+ */
 export function shadowNodesPrepare(m: Mm, memcg: number): void {
   listOf(m)?.prepare(m, memcg);
 }
@@ -146,13 +150,13 @@ function updateNode(m: Mm, node: number): void {
 }
 
 /**
- * Drops the shadows of a node that the walk over a list has come to (shadow_lru_isolate). The walk
- * takes it off.
+ * Drops the shadows of a node that the walk over a list has come to (shadow_lru_isolate).
+ * @param remove takes the node off the list of the walk
  * @returns SHADOW_REMOVED, or SHADOW_SKIP when its cluster is in use: the walk goes on, since a
  *   cluster's holder may be waiting for the list
  * @context the list's lock held; tries swap_cluster, against the order
  */
-export function shadowIsolate(m: Mm, node: number): number {
+export function shadowIsolate(m: Mm, node: number, remove: (node: number) => void): number {
   const first = (node - 1) * SHADOW_NODE_SLOTS;
   if (!spinTryLock(m.clusterLock, clusterOf(first), LC_SWAP_CLUSTER)) return SHADOW_SKIP;
   const { shadows, cached, listed, nid, group } = m.shadowNode;
@@ -170,6 +174,8 @@ export function shadowIsolate(m: Mm, node: number): number {
   Atomics.sub(m.node.workingsetNodes, nid[node] as number, 1);
   const cell = EV.workingset_nodereclaim;
   m.task.events[cell] = (m.task.events[cell] as number) + 1;
+  // Under the cluster's lock too: with it the node may go to another group's list at once.
+  remove(node);
   listOf(m)?.put(m, group[node] as number);
   clusterUnlock(m, first);
   return SHADOW_REMOVED;

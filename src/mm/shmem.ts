@@ -59,7 +59,7 @@ export function chargeGroup(m: Mm): number {
 
 /**
  * Finds a page of a file, or makes it (shmem_get_folio).
- * @param inode row, 1 .. inodesMax @param index page of the file, 0 .. 2^32-1
+ * @param inode row, 1 and up @param index page of the file, 0 .. 2^32-1
  * @param create make a zeroed page where there is a hole
  * @returns its pfn, locked, up to date and with a reference for the caller; or ENOENT for a hole,
  *   ENOMEM without memory or charge, ENOSPC when files may hold no more pages
@@ -197,7 +197,7 @@ export function shmemEvict(m: Mm, inode: number): void {
 
 /** Evicts every file that has pages. @context as shmemEvict */
 export function shmemEvictAll(m: Mm): void {
-  for (let inode = 1; inode <= m.config.inodesMax; inode++) {
+  for (let inode = 1; inode < m.sizes.fs.nrInodes; inode++) {
     const ofHost = m.fs.super.type[m.fs.inode.sb[inode] as number] === HOSTFS;
     if (!ofHost && Atomics.load(m.mapping.head, inode) !== 0) shmemEvict(m, inode);
   }

@@ -81,7 +81,7 @@ export function checkFilePage(
 
 /**
  * Writes one page of a file.
- * @param inode row, 1 .. inodesMax @param index page of the file, 0 .. 2^32-1
+ * @param inode row, 1 and up @param index page of the file, 0 .. 2^32-1
  * @param seq number of the write, 1 .. SEQ_MAX; best unlike that of the page's last one
  * @returns 0, ENOMEM without memory or charge, ENOSPC when files may hold no more
  * @context as shmemGetFolio

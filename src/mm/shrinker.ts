@@ -8,7 +8,11 @@
  *   register  ALLOCATED, REGISTERED   1          visible from the store of the count on
  *   run       "                       1 + n      n reclaimers run its callbacks (lockless only)
  *   free      .. DYING                n, then 0  the last one out completes `done`
- *   gone      0                       0          the row waits for a grace period
+ *   gone      ALLOCATED, DYING        0          the row waits for a grace period
+ *
+ * Any thread may ask to register or to free; each happens once. REGISTERED is set under the write
+ * side of shrinker_rwsem, and never once DYING is there; DYING is set by compare-and-swap, so that
+ * of two that free one succeeds, and it learns whether there is an initial reference to drop.
  *
  * When shrinkerFree returns, no callback of the shrinker runs or will run. How it knows:
  *
@@ -174,21 +178,44 @@ function unlink(m: Mm, s: number): void {
 }
 
 /**
+ * Sets a flag of a shrinker that is allocated, and has none of those that forbid it.
+ * @returns the flags before, 0 when it was not to be
+ */
+function claim(m: Mm, s: number, flag: number, forbidden: number): number {
+  const { flags } = m.shrinker;
+  for (let seen = Atomics.load(flags, s); ; ) {
+    if ((seen & (SHRINKER_ALLOCATED | forbidden)) !== SHRINKER_ALLOCATED) return 0;
+    const was = Atomics.compareExchange(flags, s, seen, seen | flag);
+    if (was === seen) return seen;
+    seen = was;
+  }
+}
+
+/**
  * Shows a shrinker to reclaim: from here on its callbacks run.
- * @context may block (shrinker_rwsem); once per shrinkerAlloc
+ * @throws BugError for one that is not allocated, registered already, or freed
+ * @context may block (shrinker_rwsem)
  */
 export function shrinkerRegister(m: Mm, s: number): void {
-  const { flags, refcount, rwsem } = m.shrinker;
-  const seen = Atomics.load(flags, s);
-  if ((seen & (SHRINKER_ALLOCATED | SHRINKER_REGISTERED)) !== SHRINKER_ALLOCATED) {
-    bug(`shrinker ${s} is registered with flags ${seen}`);
-  }
+  if (!shrinkerTryRegister(m, s)) bug(`shrinker ${s} is registered, and was not just allocated`);
+}
+
+/**
+ * As shrinkerRegister, of a row that need not be a shrinker's.
+ * @returns false where that throws
+ * @context may block (shrinker_rwsem)
+ */
+export function shrinkerTryRegister(m: Mm, s: number): boolean {
+  const { refcount, rwsem } = m.shrinker;
   rwsemDownWrite(rwsem, 0, LC_SHRINKER);
-  link(m, s);
-  Atomics.or(flags, s, SHRINKER_REGISTERED);
-  // Last: whoever can take a reference sees all that was stored before.
-  Atomics.store(refcount, s, 1);
+  const claimed = claim(m, s, SHRINKER_REGISTERED, SHRINKER_REGISTERED | SHRINKER_DYING) !== 0;
+  if (claimed) {
+    link(m, s);
+    // Last: whoever can take a reference sees all that was stored before.
+    Atomics.store(refcount, s, 1);
+  }
   rwsemUpWrite(rwsem, 0, LC_SHRINKER);
+  return claimed;
 }
 
 /** Takes a reference unless the shrinker is not registered, or dying. @context inside RCU */
@@ -204,20 +231,36 @@ export function shrinkerPut(m: Mm, s: number): void {
 /**
  * Takes a shrinker away: when this returns, its callbacks do not run and never will, and what they
  * use may be freed. 0 is accepted, and one that was never registered.
+ * @throws BugError for one that is not allocated, or freed already
  * @context may block for as long as the longest scan of the shrinker; the caller holds no lock that
  *   its callbacks wait for, and is not one of them
  */
 export function shrinkerFree(m: Mm, s: number): void {
-  if (s === 0) return;
-  const seen = Atomics.load(m.shrinker.flags, s);
-  if ((seen & SHRINKER_ALLOCATED) === 0 || (seen & SHRINKER_DYING) !== 0) {
-    bug(`shrinker ${s} is freed with flags ${seen}: not allocated, or freed already`);
+  if (s !== 0 && !shrinkerTryFree(m, s)) {
+    bug(`shrinker ${s} is freed: it is not allocated, or freed already`);
   }
+}
+
+/**
+ * As shrinkerFree, of a row that need not be a shrinker's.
+ * @returns false where that throws: of several that free, one returns true, when it is done
+ * @context as shrinkerFree
+ */
+export function shrinkerTryFree(m: Mm, s: number): boolean {
+  const seen = claim(m, s, SHRINKER_DYING, SHRINKER_DYING);
+  if (seen === 0) return false;
   if (m.config.shrinker === 'rwsem') freeRwsem(m, s);
   else if (m.config.shrinker === 'srcu') freeSrcu(m, s);
-  else freeLockless(m, s);
+  else freeLockless(m, s, (seen & SHRINKER_REGISTERED) !== 0);
   Atomics.sub(m.shrinker.words, SHRINKER_LIVE, 1);
   callRcu(RCU_SHRINKER, s);
+  return true;
+}
+
+/** Waits until whoever has the write side of shrinker_rwsem is done. */
+function waitForWriter(m: Mm): void {
+  rwsemDownWrite(m.shrinker.rwsem, 0, LC_SHRINKER);
+  rwsemUpWrite(m.shrinker.rwsem, 0, LC_SHRINKER);
 }
 
 /** Off the list, and invisible. @context shrinker_rwsem held for writing */
@@ -237,9 +280,8 @@ function dropId(m: Mm, s: number): void {
 
 /** The write side waits for every walk, whatever it runs. */
 function freeRwsem(m: Mm, s: number): void {
-  const { flags, rwsem, refcount } = m.shrinker;
+  const { rwsem, refcount } = m.shrinker;
   rwsemDownWrite(rwsem, 0, LC_SHRINKER);
-  Atomics.or(flags, s, SHRINKER_DYING);
   hide(m, s);
   Atomics.store(refcount, s, 0);
   dropId(m, s);
@@ -251,7 +293,6 @@ function freeSrcu(m: Mm, s: number): void {
   const { flags, rwsem, refcount, words } = m.shrinker;
   rwsemDownWrite(rwsem, 0, LC_SHRINKER);
   const registered = (Atomics.load(flags, s) & SHRINKER_REGISTERED) !== 0;
-  Atomics.or(flags, s, SHRINKER_DYING);
   hide(m, s);
   Atomics.store(refcount, s, 0);
   rwsemUpWrite(rwsem, 0, LC_SHRINKER);
@@ -266,12 +307,15 @@ function freeSrcu(m: Mm, s: number): void {
   rwsemUpWrite(rwsem, 0, LC_SHRINKER);
 }
 
-/** The initial reference goes; whoever still holds one is waited for. */
-function freeLockless(m: Mm, s: number): void {
-  const { flags, rwsem, done } = m.shrinker;
-  const registered = (Atomics.load(flags, s) & SHRINKER_REGISTERED) !== 0;
-  Atomics.or(flags, s, SHRINKER_DYING);
+/**
+ * The initial reference goes; whoever still holds one is waited for.
+ * @param registered as it was when DYING was set: from then on it does not change
+ */
+function freeLockless(m: Mm, s: number, registered: boolean): void {
+  const { refcount, rwsem, done } = m.shrinker;
   if (registered) {
+    // Registered and without the initial reference: who registers it is about to store it.
+    if (Atomics.load(refcount, s) === 0) waitForWriter(m);
     shrinkerMapAcquire(m, s);
     shrinkerMapRelease(m, s);
     shrinkerPut(m, s);

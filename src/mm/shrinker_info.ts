@@ -112,11 +112,10 @@ export function testShrinkerBit(m: Mm, memcg: number, nid: number, id: number): 
   return (Atomics.load(m.shrinker.unitMap, unitWord(unit, id)) & (1 << (id & 31))) !== 0;
 }
 
-/** Cell of a shrinker's own counts, for those without an id and for the root. */
-function ownDeferred(m: Mm, s: number, nid: number): number {
+/** Node that put-off work is kept for: that of a shrinker which tells none apart is the first's. */
+function deferredNode(m: Mm, s: number, nid: number): number {
   // kreclaim-racy: other bits change, this one does not
-  const node = ((m.shrinker.flags[s] as number) & SHRINKER_NUMA_AWARE) === 0 ? 0 : nid;
-  return s * m.sizes.nrNodes + node;
+  return ((m.shrinker.flags[s] as number) & SHRINKER_NUMA_AWARE) === 0 ? 0 : nid;
 }
 
 function inUnit(m: Mm, s: number, memcg: number): boolean {
@@ -126,11 +125,12 @@ function inUnit(m: Mm, s: number, memcg: number): boolean {
 
 /** Takes all the work that was put off. @returns objects @context a reference on both is held */
 export function xchgNrDeferred(m: Mm, s: number, nid: number, memcg: number): number {
+  const node = deferredNode(m, s, nid);
   if (!inUnit(m, s, memcg)) {
-    return Atomics.exchange(m.shrinker.nrDeferred, ownDeferred(m, s, nid), 0);
+    return Atomics.exchange(m.shrinker.nrDeferred, s * m.sizes.nrNodes + node, 0);
   }
   const id = m.shrinker.id[s] as number;
-  const unit = unitOf(m, memcg, nid, id);
+  const unit = unitOf(m, memcg, node, id);
   if (unit === 0) return 0;
   const at = unit * SHRINKER_UNIT_BITS + (id & OFFSET_MASK);
   // Mostly nothing was: a look costs less than an exchange.
@@ -145,17 +145,18 @@ export function xchgNrDeferred(m: Mm, s: number, nid: number, memcg: number): nu
  */
 export function addNrDeferred(m: Mm, nr: number, s: number, nid: number, memcg: number): void {
   if (nr === 0) return;
+  const node = deferredNode(m, s, nid);
   if (!inUnit(m, s, memcg)) {
-    Atomics.add(m.shrinker.nrDeferred, ownDeferred(m, s, nid), nr);
+    Atomics.add(m.shrinker.nrDeferred, s * m.sizes.nrNodes + node, nr);
     return;
   }
   const id = m.shrinker.id[s] as number;
-  const unit = unitOf(m, memcg, nid, id);
+  const unit = unitOf(m, memcg, node, id);
   if (unit === 0) return;
   Atomics.add(m.shrinker.unitDeferred, unit * SHRINKER_UNIT_BITS + (id & OFFSET_MASK), nr);
   // PAIRS(shrinker-offline): the work is there before the state is looked at.
   if (Atomics.load(m.memcg.state, memcg) === MEMCG_ONLINE) return;
   if (m.shrinkerFlaws.has('lost-work')) return;
-  const moved = xchgNrDeferred(m, s, nid, memcg);
-  addNrDeferred(m, moved, s, nid, m.memcg.parent[memcg] as number);
+  const moved = xchgNrDeferred(m, s, node, memcg);
+  addNrDeferred(m, moved, s, node, m.memcg.parent[memcg] as number);
 }

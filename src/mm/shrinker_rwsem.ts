@@ -49,7 +49,7 @@ export function shrinkMemcgRwsem(
       clearShrinkerBit(m, unit, id);
       continue;
     }
-    // It changes under the write side alone.
+    // kreclaim-racy: another bit may change, this one does under the write side alone
     if (((flags[s] as number) & SHRINKER_REGISTERED) === 0 || idleWithoutKmem(m, s)) continue;
     freed += shrinkOne(m, gfp, nid, memcg, s, id, unit, priority);
     if (contended(m)) {

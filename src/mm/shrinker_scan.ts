@@ -4,8 +4,10 @@
  *
  *   delta = (freeable >> priority) x 4 / seeks, half of it all for seeks 0
  *   scan    (put off before >> priority) + delta, at most 2 x freeable, a batch at a time
- *   put off what is left of (put off before + delta), at most 2 x freeable
+ *   put off what is left of (put off before + delta), at most 2 x freeable, and DEFERRED_MAX
  */
+import { assert } from '../../shared/assert.ts';
+import { THREADS_MAX } from '../../shared/limits.ts';
 import { condResched } from '../../shared/sched.ts';
 import type { Mm } from './mm.ts';
 import { addNrDeferred, xchgNrDeferred } from './shrinker_info.ts';
@@ -19,6 +21,13 @@ import {
   shrinkerType,
 } from './shrinker_ops.ts';
 import { EV } from './vmstat_items.ts';
+
+/**
+ * Most objects that one pass puts off. Put-off work is an i32, where the kernel has an atomic_long:
+ * so many from every thread at once still fit.
+ */
+const DEFERRED_MAX = 2 ** 24;
+assert(DEFERRED_MAX * (THREADS_MAX - 1) < 2 ** 31, 'put-off work of all threads fits in an i32');
 
 /** Objects that one pass aims for, put-off work apart. */
 function scanDelta(m: Mm, s: number, freeable: number, priority: number): number {
@@ -86,7 +95,7 @@ export function doShrinkSlab(m: Mm, sc: ShrinkControl, priority: number): number
   const total = Math.min((nr >> priority) + delta, most);
   const freed = scanBatches(m, type, sc, total, freeable);
   shrinkerMapRelease(m, s);
-  const rest = Math.min(Math.max(nr + delta - progress.scanned, 0), most);
+  const rest = Math.min(Math.max(nr + delta - progress.scanned, 0), most, DEFERRED_MAX);
   addNrDeferred(m, rest, s, sc.nid, sc.memcg);
   return freed;
 }

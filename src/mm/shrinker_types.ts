@@ -39,12 +39,11 @@ export const INFO_UNITS = 2; // row of each unit
 
 /** Words of `words`. */
 export const SHRINKER_NR_MAX = 0; // @guardedBy shrinker_rwsem  ids that infos are made for
-export const SHRINKER_FREE = 1; // @guardedBy shrinker_rwsem  first free row
+export const SHRINKER_FREE = 1; // @guardedBy shrinker_pool  first free row
 export const SHRINKER_LIVE = 2; // @atomic shrinkers allocated
 export const SHRINKER_INFOS = 3; // @guardedBy shrinker_pool  first free info
 export const SHRINKER_INFOS_USED = 4; // @guardedBy shrinker_pool  infos in use or waiting for RCU
 export const SHRINKER_GENERATION = 5; // @atomic srcu: bumped to cut walks short
-export const SHRINKER_RETIRED = 6; // @guardedBy shrinker_rwsem  rows whose grace period runs
 
 /** One row per shrinker; row 0 heads the list of the registered. */
 export const SHRINKER_COLUMNS = {
@@ -57,7 +56,7 @@ export const SHRINKER_COLUMNS = {
   batch: 'i32', // @guardedBy shrinker_rwsem  objects of one scan; 0 is 128  @racy as type
   seeks: 'i32', // @guardedBy shrinker_rwsem  cost of an object; 0 is none  @racy as type
   next: 'i32', // @guardedBy shrinker_rwsem  list of the registered  @racy walks read it under RCU
-  prev: 'i32', // @guardedBy shrinker_rwsem
+  prev: 'i32', // @guardedBy shrinker_rwsem; of a free row shrinker_pool: the next free one
 } as const;
 
 export interface ShrinkerSizes {

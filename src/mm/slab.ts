@@ -229,7 +229,8 @@ function freeSlab(m: Mm, cache: number, slab: number): void {
   // A lookup that read the page's number when it was a file's may hold it for a moment.
   while (!folioRefFreeze(m, pfn, 1)) cpuRelax();
   freePage(m, pfn);
-  m.task.reclaimedSlab++;
+  // A page that comes back outside of reclaim is no progress of the next one.
+  if (m.task.memalloc) m.task.reclaimedSlab++;
   returnSlabRow(m, cache, slab);
 }
 

@@ -14,8 +14,18 @@ import { rwsemDownWrite, rwsemUpWrite } from '../../shared/rwsem.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
 import { dAlloc, shrinkDcacheForUmount } from './dcache.ts';
 import { EBUSY, EINVAL, ENODEV, ENOMEM, ENOSPC } from './errno.ts';
-import { DISKFS, HOSTFS, SB_BORN, SB_DYING, SB_FREE, SB_NEW, SB_NO_USERS, TMPFS } from './fs_types.ts';
-import { evictInodes, iput, newInode } from './inode.ts';
+import {
+  DISKFS,
+  HOSTFS,
+  INODES_OF_MOUNTS,
+  SB_BORN,
+  SB_DYING,
+  SB_FREE,
+  SB_NEW,
+  SB_NO_USERS,
+  TMPFS,
+} from './fs_types.ts';
+import { claimInodes, evictInodes, iput, newInode } from './inode.ts';
 import { listLruDestroy, listLruInit } from './list_lru.ts';
 import { LC_S_UMOUNT } from './lock_order.ts';
 import { memcgRefresh } from './memcg_task.ts';
@@ -24,6 +34,8 @@ import { shrinkerAlloc, shrinkerFree, shrinkerRegister } from './shrinker.ts';
 import { SHRINKER_TYPE_SUPER } from './shrinker_ops.ts';
 import { SHRINKER_MEMCG_AWARE, SHRINKER_NUMA_AWARE } from './shrinker_types.ts';
 
+/** Objects of one scan of a mount, from the kernel: each takes s_umount. */
+const SUPER_BATCH = 1024;
 const AWARE = SHRINKER_MEMCG_AWARE | SHRINKER_NUMA_AWARE;
 
 /** Names of the types in those of shrinkers. */
@@ -60,6 +72,7 @@ function fill(m: Mm, sb: number, type: number, name: string): number {
   const label = `sb-${FS_NAMES[type] as string}:${name}`;
   const shrinker = shrinkerAlloc(m, AWARE, SHRINKER_TYPE_SUPER, sb, label);
   if (shrinker < 0) return shrinker;
+  m.shrinker.batch[shrinker] = SUPER_BATCH;
   s.shrinker[sb] = shrinker;
   const dentryLru = listLruInit(m, true, shrinker);
   if (dentryLru < 0) return dentryLru;
@@ -92,11 +105,13 @@ function shutdown(m: Mm, sb: number): void {
 /**
  * Makes a mount.
  * @param fsType TMPFS, DISKFS or, by hostMount alone, HOSTFS @param name for the shrinker's name
- * @returns the mount, ENOSPC when there are too many, ENOMEM, EINVAL
+ * @returns the mount, ENOSPC when there are too many, ENOMEM, EINVAL, EBUSY when programs of this
+ *   machine use rows of inodes by number
  * @context may block and reclaim; no spinlock held. Its objects are charged to this thread's group
  */
 export function mount(m: Mm, fsType: number, name: string): number {
   if (fsType !== TMPFS && fsType !== DISKFS && fsType !== HOSTFS) return EINVAL;
+  if (!claimInodes(m, INODES_OF_MOUNTS)) return EBUSY;
   if (m.task.mm !== 0) memcgRefresh(m, m.task.mm);
   const sb = claim(m);
   if (sb === 0) return ENOSPC;

@@ -17,6 +17,7 @@ import { folioLruvec, folioPutTestZero, folioTestClear } from './folio.ts';
 import { PAGEVEC_SIZE } from './limits.ts';
 import { LC_LRU_BATCH } from './lock_order.ts';
 import { lruLock, lruUnlock, lruvecAddFolioLocked, lruvecDelFolioLocked } from './lruvec.ts';
+import { countMemcg, MS } from './memcg_events.ts';
 import { uncharge } from './memcontrol.ts';
 import { clearMlocked, cullFlags, mlockFolio } from './mlock_folio.ts';
 import type { Mm } from './mm.ts';
@@ -142,6 +143,7 @@ function folioActivate(m: Mm, pfn: number): void {
   lruvecAddFolioLocked(m, lruvec, pfn, flags);
   lruUnlock(m, lruvec);
   m.task.events[EV.pgactivate] = (m.task.events[EV.pgactivate] as number) + 1;
+  countMemcg(m, m.page.memcg[pfn] as number, MS.pgactivate);
 }
 
 /** Marks a folio that waits in this thread's batch: nobody else drains it meanwhile. */

@@ -19,12 +19,12 @@ import {
   folioTest,
   folioTryGet,
 } from './folio.ts';
-import { chargeSwap } from './memcontrol.ts';
+import { tryChargeSwap, unchargeSwap } from './memcg_swap.ts';
 import type { Mm } from './mm.ts';
 import { PG_DIRTY, PG_SWAPCACHE, PG_WRITEBACK, SWAP_HAS_CACHE } from './mm_types.ts';
-import { setSlotCache, setSlotShadow, shadowNodesPrepare } from './shadow_nodes.ts';
+import { setSlotCache, setSlotShadow } from './shadow_nodes.ts';
 import { clusterLock, clusterUnlock } from './swap_cluster.ts';
-import { allocSlot, putCacheRefLocked, SLOT_NONE, swapCount } from './swapfile.ts';
+import { allocSlot, nrSwapPages, putCacheRefLocked, SLOT_NONE, swapCount } from './swapfile.ts';
 import { shadowAgeOut, workingsetEviction } from './workingset.ts';
 
 /** The slot's folio was put in the cache by somebody else meanwhile. */
@@ -86,21 +86,24 @@ function markInCache(m: Mm, pfn: number, slot: number): void {
 
 /**
  * Gives a folio a slot and marks it dirty, so that it will be written (add_to_swap).
- * @returns the slot, or SLOT_NONE when swap is full
+ * @returns the slot, or SLOT_NONE when swap is full, or its group may have no more of it
  * @context folio locked, not in the cache; takes swap_cluster
  */
 export function addToSwap(m: Mm, pfn: number): number {
   assert(folioTest(m, pfn, PG_SWAPCACHE) === false, 'folio is in the swap cache already');
+  const memcg = m.page.memcg[pfn] as number;
+  if (nrSwapPages(m) === 0 || !tryChargeSwap(m, memcg)) return SLOT_NONE;
   const slot = allocSlot(m);
-  if (slot === SLOT_NONE) return SLOT_NONE;
+  if (slot === SLOT_NONE) {
+    unchargeSwap(m, memcg);
+    return SLOT_NONE;
+  }
   faultDelay(FAULT_DELAY);
-  shadowNodesPrepare(m, m.page.memcg[pfn] as number);
   clusterLock(m, slot);
   setSlotCache(m, slot, pfn);
-  m.slot.memcg[slot] = m.page.memcg[pfn] as number;
+  m.slot.memcg[slot] = memcg;
   markInCache(m, pfn, slot);
   clusterUnlock(m, slot);
-  chargeSwap(m, m.slot.memcg[slot] as number);
   folioSet(m, pfn, PG_DIRTY);
   return slot;
 }

@@ -15,7 +15,7 @@ import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
 import { FAULT_SWAP_FULL } from './faults.ts';
 import { SWAPFILE_CLUSTER } from './limits.ts';
 import { LC_SWAP_CLUSTER } from './lock_order.ts';
-import { unchargeSwap } from './memcontrol.ts';
+import { unchargeSwap } from './memcg_swap.ts';
 import type { Mm } from './mm.ts';
 import { SWAP_HAS_CACHE, SWAP_MAP_BAD, SWAP_MAP_MAX } from './mm_types.ts';
 import { setSlotShadow } from './shadow_nodes.ts';

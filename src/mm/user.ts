@@ -26,8 +26,8 @@ import {
   NEED_READ,
   NEED_WRITE,
 } from './access_kernel.ts';
-import { fatalSignalPending } from './charge.ts';
 import { slotTag } from './content.ts';
+import { fatalSignalPending } from './fatal_signal.ts';
 import { FAULT_DELAY, FAULT_STALL } from './faults.ts';
 import { recordLatency } from './latency.ts';
 import { PAGE_WORDS, PTRS_PER_TABLE, SECTION_EVENTS_MAX, SLOTS_BYTES } from './limits.ts';
@@ -117,9 +117,10 @@ export class UserContext {
     return (this.#regions[slot >>> 9] as number) + (slot & 511);
   }
 
-  /** Slot of a page that lies in one of the regions. @param vpn else the result is no slot */
+  /** @returns slot of a page that lies in one of the regions, else -1 */
   slotOf(vpn: number): number {
-    return this.#regions.indexOf(vpn - (vpn % 512)) * 512 + (vpn % 512);
+    const region = this.#regions.indexOf(vpn - (vpn % 512));
+    return region < 0 ? -1 : region * 512 + (vpn % 512);
   }
 
   /** What this CPU stored last in a page slot; 0 for never. */
@@ -168,6 +169,11 @@ export class UserContext {
       const to = Math.min(endVpn - first, PTRS_PER_TABLE);
       if (from < to) this.#lastSeq.fill(seq, region * 512 + from, region * 512 + to);
     });
+  }
+
+  /** First vpn of each region. */
+  get regions(): Float64Array {
+    return this.#regions;
   }
 
   get slots(): number {

@@ -142,8 +142,7 @@ export function verifyPages(m: Mm, user: UserContext, fill: boolean): Verificati
     const anything = expected === SEQ_ANY || expected === SEQ_INHERITED;
     if (!anything && copy[word + 1] !== expected) {
       result.mismatches++;
-      result.first ??=
-        `vpn ${vpn}: slot holds ${copy[word + 1]}, ` + `last store was ${expected}`;
+      result.first ??= `vpn ${vpn}: slot holds ${copy[word + 1]}, ` + `last store was ${expected}`;
     }
     const wrong = fill && !ofFile ? verifyFill(copy, fillId, indexOf(m, user.mm, vpn)) : -1;
     if (wrong >= 0) {

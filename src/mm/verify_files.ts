@@ -71,7 +71,7 @@ function verifyFile(m: Mm, inode: number, result: Verification): void {
 export function verifyFiles(m: Mm): Verification {
   const result: Verification = { pages: 0, mismatches: 0, first: null };
   if (!m.config.contents) return result;
-  for (let inode = 1; inode <= m.config.inodesMax; inode++) {
+  for (let inode = 1; inode < m.sizes.fs.nrInodes; inode++) {
     const { head, seqHead } = m.mapping;
     if (m.fs.super.type[m.fs.inode.sb[inode] as number] === HOSTFS) continue;
     if (Atomics.load(head, inode) === 0 && Atomics.load(seqHead, inode) === 0) continue;

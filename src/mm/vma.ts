@@ -189,7 +189,8 @@ function mergeable(m: Mm, low: number, high: number): boolean {
 function mergePair(m: Mm, low: number, high: number): number {
   if (!mergeable(m, low, high)) return 0;
   // The one with an anon_vma stays: its links are right for the pages of both.
-  const lowStays = Atomics.load(m.vma.anonVma, high) === 0 || Atomics.load(m.vma.anonVma, low) !== 0;
+  const lowStays =
+    Atomics.load(m.vma.anonVma, high) === 0 || Atomics.load(m.vma.anonVma, low) !== 0;
   const stays = lowStays ? low : high;
   const goes = lowStays ? high : low;
   const start = m.vma.start[low] as number;

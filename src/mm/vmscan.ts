@@ -9,8 +9,27 @@
  */
 import { condResched } from '../../shared/sched.ts';
 import { DEF_PRIORITY, MAX_SWAPPINESS, SWAP_CLUSTER_MAX } from './limits.ts';
-import { hierarchyLruSize, lruLock, lruSize, lruUnlock, lruvecRow, nodeLru } from './lruvec.ts';
+import {
+  hierarchyLruSize,
+  lruLock,
+  lruSize,
+  lruUnlock,
+  lruvecMemcg,
+  lruvecRow,
+  nodeLru,
+} from './lruvec.ts';
+import { memcgOnline } from './memcg_css.ts';
+import { memcgEvent } from './memcg_events.ts';
 import { FULL_WALK, memcgIter, memcgIterBreak } from './memcg_iter.ts';
+import {
+  belowLow,
+  belowMin,
+  calculateProtection,
+  lowInForce,
+  minInForce,
+  protectionInForce,
+} from './memcg_protection.ts';
+import { memcgSwapPages } from './memcg_swap.ts';
 import type { Mm } from './mm.ts';
 import {
   LRU_ACTIVE_ANON,
@@ -27,7 +46,6 @@ import {
 } from './scan_control.ts';
 import { shrinkSlab } from './shrink_slab.ts';
 import { GFP_KERNEL } from './shrinker_ops.ts';
-import { nrSwapPages } from './swapfile.ts';
 import { shrinkActiveList, shrinkInactiveList } from './vmscan_lists.ts';
 import { intSqrt } from './watermark.ts';
 
@@ -88,12 +106,12 @@ function prepareScanControl(m: Mm, nid: number, sc: ScanControl): void {
   }
 }
 
-function canReclaimAnon(m: Mm): boolean {
-  return nrSwapPages(m) > 0;
+function canReclaimAnon(m: Mm, memcg: number): boolean {
+  return memcgSwapPages(m, memcg) > 0;
 }
 
-function scanBalance(m: Mm, sc: ScanControl): number {
-  if (!sc.maySwap || !canReclaimAnon(m)) return SCAN_FILE;
+function scanBalance(m: Mm, memcg: number, sc: ScanControl): number {
+  if (!sc.maySwap || !canReclaimAnon(m, memcg)) return SCAN_FILE;
   if (cgroupReclaim(sc) && sc.swappiness === 0) return SCAN_FILE;
   if (sc.priority === 0 && sc.swappiness > 0) return SCAN_EQUAL;
   if (sc.fileIsTiny) return SCAN_ANON;
@@ -105,8 +123,26 @@ function scanBalance(m: Mm, sc: ScanControl): number {
 const nr = [0, 0, 0, 0];
 const targets = [0, 0, 0, 0];
 
+/** What of a list may be scanned: all but the share that is protected, and then some at least. */
+function unprotected(m: Mm, memcg: number, size: number, sc: ScanControl): number {
+  const min = minInForce(m, sc.targetMemcg, memcg);
+  const low = lowInForce(m, sc.targetMemcg, memcg);
+  if (min === 0 && low === 0) return size;
+  let protection = min;
+  if (!sc.memcgLowReclaim && low > min) {
+    protection = low;
+    sc.memcgLowSkipped = true;
+  }
+  const usage = Math.max(Atomics.load(m.memcg.usage, memcg), protection);
+  const open = size - Math.floor((size * protection) / (usage + 1));
+  return Math.max(open, SWAP_CLUSTER_MAX);
+}
+
 function getScanCount(m: Mm, lruvec: number, sc: ScanControl): void {
-  const balance = scanBalance(m, sc);
+  const memcg = lruvecMemcg(m, lruvec);
+  const balance = scanBalance(m, memcg, sc);
+  const protects = protectionInForce(m);
+  const online = memcgOnline(m, memcg);
   let fractionAnon = 1;
   let fractionFile = 1;
   if (balance === SCAN_FRACT) {
@@ -120,7 +156,10 @@ function getScanCount(m: Mm, lruvec: number, sc: ScanControl): void {
   const denominator = fractionAnon + fractionFile;
   for (let lru = LRU_INACTIVE_ANON; lru <= LRU_ACTIVE_FILE; lru++) {
     const file = lru >= LRU_INACTIVE_FILE;
-    let scan = lruSize(m, lruvec, lru) >> sc.priority;
+    const size = lruSize(m, lruvec, lru);
+    let scan = (protects ? unprotected(m, memcg, size, sc) : size) >> sc.priority;
+    // What is left of a removed group is scraped out.
+    if (scan === 0 && !online) scan = Math.min(size, SWAP_CLUSTER_MAX);
     if (balance === SCAN_FRACT) {
       scan = Math.floor((scan * (file ? fractionFile : fractionAnon)) / denominator);
     } else if (balance === SCAN_FILE ? !file : balance === SCAN_ANON && file) {
@@ -191,7 +230,7 @@ function shrinkLruvec(m: Mm, lruvec: number, sc: ScanControl): void {
     nudgeProportions(nrFile, nrAnon);
   }
   sc.nrReclaimed += reclaimed;
-  if (canReclaimAnon(m) && inactiveIsLow(m, lruvec, LRU_INACTIVE_ANON)) {
+  if (canReclaimAnon(m, lruvecMemcg(m, lruvec)) && inactiveIsLow(m, lruvec, LRU_INACTIVE_ANON)) {
     shrinkActiveList(m, SWAP_CLUSTER_MAX, lruvec, sc, LRU_ACTIVE_ANON);
   }
 }
@@ -203,6 +242,28 @@ function shrinkLruvec(m: Mm, lruvec: number, sc: ScanControl): void {
 function flushReclaimState(m: Mm, sc: ScanControl): void {
   if (!cgroupReclaim(sc)) sc.nrReclaimed += m.task.reclaimedSlab;
   m.task.reclaimedSlab = 0;
+}
+
+/** Is a group left alone by this reclaim, for its memory.min or memory.low? */
+function isProtected(m: Mm, memcg: number, sc: ScanControl): boolean {
+  const target = sc.targetMemcg;
+  calculateProtection(m, target, memcg);
+  if (belowMin(m, target, memcg)) return true;
+  if (!belowLow(m, target, memcg)) return false;
+  if (!sc.memcgLowReclaim) {
+    sc.memcgLowSkipped = true;
+    return true;
+  }
+  memcgEvent(m, memcg, 'eventsLow');
+  return false;
+}
+
+/** One group of a walk. */
+function shrinkMemcg(m: Mm, nid: number, memcg: number, sc: ScanControl): void {
+  if (protectionInForce(m) && isProtected(m, memcg, sc)) return;
+  shrinkLruvec(m, lruvecRow(m, memcg, nid), sc);
+  shrinkSlab(m, GFP_KERNEL, nid, memcg, sc.priority);
+  flushReclaimState(m, sc);
 }
 
 /**
@@ -218,9 +279,7 @@ export function shrinkNode(m: Mm, nid: number, sc: ScanControl): void {
   let memcg = memcgIter(m, target, -1, cookie);
   while (memcg >= 0) {
     condResched();
-    shrinkLruvec(m, lruvecRow(m, memcg, nid), sc);
-    shrinkSlab(m, GFP_KERNEL, nid, memcg, sc.priority);
-    flushReclaimState(m, sc);
+    shrinkMemcg(m, nid, memcg, sc);
     if (cookie !== FULL_WALK && sc.nrReclaimed >= sc.nrToReclaim) {
       memcgIterBreak(m, target, memcg);
       break;

@@ -8,6 +8,7 @@ import { FAULT_STALL } from './faults.ts';
 import { DEF_PRIORITY, SWAP_CLUSTER_MAX } from './limits.ts';
 import type { Mm } from './mm.ts';
 import { zoneEvent } from './page_alloc.ts';
+import { psiMemstallEnter, psiMemstallLeave } from './psi.ts';
 import { cgroupReclaim, type ScanControl, scanControl } from './scan_control.ts';
 import { reclaimThrottleNoProgress, reclaimUnthrottle, throttleDirectReclaim } from './throttle.ts';
 import { shrinkNode } from './vmscan.ts';
@@ -44,6 +45,10 @@ function doTryToFreePages(m: Mm, nid: number, sc: ScanControl, fatal: () => bool
     } else if (sc.skippedDeactivate && !sc.forceDeactivate) {
       sc.forceDeactivate = true;
       sc.skippedDeactivate = false;
+    } else if (sc.memcgLowSkipped && !sc.memcgLowReclaim) {
+      sc.forceDeactivate = false;
+      sc.memcgLowReclaim = true;
+      sc.memcgLowSkipped = false;
     } else {
       return 0;
     }
@@ -53,9 +58,12 @@ function doTryToFreePages(m: Mm, nid: number, sc: ScanControl, fatal: () => bool
 /** Runs `reclaim` with the thread marked as a reclaimer: its allocations do not recurse. */
 function asReclaimer(m: Mm, reclaim: () => number): number {
   m.task.memalloc = true;
+  m.task.reclaimedSlab = 0;
+  psiMemstallEnter(m);
   try {
     return reclaim();
   } finally {
+    psiMemstallLeave(m);
     m.task.memalloc = false;
   }
 }
@@ -68,7 +76,10 @@ function asReclaimer(m: Mm, reclaim: () => number): number {
  * @context may block; no spinlock held; mmap_lock may be held
  */
 export function tryToFreePages(m: Mm, nid: number, zone: number, fatal: () => boolean): number {
-  if (throttleDirectReclaim(m, nid, fatal)) return 1;
+  psiMemstallEnter(m);
+  const dying = throttleDirectReclaim(m, nid, fatal);
+  psiMemstallLeave(m);
+  if (dying) return 1;
   faultStall(FAULT_STALL);
   const { events } = m.task;
   const cell = zoneEvent(m, zone, EV.allocstall_normal);
@@ -90,5 +101,23 @@ export function tryToFreeMemcgPages(
   fatal: () => boolean,
 ): number {
   const sc = scanControl('direct', memcg, m.config.swappiness, Math.max(pages, SWAP_CLUSTER_MAX));
+  return asReclaimer(m, () => doTryToFreePages(m, 0, sc, fatal));
+}
+
+/**
+ * Reclaims from a group, or from the machine, because somebody asked for it.
+ * @param pages wanted @param swappiness 0 .. 200
+ * @returns pages reclaimed
+ * @context as tryToFreePages
+ */
+export function proactiveReclaim(
+  m: Mm,
+  memcg: number,
+  pages: number,
+  swappiness: number,
+  fatal: () => boolean,
+): number {
+  const sc = scanControl('direct', memcg, swappiness, Math.max(pages, SWAP_CLUSTER_MAX));
+  sc.proactive = true;
   return asReclaimer(m, () => doTryToFreePages(m, 0, sc, fatal));
 }

@@ -20,6 +20,7 @@ import {
   folioTryLock,
   folioUnlock,
 } from './folio.ts';
+import { countMemcg, MS } from './memcg_events.ts';
 import { uncharge } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
 import {
@@ -123,6 +124,7 @@ function activateLocked(m: Mm, pfn: number, stat: ReclaimStat): void {
     folioSet(m, pfn, PG_ACTIVE);
     stat.nrActivate++;
     m.task.events[EV.pgactivate] = (m.task.events[EV.pgactivate] as number) + 1;
+    countMemcg(m, m.page.memcg[pfn] as number, MS.pgactivate);
   }
   folioUnlock(m, pfn);
 }
@@ -318,27 +320,31 @@ function freeReclaimed(m: Mm, count: number): void {
   freeUnrefPages(m, freed, count);
 }
 
-/** Counters of one scan of the inactive list. */
+/** Counters of one scan of a group's inactive list. */
 export function countScan(
   m: Mm,
   sc: ScanControl,
+  group: number,
   file: boolean,
   scanned: number,
   reclaimed: number,
 ): void {
   const { events } = m.task;
   const direct = sc.role === 'direct' ? 1 : 0;
+  const cell = sc.proactive ? 2 : direct;
   const memcg = sc.targetMemcg !== 0;
   const scan = memcg
     ? direct
       ? EV.memcg_pgscan_direct
       : EV.memcg_pgscan_kswapd
-    : EV.pgscan_kswapd + direct;
+    : EV.pgscan_kswapd + cell;
   const steal = memcg
     ? direct
       ? EV.memcg_pgsteal_direct
       : EV.memcg_pgsteal_kswapd
-    : EV.pgsteal_kswapd + direct;
+    : EV.pgsteal_kswapd + cell;
+  countMemcg(m, group, MS.pgscan_kswapd + cell, scanned);
+  if (reclaimed > 0) countMemcg(m, group, MS.pgsteal_kswapd + cell, reclaimed);
   const fileCell = file ? 1 : 0;
   events[scan] = (events[scan] as number) + scanned;
   events[steal] = (events[steal] as number) + reclaimed;

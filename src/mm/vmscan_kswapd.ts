@@ -10,6 +10,7 @@ import { lruSize, lruvecRow } from './lruvec.ts';
 import { FULL_WALK, memcgIter } from './memcg_iter.ts';
 import type { Mm } from './mm.ts';
 import { LRU_ACTIVE_ANON, LRU_INACTIVE_ANON } from './mm_types.ts';
+import { psiMemstallEnter, psiMemstallLeave } from './psi.ts';
 import { scanControl } from './scan_control.ts';
 import { nrSwapPages } from './swapfile.ts';
 import { allowDirectReclaim, nodeHopeless } from './throttle.ts';
@@ -98,6 +99,7 @@ function passTarget(m: Mm, nid: number): number {
 export function balancePgdat(m: Mm, nid: number, order: number, shouldStop: () => boolean): number {
   const { events } = m.task;
   events[EV.pageoutrun] = (events[EV.pageoutrun] as number) + 1;
+  psiMemstallEnter(m);
   const sc = scanControl('kswapd', 0, m.config.swappiness);
   sc.order = order;
   let total = 0;
@@ -115,6 +117,7 @@ export function balancePgdat(m: Mm, nid: number, order: number, shouldStop: () =
     if (shouldStop()) break;
     if (!enough || sc.nrReclaimed === 0) sc.priority--;
   }
+  psiMemstallLeave(m);
   snapshotRefaults(m, 0, nid);
   if (total === 0 && !pgdatBalanced(m, nid, order)) Atomics.add(m.node.kswapdFailures, nid, 1);
   return total;

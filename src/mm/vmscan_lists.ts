@@ -24,8 +24,10 @@ import {
   lruNoteCost,
   lruUnlock,
   lruvecAddFolioLocked,
+  lruvecMemcg,
   updateLruSize,
 } from './lruvec.ts';
+import { countMemcg, MS } from './memcg_events.ts';
 import { uncharge } from './memcontrol.ts';
 import { clearMlocked, cullFlags } from './mlock_folio.ts';
 import type { Mm } from './mm.ts';
@@ -161,8 +163,9 @@ export function shrinkInactiveList(
   modIsolated(m, nid, file, taken);
   lruUnlock(m, lruvec);
   const scanned = scannedLast;
+  const group = lruvecMemcg(m, lruvec);
   if (taken === 0) {
-    countScan(m, sc, file, scanned, 0);
+    countScan(m, sc, group, file, scanned, 0);
     return 0;
   }
   const stat = reclaimStat();
@@ -172,7 +175,7 @@ export function shrinkInactiveList(
   modIsolated(m, nid, file, -taken);
   lruUnlock(m, lruvec);
   freeReleased(m);
-  countScan(m, sc, file, scanned, reclaimed);
+  countScan(m, sc, group, file, scanned, reclaimed);
   if (file) noteDirtyTail(m, nid, sc, stat.nrUnqueuedDirty === taken);
   lruNoteCost(m, lruvec, file, stat.nrPageout, scanned - reclaimed);
   return reclaimed;
@@ -214,6 +217,8 @@ export function shrinkActiveList(
   modIsolated(m, nid, file, taken);
   lruUnlock(m, lruvec);
   if (!cgroupReclaim(sc)) events[EV.pgrefill] = (events[EV.pgrefill] as number) + scannedLast;
+  const group = lruvecMemcg(m, lruvec);
+  countMemcg(m, group, MS.pgrefill, scannedLast);
   let rotated = 0;
   for (let i = 0; i < isolated.length; i++) {
     const pfn = isolated[i] as number;
@@ -230,6 +235,7 @@ export function shrinkActiveList(
   modIsolated(m, nid, file, -taken);
   lruUnlock(m, lruvec);
   events[EV.pgdeactivate] = (events[EV.pgdeactivate] as number) + moved - rotated;
+  countMemcg(m, group, MS.pgdeactivate, moved - rotated);
   freeReleased(m);
   if (rotated > 0) lruNoteCost(m, lruvec, file, 0, rotated);
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Reclaiming given pages (mm/vmscan.c, reclaim_pages): for MADV_PAGEOUT. */
-import { folioLruvec, folioNid, folioTestClear, isFileLru, folioLruList } from './folio.ts';
+import { folioLruList, folioLruvec, folioNid, folioTestClear, isFileLru } from './folio.ts';
 import { lruLock, lruUnlock, lruvecDelFolioLocked } from './lruvec.ts';
 import type { Mm } from './mm.ts';
 import { PG_LRU, PG_UNEVICTABLE } from './mm_types.ts';
 import { scanControl } from './scan_control.ts';
-import { putbackLru } from './vmscan_lists.ts';
 import { modIsolated, reclaimStat, shrinkFolioList } from './vmscan_folio.ts';
+import { putbackLru } from './vmscan_lists.ts';
 
 const taken: number[] = [];
 
@@ -17,11 +17,7 @@ const taken: number[] = [];
  * @returns pages reclaimed
  * @context no spinlock held; mmap_lock may be
  */
-export function reclaimPages(
-  m: Mm,
-  folios: readonly number[],
-  put: (pfn: number) => void,
-): number {
+export function reclaimPages(m: Mm, folios: readonly number[], put: (pfn: number) => void): number {
   let reclaimed = 0;
   for (const pfn of folios) {
     if (!isolateFolio(m, pfn)) {

@@ -12,9 +12,10 @@
 import { assert } from '../../shared/assert.ts';
 import { folioLruvec, folioNid, folioSet } from './folio.ts';
 import { MEMCGS_MAX, NODES_MAX } from './limits.ts';
-import { hierarchyLruSize, lruNoteCost, lruvecRow, parentLruvec } from './lruvec.ts';
+import { hierarchyLruSize, lruNoteCost, lruvecMemcg, lruvecRow, parentLruvec } from './lruvec.ts';
 import { memcgSerial } from './memcg_css.ts';
-import { memcgSwapPages } from './memcontrol.ts';
+import { countMemcg, MS } from './memcg_events.ts';
+import { memcgSwapPages } from './memcg_swap.ts';
 import type { Mm } from './mm.ts';
 import {
   LRU_ACTIVE_ANON,
@@ -123,6 +124,8 @@ export function workingsetRefault(
   const fileCell = file ? 1 : 0;
   const refault = EV.workingset_refault_anon + fileCell;
   events[refault] = (events[refault] as number) + 1;
+  const memcg = lruvecMemcg(m, lruvec);
+  countMemcg(m, memcg, MS.workingset_refault_anon + fileCell);
 
   const evictionMemcg = shadowMemcg(m, tag);
   if (evictionMemcg < 0) return;
@@ -136,11 +139,13 @@ export function workingsetRefault(
   for (let row = lruvec; row >= 0; row = parentLruvec(m, row)) Atomics.add(activated, row, 1);
   const activate = EV.workingset_activate_anon + fileCell;
   events[activate] = (events[activate] as number) + 1;
+  countMemcg(m, memcg, MS.workingset_activate_anon + fileCell);
   if ((tag & SHADOW_WORKINGSET) !== 0) {
     folioSet(m, pfn, PG_WORKINGSET);
     lruNoteCost(m, lruvec, file, 1, 0);
     const restore = EV.workingset_restore_anon + fileCell;
     events[restore] = (events[restore] as number) + 1;
+    countMemcg(m, memcg, MS.workingset_restore_anon + fileCell);
   }
 }
 
@@ -148,7 +153,7 @@ export function workingsetRefault(
 function workingsetSize(m: Mm, lruvec: number, file: boolean): number {
   let pages = hierarchyLruSize(m, lruvec, LRU_ACTIVE_FILE);
   if (!file) pages += hierarchyLruSize(m, lruvec, LRU_INACTIVE_FILE);
-  if (memcgSwapPages(m) > 0) {
+  if (memcgSwapPages(m, lruvecMemcg(m, lruvec)) > 0) {
     pages += hierarchyLruSize(m, lruvec, LRU_ACTIVE_ANON);
     if (file) pages += hierarchyLruSize(m, lruvec, LRU_INACTIVE_ANON);
   }

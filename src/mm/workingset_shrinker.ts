@@ -26,23 +26,19 @@ export interface ShadowControl {
   readonly nrToScan: number;
 }
 
+/** Called with the list locked. @param remove takes the node off the list */
+export type IsolateNode = (node: number, remove: (node: number) => void) => boolean;
+
 /** What the shrinker needs of a memcg-aware list. */
 export interface ShadowLru {
   /** @returns nodes on a group's list on a NUMA node */
   count(m: Mm, lru: number, nid: number, memcg: number): number;
   /**
-   * Visits up to `nr` nodes, oldest first, under the list's lock, and takes off those for which
-   * `isolate` returns `removed`.
+   * Visits up to `nr` nodes, oldest first, under the list's lock. `isolate` takes off those for
+   * which it returns true, by calling `remove`.
    * @returns nodes taken off
    */
-  walk(
-    m: Mm,
-    lru: number,
-    nid: number,
-    memcg: number,
-    isolate: (node: number) => boolean,
-    nr: number,
-  ): number;
+  walk(m: Mm, lru: number, nid: number, memcg: number, isolate: IsolateNode, nr: number): number;
 }
 
 /** What makes the list and the shrinker at boot. */
@@ -85,7 +81,8 @@ export function shadowShrinker(lru: ShadowLru) {
 
     /** @returns nodes whose shadows were dropped @context any reclaimer; takes list_lru */
     scanObjects(m: Mm, sc: ShadowControl): number {
-      const isolate = (node: number): boolean => shadowIsolate(m, node) === SHADOW_REMOVED;
+      const isolate: IsolateNode = (node, remove) =>
+        shadowIsolate(m, node, remove) === SHADOW_REMOVED;
       return lru.walk(m, m.shadowLru[0] as number, sc.nid, sc.memcg, isolate, sc.nrToScan);
     },
   };

@@ -11,10 +11,11 @@ import { faultDelay } from '../../shared/fault.ts';
 import { condResched } from '../../shared/sched.ts';
 import { FAULT_DELAY } from './faults.ts';
 import { fileDirty, folioOfHost } from './file_dirty.ts';
-import { folioLock, folioUnlock } from './folio.ts';
+import { folioLock, folioTest, folioUnlock } from './folio.ts';
 import { PTRS_PER_TABLE } from './limits.ts';
+import { munlockFolio } from './mlock_folio.ts';
 import type { Mm } from './mm.ts';
-import { PTE_DIRTY, PTE_PRESENT, PTE_SHIFT, PTE_SPECIAL } from './mm_types.ts';
+import { PG_MLOCKED, PTE_DIRTY, PTE_PRESENT, PTE_SHIFT, PTE_SPECIAL } from './mm_types.ts';
 import { PTE_NONE, pteHoleEnd, pteOffset, ptlLock, ptlUnlock } from './pgtable.ts';
 import { folioRemoveRmap } from './rmap.ts';
 import { folioPut } from './swap.ts';
@@ -25,6 +26,8 @@ import { tlbFlush } from './tlb.ts';
 /** What a leaf table had. One zap at a time per thread. */
 const pages: number[] = [];
 const slots: number[] = [];
+/** Pages of files whose entries were dirty. */
+const dirtied: number[] = [];
 
 /**
  * Unmaps what lies in a part of one leaf table.
@@ -34,6 +37,7 @@ const slots: number[] = [];
 export function zapEntries(m: Mm, mm: number, first: number, count: number): void {
   pages.length = 0;
   slots.length = 0;
+  dirtied.length = 0;
   let ofFiles = 0;
   ptlLock(m, first);
   for (let pte = first; pte < first + count; pte++) {
@@ -45,7 +49,10 @@ export function zapEntries(m: Mm, mm: number, first: number, count: number): voi
       pages.push(pfn);
       if (folioOfHost(m, pfn)) {
         // While it is mapped it stays the file's.
-        if ((entry & PTE_DIRTY) !== 0) fileDirty(m, pfn);
+        if ((entry & PTE_DIRTY) !== 0) {
+          fileDirty(m, pfn);
+          dirtied.push(pfn);
+        }
         ofFiles++;
       }
       folioRemoveRmap(m, pfn);
@@ -59,11 +66,25 @@ export function zapEntries(m: Mm, mm: number, first: number, count: number): voi
   const cpuMask = Atomics.load(m.mm.cpuMask, mm);
   faultDelay(FAULT_DELAY);
   if (pages.length > 0 && cpuMask !== 0) tlbFlush(m, cpuMask);
+  for (const pfn of dirtied) dirtyAgain(m, pfn);
   for (const pfn of pages) {
+    // Perhaps for another VMA's sake: then reclaim locks it again.
+    if (folioTest(m, pfn, PG_MLOCKED)) munlockFolio(m, pfn);
     freeSwapCache(m, pfn);
     folioPut(m, pfn);
   }
   for (const slot of slots) freeSwapAndCache(m, slot);
+}
+
+/**
+ * A CPU may have stored to the page until now, and the flusher may have written it before: it did
+ * not see a mapping, and so waited for nobody.
+ * @context the caller holds a reference, and the shootdown is over; takes folio_lock
+ */
+function dirtyAgain(m: Mm, pfn: number): void {
+  folioLock(m, pfn);
+  if (folioOfHost(m, pfn)) fileDirty(m, pfn);
+  folioUnlock(m, pfn);
 }
 
 /**

@@ -3,7 +3,7 @@
  * The functions that take the time, as `perf top` lists them: share of all samples on a core, in
  * which the function was the innermost.
  */
-import { formatTable } from '../report/text_table.ts';
+import { formatNumber, formatTable } from '../report/text_table.ts';
 import { asleepSamplesOf, type CallNode, samplesOf } from './call_tree.ts';
 import { isFolded, kernelName } from './kernel_names.ts';
 
@@ -28,6 +28,11 @@ export interface HotTable {
   readonly asleep: number;
 }
 
+/** What Node itself does (modules, buffers, files) is one row: nobody tunes it here. */
+const NODE = '(node)';
+/** Fewer samples than these say little. */
+const SAMPLES_FEW = 200;
+
 /** Published shares, in percent, by the kernel's name. */
 export type Shares = Readonly<Record<string, number>>;
 
@@ -36,7 +41,10 @@ interface Group {
   readonly functions: Map<string, { samples: number; readonly file: string }>;
 }
 
-const fileOf = (url: string): string => url.slice(url.lastIndexOf('/') + 1).replace(/\.js$/, '.ts');
+const fileOf = (url: string): string => {
+  const file = url.slice(url.lastIndexOf('/') + 1).replace(/\.js$/, '.ts');
+  return url.startsWith('node:') ? '' : file;
+};
 
 /** @param root merged profiles @param threads only threads whose name starts with one of these */
 export function hotTable(root: CallNode, threads: readonly string[] = ['']): HotTable {
@@ -47,7 +55,8 @@ export function hotTable(root: CallNode, threads: readonly string[] = ['']): Hot
     // V8 tells native code and its collector apart, but not who called them.
     const charged = isFolded(node.name, node.url) ? owner : node;
     if (node.self > 0) {
-      const symbol = kernelName(charged.name, charged.url) ?? charged.name;
+      const own = kernelName(charged.name, charged.url) ?? charged.name;
+      const symbol = charged.url.startsWith('node:') ? NODE : own;
       const group = groups.get(symbol) ?? { samples: 0, functions: new Map() };
       groups.set(symbol, group);
       group.samples += node.self;
@@ -79,6 +88,18 @@ function hotRow(symbol: string, group: Group, samples: number): HotRow {
   };
 }
 
+/** The same table with its first rows only. */
+export function topRows(table: HotTable, rows: number): HotTable {
+  return { ...table, rows: table.rows.slice(0, rows) };
+}
+
+/** What a table was made of, and whether that is much: one line. */
+export function madeOf({ samples, asleep }: HotTable): string {
+  const rest = asleep === 0 ? '' : `, and ${formatNumber(asleep)} asleep, left out`;
+  const few = samples < SAMPLES_FEW ? `; fewer than ${SAMPLES_FEW} say little` : '';
+  return `  ${formatNumber(samples)} samples on a core${rest}${few}`;
+}
+
 /** Share of some symbols together, in percent; 0 for those without a sample. */
 export function shareOf(table: HotTable, symbols: readonly string[]): number {
   return table.rows.reduce((sum, row) => sum + (symbols.includes(row.symbol) ? row.percent : 0), 0);
@@ -103,7 +124,7 @@ export function formatHotTable(
   const head = ['here %', ...(published === null ? [] : ['seed %']), 'symbol', 'functions', 'file'];
   const rows = [
     ...shown.map((row) => [
-      row.percent.toFixed(2),
+      row.percent.toFixed(1),
       ...(published === null ? [] : [share(row.symbol)]),
       row.symbol,
       row.functions.slice(0, 3).join(', '),

@@ -47,9 +47,12 @@ export interface ShrinkerRunOptions {
   readonly onSample?: (done: number, total: number, what: string) => void;
 }
 
+/** Their names, in the order of a run. */
+export const EXPERIMENTS = ['hot spots', 'churn'] as const;
+
 /** One sample, with what it was for. */
 export interface ShrinkerRun {
-  readonly experiment: 'hot spots' | 'churn';
+  readonly experiment: (typeof EXPERIMENTS)[number];
   readonly run: number;
   readonly sample: LabSample;
 }

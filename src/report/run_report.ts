@@ -7,6 +7,7 @@
 import type { PanicRecord } from '../../kthreads/panic.ts';
 import type { FullConfig } from '../config_schema.ts';
 import type { ThreadInfo } from '../thread_info.ts';
+import type { ProfileReport } from './profile_report.ts';
 
 export const RUN_SCHEMA = 'kreclaim.run/1';
 
@@ -168,6 +169,8 @@ export interface RunReport {
   readonly scenario: ScenarioReport | null;
   readonly threads: readonly ThreadInfo[];
   readonly lockStat: readonly LockReport[];
+  /** Where the threads' time went; null where the run was not profiled. */
+  readonly profile: ProfileReport | null;
   /** Path to text: /proc and /sys as the programs left them, with the groups of `memcgs`. */
   readonly proc: Readonly<Record<string, string>>;
   readonly oomReports: readonly string[];

@@ -107,7 +107,7 @@ function memcgReports(m: Mm, memcgs: readonly number[]): MemcgReport[] {
       max: max < 0 ? null : max,
       current: Atomics.load(m.memcg.usage, memcg),
       peak: Atomics.load(m.memcg.peak, memcg),
-      swap: Atomics.load(m.memcg.swap, memcg),
+      swap: Atomics.load(m.memcg.swapUsage, memcg),
       events: memcgEvents(m, memcg),
       stat: stats.of(memcg),
     };

@@ -10,6 +10,8 @@ import { formatNs, formatNumber, formatPairs, formatTable } from './text_table.t
 
 /** Lock classes shown. */
 const LOCKS_SHOWN = 8;
+/** Memory is told as a part of the footprint up to so many per cent of it. */
+const SHARE_MAX = 200;
 /** Lines of details shown. */
 const DETAILS_SHOWN = 10;
 
@@ -22,11 +24,13 @@ function headLines(report: RunReport): string[] {
   const { config, footprintPages } = report;
   const memory = config.memory as number;
   const part = (100 * memory) / (footprintPages * PAGE_SIZE);
+  // Programs that touch little, or nothing, are no measure of the memory.
+  const share = part <= SHARE_MAX ? ` (${part.toFixed(0)} % of the footprint)` : '';
   const names = [...new Set(report.processes.map(({ comm }) => oneLine(comm)))];
   const machine = [
     `${names.join(', ')} on ${plural(config.cpus, 'CPU')}`,
     plural(config.nodes, 'node'),
-    `memory ${formatBytes(memory)} (${part.toFixed(0)} % of the footprint)`,
+    `memory ${formatBytes(memory)}${share}`,
   ];
   if (config.memcgMax !== null) machine.push(`limit ${formatBytes(config.memcgMax as number)}`);
   const swap = config.swap === 'none' ? 'none' : `zram ${formatBytes(config.swapSize as number)}`;
@@ -34,7 +38,8 @@ function headLines(report: RunReport): string[] {
   const events = report.processes.reduce((sum, process) => sum + process.events, 0);
   const seconds = report.wallMs / 1000;
   const rate = seconds > 0 ? ` (${formatNumber(events / seconds)}/s)` : '';
-  const wall = `${formatNumber(events)} accesses in ${seconds.toFixed(2)} s${rate}`;
+  const made = events === 0 ? 'ran for' : `${formatNumber(events)} accesses in`;
+  const wall = `${made} ${seconds.toFixed(2)} s${events === 0 ? '' : rate}`;
   return [machine.join('; '), report.interrupted ? `${wall}, interrupted` : wall];
 }
 

@@ -17,7 +17,14 @@ import type { RunReport } from '../report/run_report.ts';
 import { runWorkload, traceWorkload } from '../run.ts';
 import { GENERATOR_KINDS, generateTrace } from '../workload/generators.ts';
 import type { Trace } from '../workload/trace.ts';
-import type { BustedReport, GroupOptions, GroupReport, TypeReport } from './run.ts';
+import {
+  allHeld,
+  type BustedReport,
+  type GroupOptions,
+  type GroupReport,
+  resultOf,
+  type TypeReport,
+} from './run.ts';
 
 /** A family of machines. */
 interface MachineType {
@@ -261,6 +268,7 @@ async function runBusted(
     }
   }
   const how = (tally.failures[0] ?? '').slice(0, 200);
+  if (how === '' && signal.aborted) return null;
   const ms = (ktimeNs() - startNs) / 1e6;
   return { what: type.busted, caught: how !== '', ms, how };
 }
@@ -287,7 +295,7 @@ async function runType(
   }
   return {
     name: type.name,
-    result: failures.length > 0 ? 'FAILURE' : 'SUCCESS',
+    result: resultOf(failures, signal.aborted),
     threads: 0,
     ms: (ktimeNs() - startNs) / 1e6,
     lines: [tally.line()],
@@ -318,6 +326,5 @@ export async function runReclaim(options: GroupOptions): Promise<GroupReport> {
     types.push(report);
     options.onType?.(report);
   }
-  const passed = types.every(({ result }) => result !== 'FAILURE');
-  return { group: 'reclaim', passed, seconds: (ktimeNs() - startNs) / 1e9, types };
+  return { group: 'reclaim', passed: allHeld(types), seconds: (ktimeNs() - startNs) / 1e9, types };
 }

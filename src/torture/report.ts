@@ -14,7 +14,8 @@ export interface TortureReport {
   readonly threads: number;
   readonly node: string;
   readonly cpus: number;
-  readonly passed: boolean;
+  /** Null where nothing failed, and not all could run to its end. */
+  readonly passed: boolean | null;
   readonly interrupted: boolean;
   readonly groups: readonly GroupReport[];
 }
@@ -32,16 +33,23 @@ function bustedLine({ busted }: TypeReport): string {
 
 /** A type as text. @returns lines without an end */
 export function typeLines(group: string, type: TypeReport): string[] {
-  const { name, result, lines, failures, threads, ms } = type;
+  const { name, result, lines, counts, failures, threads, ms } = type;
   if (result === null) return [`${group} ${name}: not run`];
   const on = threads > 0 ? `, ${threads} threads` : '';
+  // Too short a time, or too slow a machine: what is recounted at rest was not.
+  const never = result === 'SUCCESS' && counts.barriers === 0 ? ' (never at rest)' : '';
   return [
-    `${group} ${name}: ${result} (${seconds(ms)}${on})`,
+    `${group} ${name}: ${result}${never} (${seconds(ms)}${on})`,
     ...lines.map((line) => `    ${line}`),
     ...failures.flatMap((text) => text.split('\n').map((line) => `    !!! ${line}`)),
     `    ${bustedLine(type)}`,
   ];
 }
+
+const verdictOf = (passed: boolean | null): string => {
+  if (passed === null) return 'interrupted, nothing failed';
+  return passed ? 'SUCCESS' : 'FAILURE';
+};
 
 /** The whole as text: every type, a line for each group, the verdict last. */
 export function formatTortureReport(report: TortureReport): string {
@@ -51,10 +59,11 @@ export function formatTortureReport(report: TortureReport): string {
     const run = types.filter(({ result }) => result !== null);
     const held = run.filter(({ result }) => result === 'SUCCESS').length;
     const of = run.length === types.length ? '' : ` of ${types.length} types`;
-    const verdict = passed ? 'SUCCESS' : 'FAILURE';
-    lines.push(`${group}: ${verdict}: ${held}/${run.length} held${of}, ${took.toFixed(1)} s`);
+    lines.push(
+      `${group}: ${verdictOf(passed)}: ${held}/${run.length} held${of}, ${took.toFixed(1)} s`,
+    );
   }
-  const notes = report.interrupted ? ' (interrupted)' : '';
-  lines.push(`torture: ${report.passed ? 'SUCCESS' : 'FAILURE'}${notes}, seed ${report.seed}`);
+  const notes = report.interrupted && report.passed !== null ? ' (interrupted)' : '';
+  lines.push(`torture: ${verdictOf(report.passed)}${notes}, seed ${report.seed}`);
   return `${lines.join('\n')}\n`;
 }

@@ -39,8 +39,8 @@ export interface BustedReport {
 /** What a type came to. */
 export interface TypeReport {
   readonly name: string;
-  /** Null where the run was interrupted before the type's turn. */
-  readonly result: 'SUCCESS' | 'FAILURE' | null;
+  /** `interrupted`: nothing failed until then; null: interrupted before the type's turn. */
+  readonly result: 'SUCCESS' | 'FAILURE' | 'interrupted' | null;
   readonly threads: number;
   readonly ms: number;
   readonly lines: readonly string[];
@@ -52,9 +52,22 @@ export interface TypeReport {
 /** What a group came to. */
 export interface GroupReport {
   readonly group: string;
-  readonly passed: boolean;
+  /** Null where nothing failed, and not all types could run to their end. */
+  readonly passed: boolean | null;
   readonly seconds: number;
   readonly types: readonly TypeReport[];
+}
+
+/** @returns what a type came to that ran @param cut the run was interrupted before its end */
+export function resultOf(failures: readonly string[], cut: boolean): TypeReport['result'] {
+  if (failures.length > 0) return 'FAILURE';
+  return cut ? 'interrupted' : 'SUCCESS';
+}
+
+/** @returns true when all held, false when one failed, else null */
+export function allHeld(types: readonly Pick<TypeReport, 'result'>[]): boolean | null {
+  if (types.some(({ result }) => result === 'FAILURE')) return false;
+  return types.every(({ result }) => result === 'SUCCESS') ? true : null;
 }
 
 /**
@@ -80,6 +93,7 @@ async function runBusted(
     how = result.failures[0] ?? '';
     if (how !== '') break;
   }
+  if (how === '' && signal?.aborted === true) return null;
   const ms = (ktimeNs() - startNs) / 1e6;
   return { what: type.busted, caught: how !== '', ms, how };
 }
@@ -104,7 +118,7 @@ async function runType(
     : result.failures;
   return {
     name: type.name,
-    result: failures.length > 0 ? 'FAILURE' : 'SUCCESS',
+    result: resultOf(failures, signal?.aborted === true),
     threads: threadsOf(type, threads),
     ms: result.ms,
     lines: result.lines,
@@ -147,6 +161,5 @@ export async function runTypes(
   } finally {
     await pool.close();
   }
-  const passed = types.every(({ result }) => result !== 'FAILURE');
-  return { group, passed, seconds: (ktimeNs() - startNs) / 1e9, types };
+  return { group, passed: allHeld(types), seconds: (ktimeNs() - startNs) / 1e9, types };
 }

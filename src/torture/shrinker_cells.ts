@@ -92,7 +92,7 @@ function stall({ ctx, calm }: ShrinkerThread): void {
   if (ctx.rarely(4)) rcuQuiescent();
 }
 
-/** Objects of a shrinker that does not tell nodes apart are all on node 0. */
+/** Objects of a shrinker that does not tell nodes apart, and its put-off work, are on node 0. */
 const nodeOf = (kind: number, nid: number): number => ((kind & KIND_NUMA) === 0 ? 0 : nid);
 
 function countObjects(thread: ShrinkerThread, sc: ShrinkControl): number {
@@ -101,7 +101,7 @@ function countObjects(thread: ShrinkerThread, sc: ShrinkControl): number {
   count.counts++;
   if (!calm && ctx.rarely(64)) return 0;
   if ((kind & KIND_LEDGER) !== 0) {
-    Atomics.add(t.ledger, sc.arg * NODES + sc.nid, ledgerShare(thread.priority));
+    Atomics.add(t.ledger, sc.arg * NODES + nodeOf(kind, sc.nid), ledgerShare(thread.priority));
     return LEDGER_OBJECTS;
   }
   const at = objectsAt(sc.arg, sc.memcg, nodeOf(kind, sc.nid));
@@ -110,11 +110,11 @@ function countObjects(thread: ShrinkerThread, sc: ShrinkControl): number {
   return objects || SHRINK_EMPTY;
 }
 
-function scanLedger({ t, ctx, count }: ShrinkerThread, sc: ShrinkControl): number {
+function scanLedger({ t, ctx, count }: ShrinkerThread, kind: number, sc: ShrinkControl): number {
   if (sc.nrToScan > LEDGER_BATCH) ctx.fail(`a scan of ${sc.nrToScan} objects, above the batch`);
   if (ctx.rarely(2)) return SHRINK_STOP;
   if (ctx.rarely(4)) sc.nrScanned = ctx.prng.below(sc.nrToScan + 1);
-  Atomics.sub(t.ledger, sc.arg * NODES + sc.nid, sc.nrScanned);
+  Atomics.sub(t.ledger, sc.arg * NODES + nodeOf(kind, sc.nid), sc.nrScanned);
   count.scanned += sc.nrScanned;
   return 0;
 }
@@ -126,7 +126,7 @@ function scanObjects(thread: ShrinkerThread, sc: ShrinkControl): number {
   if (sc.nrToScan < 1 || sc.nrScanned !== sc.nrToScan) {
     ctx.fail(`a scan is asked for ${sc.nrToScan} objects, and ${sc.nrScanned} are said scanned`);
   }
-  if ((kind & KIND_LEDGER) !== 0) return scanLedger(thread, sc);
+  if ((kind & KIND_LEDGER) !== 0) return scanLedger(thread, kind, sc);
   if (sc.nrToScan > BATCH_MAX) ctx.fail(`a scan of ${sc.nrToScan} objects, above the batch`);
   if (ctx.rarely(32)) return SHRINK_STOP;
   if (ctx.rarely(8)) sc.nrScanned = ctx.prng.below(sc.nrToScan + 1);

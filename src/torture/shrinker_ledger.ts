@@ -11,7 +11,6 @@ import {
   CELLS,
   GROUPS,
   KIND_LEDGER,
-  KIND_NUMA,
   NODES,
   type ShrinkerTables,
   type ShrinkerThread,
@@ -83,10 +82,7 @@ export function checkLedgers(thread: ShrinkerThread): number {
       const cells = putOff(thread, cell, nid);
       off.push((Atomics.load(t.ledger, cell * NODES + nid) - cells) | 0);
     }
-    // Without nodes of its own, work from groups on any node goes up to node 0 of the root.
-    const sum = off.reduce((a, b) => (a + b) | 0, 0);
-    const held = (kind & KIND_NUMA) !== 0 ? off.every((one) => one === 0) : sum === 0;
-    if (held) continue;
+    if (off.every((one) => one === 0)) continue;
     wrong++;
     if (excused(thread, 'lost-work', 'stale-state')) continue;
     const s = Atomics.load(t.cell.shrinker, cell);

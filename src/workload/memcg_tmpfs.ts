@@ -11,11 +11,14 @@
  * Every CPU makes its share; all have made theirs before the first page is written. At the end the
  * program unmounts and removes what it made, or, with --leave, leaves that to the machine's end.
  */
+
+import { UsageError } from '../errors.ts';
 import type { ModuleRef } from '../mm/config.ts';
-import { CPUS_MAX, MEMCGS_MAX } from '../mm/limits.ts';
+import { CPUS_MAX, MEMCGS_MAX, PAGE_SIZE, PFN_MAX } from '../mm/limits.ts';
+import { formatBytes } from '../size.ts';
 import { type Figures, makeFigures, sumFigure } from './figures.ts';
 import type { MemcgTmpfsArgs } from './memcg_tmpfs_program.ts';
-import { OptionReader, type Scenario } from './scenario_types.ts';
+import { checkRoom, OptionReader, type Scenario } from './scenario_types.ts';
 import type { ProcessSpec } from './workload.ts';
 
 const PROGRAM: ModuleRef = {
@@ -31,6 +34,10 @@ const SPARE_GROUPS = 64;
 const SPARE_SHRINKERS = 64;
 /** Most of a count: shrinkers of the mounts need rows too. */
 const COUNT_MAX = MEMCGS_MAX - SPARE_GROUPS;
+/** Groups that are there at boot: the root, and the one of the programs. */
+const BOOT_GROUPS = 2;
+/** Shrinkers that are there at boot: that of shadows. */
+const BOOT_SHRINKERS = 1;
 const FILE_PAGES = 256;
 const FILE_PAGES_MAX = 1 << 18;
 
@@ -57,6 +64,18 @@ function processes(shape: Shape, figures: Figures, cpus: number): ProcessSpec[] 
   });
 }
 
+/** All files have room in the swap device, unless the user chose its size. @throws UsageError */
+function checkFiles(touch: number, filePages: number): void {
+  if (touch * filePages < PFN_MAX) return;
+  const bytes = formatBytes(touch * filePages * PAGE_SIZE);
+  const most = formatBytes((PFN_MAX - 1) * PAGE_SIZE);
+  const file = formatBytes(filePages * PAGE_SIZE);
+  throw new UsageError(
+    `--touch, --file-size: ${touch} files of ${file} are ${bytes}, and ${most} is the most; ` +
+      'give less of one of them',
+  );
+}
+
 function progress(shape: Shape, figures: Figures): string {
   const steps = [
     ['groups', shape.memcgs],
@@ -79,6 +98,11 @@ export const memcgTmpfs: Scenario = {
     { name: 'fileSize', value: '<size>', description: 'size of a file (default: 1M)' },
     { name: 'leave', value: '', description: 'leave mounts and groups to the end of the machine' },
   ],
+  remarks: [
+    'A tmpfs pins its dentries: shrinkers are walked and counted, and hardly anything is scanned.',
+    'At the default sizes the node runs short, and the limit, 133 % of the files, is not reached;',
+    'for reclaim of the group say --memcg-max 50%: the node then has room.',
+  ],
   plan({ config, options }) {
     const read = new OptionReader(options);
     const memcgs = read.integer('memcgs', 200, 1, COUNT_MAX);
@@ -87,11 +111,18 @@ export const memcgTmpfs: Scenario = {
     const filePages = read.pages('fileSize', FILE_PAGES, FILE_PAGES_MAX);
     const shape = { memcgs, mounts, touch, filePages, leave: read.flag('leave') };
     const cpus = Math.min(config.cpus ?? 2, CPUS_MAX);
+    checkRoom(config, {
+      memcgsMax: memcgs + BOOT_GROUPS,
+      shrinkersMax: mounts + BOOT_SHRINKERS,
+      mountsMax: mounts,
+    });
+    if (config.swapSize === undefined) checkFiles(touch, filePages);
     const figures = makeFigures(FIGURES, cpus);
     const objects = 2 * mounts + 2 * touch + 1024;
     return {
       config: {
-        memory: '50%',
+        // Who limits the group wants it to be short of memory, not the node.
+        memory: (config.memcgMax ?? null) === null ? '50%' : '200%',
         memcgMax: '133%',
         swapSize: '100%',
         memcgsMax: memcgs + SPARE_GROUPS,

@@ -8,7 +8,7 @@ import type { ModuleRef } from '../mm/config.ts';
 import { CPUS_MAX } from '../mm/limits.ts';
 import { type Figures, makeFigures, sumFigure } from './figures.ts';
 import type { MountLoopArgs, ReclaimLoopArgs } from './mount_loop_program.ts';
-import { OptionReader, type Scenario } from './scenario_types.ts';
+import { checkRoom, OptionReader, type Scenario } from './scenario_types.ts';
 import type { ProcessSpec } from './workload.ts';
 
 const program = (name: string): ModuleRef => ({
@@ -51,12 +51,15 @@ export const mountLoop: Scenario = {
     { name: 'loopers', value: '<n>', description: 'CPUs that do it (default: half of them)' },
     { name: 'mounts', value: '<n>', description: 'mounts that stay meanwhile (default: 16)' },
   ],
+  remarks: ['The default shows that it runs; to measure, warm code needs --loops 20000 or more.'],
   plan({ config, options }) {
     const read = new OptionReader(options);
     const cpus = Math.min(config.cpus ?? 2, CPUS_MAX);
     const loops = read.integer('loops', 1000, 1, 1e9);
     const loopers = read.integer('loopers', Math.ceil(cpus / 2), 1, cpus);
     const mounts = read.integer('mounts', 16, 0, 1 << 15);
+    const most = mounts + loopers;
+    checkRoom(config, { shrinkersMax: most + 1, mountsMax: most });
     const figures = makeFigures(FIGURES, cpus);
     const rows = mounts + SPARE_ROWS;
     return {

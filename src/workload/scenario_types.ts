@@ -39,6 +39,8 @@ export interface ScenarioPlan {
 export interface Scenario {
   readonly description: string;
   readonly options: readonly ScenarioOption[];
+  /** What a user should know of it, a line each. */
+  readonly remarks?: readonly string[];
   /** @throws UsageError for a value that will not do */
   readonly plan: (input: PlanInput) => ScenarioPlan;
 }
@@ -46,6 +48,19 @@ export interface Scenario {
 /** `--file-size` for `fileSize` */
 export function scenarioFlag(name: string): string {
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** Tables whose size the user may give: too small a one would end a scenario at its first step. */
+type Rooms = Partial<Record<'memcgsMax' | 'shrinkersMax' | 'mountsMax', number>>;
+
+/** @param needs the least of each table @throws UsageError for one that the user made smaller */
+export function checkRoom(config: MachineConfig, needs: Rooms): void {
+  for (const [name, need] of Object.entries(needs)) {
+    const given = config[name as keyof Rooms];
+    if (typeof given !== 'number' || given >= need) continue;
+    const hint = `the scenario needs ${need}; give so many, or leave it out`;
+    throw new UsageError(`${scenarioFlag(name)}: ${given} is too little: ${hint}`);
+  }
 }
 
 /** Reads options, each with its bounds. */
@@ -69,11 +84,21 @@ export class OptionReader {
   pages(name: string, fallback: number, most: number): number {
     const given = this.#options[name];
     if (given === undefined) return fallback;
-    const parsed = typeof given === 'boolean' ? null : parseSize(name, given);
+    const parsed = typeof given === 'boolean' ? null : this.#size(name, given);
     if (parsed !== null && 'pages' in parsed && parsed.pages >= 1 && parsed.pages <= most) {
       return parsed.pages;
     }
     throw this.#bad(name, `give a size in 4K..${formatBytes(most * PAGE_SIZE).replace(' ', '')}`);
+  }
+
+  /** @returns null for what is no size */
+  #size(name: string, given: string | number): ReturnType<typeof parseSize> | null {
+    try {
+      return parseSize(name, given);
+    } catch (error) {
+      if (error instanceof UsageError) return null;
+      throw error;
+    }
   }
 
   flag(name: string): boolean {

@@ -17,8 +17,8 @@ export interface ProcessSpec {
   readonly comm: string;
   /** Simulated CPUs that run it, each of them one thread of it. */
   readonly cpus: readonly number[];
-  readonly program: ModuleRef;
-  /** Passed to the program: structured-clonable. */
+  readonly program: ModuleRef & { readonly args?: unknown };
+  /** Passed to the program: structured-clonable; may stand in `program` instead. */
   readonly args?: unknown;
   /** Mapped before the program starts. */
   readonly vmas: readonly VmaSpec[];

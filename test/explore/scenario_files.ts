@@ -92,17 +92,18 @@ function formatFile(
   const { subject, asserts, variants, plants, plainData = true } = exploration;
   const lines = [`### ${subject}`, '', `\`test/explore/${name}\`: ${asserts}.`, ''];
   if (plainData) lines.push('Plain accesses are scheduling points; none races.', '');
-  lines.push('| variant | threads | preemptions | executions | longest, steps |');
-  lines.push('|---|--:|--:|--:|--:|');
+  lines.push('| `?variant=` | is | threads | preemptions | executions | longest, steps |');
+  lines.push('|---|---|--:|--:|--:|--:|');
   for (const row of rows.filter(({ file }) => file === name)) {
     const { says, threads, preemptions } = variants[row.variant] as Variant;
     const bound = preemptions === undefined ? 'all' : `at most ${preemptions}`;
-    const cells = [says, threads.length, bound, row.executions.toLocaleString('en'), row.deepest];
+    const executions = row.executions.toLocaleString('en');
+    const cells = [`\`${row.variant}\``, says, threads.length, bound, executions, row.deepest];
     lines.push(`| ${cells.join(' | ')} |`);
   }
-  lines.push('', '| planted | found by execution |', '|---|--:|');
+  lines.push('', '| `?plant=` | planted | found by execution |', '|---|---|--:|');
   for (const [plant, { says }] of Object.entries(plants)) {
-    lines.push(`| ${says} | ${found.get(`${name}?${plant}`) ?? '-'} |`);
+    lines.push(`| \`${plant}\` | ${says} | ${found.get(`${name}?${plant}`) ?? '-'} |`);
   }
   return `${lines.join('\n')}\n`;
 }

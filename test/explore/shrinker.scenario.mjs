@@ -61,7 +61,6 @@ const plants = {
     edits: [
       [
         `rwsemDownWrite(rwsem, 0, LC_SHRINKER);
-    Atomics.or(flags, s, SHRINKER_DYING);
     hide(m, s);
     Atomics.store(refcount, s, 0);
     dropId(m, s);
@@ -105,6 +104,56 @@ const plants = {
     variant: 'lockless-fixed_list',
     options: BY_CHANCE,
   },
+  two_claims: {
+    says: 'who frees looks first, and says so later',
+    module: 'mm/shrinker',
+    edits: [
+      [
+        'Atomics.compareExchange(flags, s, seen, seen | flag)',
+        '(Atomics.or(flags, s, flag), seen)',
+      ],
+    ],
+    variant: 'lockless-fixed_free2',
+  },
+  dead_register: {
+    says: 'one that is being freed is registered',
+    module: 'mm/shrinker',
+    edits: [['SHRINKER_REGISTERED | SHRINKER_DYING) !== 0', 'SHRINKER_REGISTERED) !== 0']],
+    variant: 'rwsem_registerFree',
+  },
+  half_registered: {
+    says: 'free does not wait for the end of a registration',
+    module: 'mm/shrinker',
+    edits: [['waitForWriter(m);', ';']],
+    variant: 'lockless-fixed_registerFree',
+  },
+  unlocked_register: {
+    says: 'a registration looks before it takes shrinker_rwsem',
+    module: 'mm/shrinker',
+    edits: [
+      [
+        'rwsemDownWrite(rwsem, 0, LC_SHRINKER);\n    const claimed = claim(' +
+          'm, s, SHRINKER_REGISTERED, SHRINKER_REGISTERED | SHRINKER_DYING) !== 0;',
+        `const early = claim(m, s, SHRINKER_REGISTERED, SHRINKER_REGISTERED | SHRINKER_DYING);
+    rwsemDownWrite(rwsem, 0, LC_SHRINKER);
+    const claimed = early !== 0;`,
+      ],
+    ],
+    variant: 'rwsem_registerFree',
+  },
+  early_look: {
+    says: 'a file finds its shrinker before that is kept from going',
+    module: 'mm/shrinker_debug',
+    edits: [
+      [
+        `const run = () => {
+        const s = shrinkerOfDir(m, dir);`,
+        `const s = shrinkerOfDir(m, dir);
+    const run = () => {`,
+      ],
+    ],
+    variant: 'rwsem_debug',
+  },
   no_recount: {
     says: 'objects are not counted again when the bit is clear',
     module: 'mm/shrinker_one',
@@ -125,6 +174,10 @@ const plants = {
 const subject = await openSubject(import.meta.url, plants);
 const machine = await shrinkerMachine(subject, plants);
 const { thread, perPolicy, alloc, register, add, free, shrink, check: settled } = machine;
+const { tryFree, tryRegister, debugScan } = machine;
+
+/** Of the shrinker that is there at the start. */
+const FIRST_ROW = 1;
 
 /** A registered shrinker with an object in group 1. */
 function standing(m) {
@@ -159,6 +212,30 @@ const stranger = thread('stranger', (m) => {
   register(m, 1, alloc(m, 1, 0));
 });
 
+/** A shrinker that nobody has registered yet. */
+function made(m) {
+  expect(alloc(m, 0) === FIRST_ROW, 'the first row is another');
+}
+
+const rivalFreer = thread('rivalFreer', (m) => tryFree(m, 0, FIRST_ROW));
+const rivalRegistrar = thread('rivalRegistrar', (m) => tryRegister(m, 0, FIRST_ROW));
+
+/** As `standing`, with the group where a walk of groups finds it. */
+function found(m) {
+  standing(m);
+  m.memcg.serial[1] = 1;
+  m.memcg.firstChild[0] = 1;
+}
+
+const fileWriter = thread('fileWriter', (m) => debugScan(m, 1, 0, FIRST_ROW));
+const namesake = thread('namesake', (m) => {
+  free(m, 0, FIRST_ROW);
+  const s = alloc(m, 1, 0);
+  expect(s === FIRST_ROW, 'the row is not used again');
+  m.caches.objects[1] = 1;
+  register(m, 1, s);
+});
+
 /** Two that are registered, each with an object of its own; the second one stays. */
 function pair(m) {
   for (const cache of [0, 2]) {
@@ -174,6 +251,24 @@ function missesNone(state) {
   expect(state.caches.objects[2] === 0, 'a walk of all missed a shrinker');
 }
 
+/** One of the two that free it does; and it is freed only then. */
+function freedOnce(state) {
+  settled(state);
+  expect(state.caches.freed[0] === 1, `freed ${state.caches.freed[0]} times`);
+}
+
+/** What is written for one is not another's. */
+function scannedNone(state) {
+  settled(state);
+  expect(state.caches.objects[1] === 1, 'a scan of the next owner of the row');
+}
+
+/** One of the two that register it does. */
+function registeredOnce(state) {
+  settled(state);
+  expect(state.caches.row[0] === FIRST_ROW, 'nobody has registered it');
+}
+
 const LOCKLESS = ['lockless-fixed'];
 const spec = { first: standing };
 const alone = { first: standing, rows: 1 };
@@ -183,6 +278,40 @@ const ways = {
     says: 'a walk of all; one is freed',
     threads: [globalWalker, freer],
     spec,
+    suite: POLICIES,
+  },
+  free2: {
+    says: 'two free the same',
+    threads: [rivalFreer, rivalFreer],
+    spec,
+    check: freedOnce,
+    suite: POLICIES,
+  },
+  register2: {
+    says: 'two register the same',
+    threads: [rivalRegistrar, rivalRegistrar],
+    spec: { first: made },
+    check: registeredOnce,
+    suite: LOCKLESS,
+  },
+  registerFree: {
+    says: 'one is registered; it is freed',
+    threads: [rivalRegistrar, rivalFreer],
+    spec: { first: made },
+    check: freedOnce,
+    suite: POLICIES,
+  },
+  registerFree3: {
+    says: 'a walk; one is registered; it is freed',
+    threads: [walker, rivalRegistrar, rivalFreer],
+    spec: { first: made },
+    check: freedOnce,
+  },
+  debug: {
+    says: 'a scan by its file; one is freed, another has its row',
+    threads: [fileWriter, namesake],
+    spec: { first: found, rows: 1 },
+    check: scannedNone,
     suite: POLICIES,
   },
   nokmem: {

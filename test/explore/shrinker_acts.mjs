@@ -61,12 +61,13 @@ export function cacheCallbacks({ types, ops, rcu }) {
 }
 
 /** @param core modules of shrinker_machine.mjs @returns what is done to caches */
-export function cacheActs({ shrinkers, types, ops, info, shrinkSlab, refs, completion }) {
+export function cacheActs(core) {
+  const { shrinkers, types, ops, info, shrinkSlab, refs, completion } = core;
   const { refcountDecAndTest, refcountIncNotZero } = refs;
 
   /** Allocates the shrinker of a cache, and says that it may be used. */
   function alloc(m, cache, flags = types.SHRINKER_MEMCG_AWARE) {
-    const s = shrinkers.shrinkerAlloc(m, flags, TYPE, cache, '');
+    const s = shrinkers.shrinkerAlloc(m, flags, TYPE, cache, `cache${cache}`);
     expect(s > 0, `no shrinker: ${s}`);
     Atomics.store(m.caches.alive, cache, ALIVE);
     return s;
@@ -93,6 +94,21 @@ export function cacheActs({ shrinkers, types, ops, info, shrinkSlab, refs, compl
     for (let g = 0; g < m.groups; g++) m.caches.objects[g * CACHES + cache] = 0;
   }
 
+  /** As `free`, beside others that do. */
+  function tryFree(m, cache, s) {
+    if (!shrinkers.shrinkerTryFree(m, s)) return;
+    Atomics.store(m.caches.alive, cache, GONE);
+    Atomics.store(m.caches.row, cache, 0);
+    Atomics.add(m.caches.freed, cache, 1);
+  }
+
+  /** As `register`, beside others that do, or that free. */
+  function tryRegister(m, cache, s) {
+    if (!shrinkers.shrinkerTryRegister(m, s)) return;
+    if (Atomics.load(m.caches.alive, cache) === ALIVE) Atomics.store(m.caches.row, cache, s);
+    if (Atomics.load(m.caches.alive, cache) === GONE) Atomics.store(m.caches.row, cache, 0);
+  }
+
   /** A pass over a group, if it can be had. @param priority 0: everything */
   function shrink(m, memcg, priority = 0) {
     if (memcg !== 0 && !refcountIncNotZero(m.memcg.refs, memcg)) return 0;
@@ -100,6 +116,11 @@ export function cacheActs({ shrinkers, types, ops, info, shrinkSlab, refs, compl
     const freed = shrinkSlab(m, ops.GFP_KERNEL, 0, memcg, priority);
     put(m, memcg);
     return freed;
+  }
+
+  /** Scans a cache by its file in debugfs. @returns 0 or -errno */
+  function debugScan(m, memcg, cache, s) {
+    return core.shrinkerDebugScan(m, `cache${cache}-${s}`, `${m.memcg.serial[memcg]} 0 1`);
   }
 
   function put(m, memcg) {
@@ -114,7 +135,7 @@ export function cacheActs({ shrinkers, types, ops, info, shrinkSlab, refs, compl
     put(m, memcg);
   }
 
-  return { alloc, register, add, free, shrink, put, take };
+  return { alloc, register, add, free, tryFree, tryRegister, shrink, debugScan, put, take };
 }
 
 /**

@@ -34,11 +34,22 @@ export function machineCheck({ types, info, rcuBarrier, mmTypes }) {
   /** Nothing is lost: not a row, not an info. */
   function checkPools(m, live) {
     rcuBarrier();
-    const { words, prev } = m.shrinker;
+    const { words, next, prev, refcount } = m.shrinker;
+    const rows = m.sizes.shrinkers.nrShrinkers;
     expect(words[types.SHRINKER_LIVE] === live, `${words[types.SHRINKER_LIVE]} shrinkers live`);
     let freeRows = 0;
-    for (let s = words[types.SHRINKER_FREE]; s !== 0; s = prev[s]) freeRows++;
-    expect(freeRows === m.sizes.shrinkers.nrShrinkers - 1 - live, `${freeRows} rows are free`);
+    for (let s = words[types.SHRINKER_FREE]; s !== 0 && freeRows < rows; s = prev[s]) freeRows++;
+    expect(freeRows === rows - 1 - live, `${freeRows} rows are free`);
+    let listed = 0;
+    let last = 0;
+    for (let s = next[0]; s !== 0 && listed < rows; s = next[s]) {
+      listed++;
+      last = s;
+    }
+    expect(listed === live, `${listed} rows are on the list`);
+    expect(prev[0] === last, `the list ends at row ${prev[0]}, not ${last}`);
+    const referenced = refcount.reduce((sum, refs) => sum + Number(refs !== 0), 0);
+    expect(referenced === live, `${referenced} rows have references`);
     for (let g = 1; g < m.groups; g++) {
       const row = m.lruvec.shrinkerInfo[g];
       if (row === 0) continue;

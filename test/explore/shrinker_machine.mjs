@@ -34,6 +34,7 @@ async function loadCore(load) {
     info: await load('mm/shrinker_info'),
     ops: await load('mm/shrinker_ops'),
     types: await load('mm/shrinker_types'),
+    ...(await load('mm/shrinker_debug')),
     ...(await load('mm/shrink_slab')),
     ...(await load('mm/rcu_ids')),
   };
@@ -41,8 +42,10 @@ async function loadCore(load) {
 
 /** The tables, with nothing in them. @param sizes of the machine */
 function declareMachine({ types, rcu }, sizes, groups) {
-  const memcg = { state: 'i32', parent: 'i32', refs: 'i32', done: 'i32' };
-  const caches = { alive: 'i32', row: 'i32', counted: 'i32', taken: 'i32', objects: 'i32' };
+  const links = { parent: 'i32', firstChild: 'i32', nextSibling: 'i32' };
+  const memcg = { state: 'i32', serial: 'i32', refs: 'i32', done: 'i32', ...links };
+  const counts = { counted: 'i32', taken: 'i32', freed: 'i32', objects: 'i32' };
+  const caches = { alive: 'i32', row: 'i32', ...counts };
   return sharedTables((builder) => ({
     shrinker: types.declareShrinkers(builder, sizes.shrinkers),
     rcu: rcu.declareRcu(builder, { queueEntries: 8 }),

@@ -71,6 +71,11 @@ function urlFinder(plant) {
   return (name) => find(fileOf(name));
 }
 
+/** Refuses a part of the scenario's URL. */
+function unknown(what, name, known) {
+  throw new Error(`no ${what} '${name}'; known are ${known.join(', ')}`);
+}
+
 /**
  * @param url of the scenario: `?variant=` and `?plant=` choose
  * @param plants by name
@@ -80,9 +85,12 @@ function urlFinder(plant) {
  */
 export async function openSubject(url, plants = {}) {
   const query = new URL(url).searchParams;
+  for (const key of query.keys()) {
+    if (key !== 'plant' && key !== 'variant') unknown('key', key, ['variant', 'plant']);
+  }
   const name = query.get('plant');
   const plant = name === null ? null : plants[name];
-  if (plant === undefined) throw new Error(`no plant '${name}' in ${url}`);
+  if (plant === undefined) unknown('plant', name, Object.keys(plants));
   const find = plant === null || plant.twin ? fileOf : urlFinder(plant);
   const load = (module) => import(find(module));
   const { resetSync } = await load('sync_domain');
@@ -97,7 +105,7 @@ export async function openSubject(url, plants = {}) {
     choose: ({ variants: suite, more = {}, plainData = true, include }) => {
       const variants = { ...suite, ...more };
       const variant = query.get('variant') ?? plant?.variant ?? Object.keys(variants)[0];
-      if (variants[variant] === undefined) throw new Error(`no variant '${variant}' in ${url}`);
+      if (variants[variant] === undefined) unknown('variant', variant, Object.keys(variants));
       const { setup, threads, check, preemptions, reduction, timeouts } = variants[variant];
       // Edited modules are not instrumented: where data is plain, nothing may be left out then.
       const race = plant === null && plainData;

@@ -11,7 +11,13 @@ import { PTE_PRESENT, PTE_SHIFT } from '../../dist/src/mm/mm_types.js';
 import { PTE_NONE, pteOffset } from '../../dist/src/mm/pgtable.js';
 import { UserContext } from '../../dist/src/mm/user.js';
 import { type Verification, verifyPages } from '../../dist/src/mm/verify.js';
-import { bootFixture, eventOf, FIRST_VPN, type FixtureOptions, fixtureRegions } from './mm_fixture.js';
+import {
+  bootFixture,
+  eventOf,
+  FIRST_VPN,
+  type FixtureOptions,
+  fixtureRegions,
+} from './mm_fixture.js';
 
 export const READ = 0;
 export const WRITE = 1;

@@ -96,7 +96,7 @@ it('files of the machine are read and written by path', async () => {
     ...['1 3\n2 9\n', 0, '1 3\n2 5\n', -22, -2, -1, -1],
     ...[0, '1 3\n2 5\n', 0, '', -22],
     ...['100\n', '2097152\n', 0, '1048576\n', -22, -1, -2, -2, -1],
-    true,
+    ...[true, true],
   ]);
   expect(count).toBe('1 5\n');
   expect(machine.vmstat()).toMatchObject({ drop_slab: 1, drop_pagecache: 2 });
@@ -112,7 +112,7 @@ describe('what will not do', () => {
     const report = await runWorkload({ processes }, config);
     expect(report.integrity.violations).toBe(0);
     const [unknown, none, free, ...rest] = words.slice(0, 12);
-    expect([unknown, none, free]).toEqual([-22, -22, -22]);
+    expect([unknown, none, free]).toEqual([0, -22, -22]);
     expect(rest).toEqual([0, -22, -22, 0, -22, -22, -1, 0, -28]);
   });
 
@@ -133,13 +133,53 @@ describe('what will not do', () => {
     await expect(runWorkload({ processes }, config)).rejects.toThrow(expected);
   });
 
-  it('is a panic that names the type: a count that is no number', async () => {
+  it.each([
+    ['throwsInCount', 'countObjects threw: no list'],
+    ['throwsInScan', "scanObjects threw: 'no object'"],
+    ['countsTooMany', 'countObjects returned 1073741824'],
+    ['tooMany', 'scanObjects returned 1073741824'],
+    ['notANumber', 'countObjects returned NaN'],
+  ])('is a panic that nobody can catch: %s', async (name, says) => {
     const words = new Int32Array(new SharedArrayBuffer(4 * W.WORDS));
-    const args = { words, options: {}, nodes: 1, memcgs: [0], setBits: false };
-    const program = { module, export: 'useMemory' };
-    const processes = [{ comm: 'user', cpus: [0], program, args, vmas }];
-    const shrinkerTypes = [{ name: 'tale', module, export: 'notANumber', args: null }];
-    const report = await runWorkload({ processes }, { shrinkerTypes });
-    expect(report.panic?.message).toBe('BUG: shrinker type tale: countObjects returned NaN');
+    const program = { module, export: 'catchesAll' };
+    const processes = [{ comm: 'user', cpus: [0], program, args: words, vmas }];
+    const shrinkerTypes = [{ name: 'tale', module, export: name, args: null }];
+    for (const shrinker of ['rwsem', 'srcu', 'lockless-fixed'] as const) {
+      words[0] = 0;
+      const report = await runWorkload({ processes }, { shrinkerTypes, shrinker });
+      expect(report.panic?.message).toContain(`BUG: shrinker type tale: ${says}`);
+      expect(report.panic?.stack).toMatch(/user_shrinkers\.m?js/);
+      expect(words[0]).toBeGreaterThan(0);
+    }
+  });
+
+  const panicOf = async (args: object) => {
+    const words = new Int32Array(new SharedArrayBuffer(4 * W.WORDS));
+    const user = { words, options: {}, nodes: 1, memcgs: [0], setBits: false };
+    const program = { module, export: 'useMemory', args: user };
+    const processes = [{ comm: 'user', cpus: [0], program, vmas }];
+    const shrinkerTypes = [{ name: 'tale', module, export: 'wrong', args }];
+    return (await runWorkload({ processes }, { shrinkerTypes })).panic?.message;
+  };
+
+  it.each([
+    [
+      'count',
+      Number.NaN,
+      'BUG: shrinker type tale: countObjects returned NaN; give 0..1073741823 or SHRINK_EMPTY',
+    ],
+    ['count', '5', "BUG: shrinker type tale: countObjects returned '5'; give"],
+    ['count', 1e15, 'BUG: shrinker type tale: countObjects returned 1000000000000000; give'],
+    ['count', undefined, 'BUG: shrinker type tale: countObjects threw: count boom'],
+    ['scan', undefined, 'BUG: shrinker type tale: scanObjects threw: count boom'],
+    ['scan', -2, 'BUG: shrinker type tale: scanObjects returned -2; give'],
+  ])('is a panic that names the type: %s %s', async (what, value, expected) => {
+    const message = await panicOf({ what, value });
+    expect(message?.slice(0, expected.length)).toBe(expected);
+  });
+
+  it('is an error of the boot that names type and module: a factory that throws', async () => {
+    const expected = /type tale: its factory wrong of .*user_shrinkers\.mjs threw: no cache/;
+    await expect(panicOf({ what: 'factory' })).rejects.toThrow(expected);
   });
 });

@@ -2,6 +2,7 @@
 /** What a program may call: accesses and replays share one memory of what was stored. */
 import { describe, expect, it } from 'vitest';
 import { Process } from '../../../dist/kthreads/process.js';
+import { EBUSY } from '../../../dist/src/mm/errno.js';
 import { RUN_DONE, RUN_SIGSEGV } from '../../../dist/src/mm/user.js';
 import { verifyPages } from '../../../dist/src/mm/verify.js';
 import { bootFixture, eventOf, FIRST_VPN, fixtureRegions } from '../../helpers/mm_fixture.js';
@@ -33,6 +34,33 @@ describe('process', () => {
     const process = new Process(bootFixture(), 1, () => false);
     expect(process.store(FIRST_VPN + 700)).toBe(RUN_DONE);
     expect(() => process.replay(sweep(10), fixtureRegions())).toThrow('in use already');
+  });
+
+  it('uses pages of a mounted file only while it is open', () => {
+    const m = bootFixture();
+    const { files, pages } = new Process(m, 1, () => false);
+    const sb = files.mount('tmpfs', 'a');
+    const file = files.open(sb, 7, true);
+    expect(pages.write(file, 0)).toBe(RUN_DONE);
+    expect(pages.read(file, 0)).toBe(RUN_DONE);
+    expect(files.unlink(sb, 7)).toBe(0);
+    files.close(file);
+    expect(() => pages.write(file, 0)).toThrow(`file ${file} is not open`);
+    expect(() => pages.read(file, 0)).toThrow('not open');
+    expect(() => pages.truncate(file)).toThrow('not open');
+    expect(m.mapping.head[file]).toBe(0);
+    const disk = files.mount('diskfs', 'b');
+    const other = files.open(disk, 7);
+    expect(() => pages.write(other, 0)).toThrow('not modelled');
+    files.closeAll();
+    expect([files.umount(sb), files.umount(disk)]).toEqual([0, 0]);
+  });
+
+  it('uses rows by number where nobody mounts anything', () => {
+    const { files, pages } = new Process(bootFixture(), 1, () => false);
+    expect(pages.write(2, 0)).toBe(RUN_DONE);
+    expect(files.mount('tmpfs', 'a')).toBe(EBUSY);
+    expect(pages.read(2, 0)).toBe(RUN_DONE);
   });
 
   it('maps memory at run time, and says when there is none', () => {

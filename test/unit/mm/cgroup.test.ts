@@ -8,9 +8,17 @@ import { cgroupName, memcgPath } from '../../../dist/src/mm/cgroup_names.js';
 import { cgroupReleasePass } from '../../../dist/src/mm/cgroup_release.js';
 import { checkEmpty, checkQuiescent } from '../../../dist/src/mm/check.js';
 import { drainEverything } from '../../../dist/src/mm/drain.js';
-import { EBUSY, EEXIST, EINVAL, ENODEV, ENOSPC, EPERM } from '../../../dist/src/mm/errno.js';
+import {
+  EBUSY,
+  EEXIST,
+  EINVAL,
+  ENODEV,
+  ENOMEM,
+  ENOSPC,
+  EPERM,
+} from '../../../dist/src/mm/errno.js';
 import { exitMm } from '../../../dist/src/mm/exit_mm.js';
-import { memcgRefs, memcgSerial } from '../../../dist/src/mm/memcg_css.js';
+import { memcgPut, memcgRefs, memcgSerial, memcgTryGet } from '../../../dist/src/mm/memcg_css.js';
 import type { Mm } from '../../../dist/src/mm/mm.js';
 import {
   LRU_ACTIVE_ANON,
@@ -19,6 +27,7 @@ import {
   NR_LRU_LISTS,
 } from '../../../dist/src/mm/mm_types.js';
 import { procEntries } from '../../../dist/src/mm/proc_files.js';
+import { OBJCG_FREE } from '../../../dist/src/mm/slab_types.js';
 import { lruAddDrain } from '../../../dist/src/mm/swap.js';
 import { UserContext } from '../../../dist/src/mm/user.js';
 import { tryToFreePages } from '../../../dist/src/mm/vmscan_direct.js';
@@ -100,6 +109,29 @@ describe('cgroup', () => {
       expect(violations(m)).toEqual([]);
     }
     expect(serials.size).toBe(120);
+  });
+
+  it('has no reference to give before nothing can fail any more', () => {
+    const m = bootFixture();
+    const { objcgWords } = m;
+    const first = objcgWords[OBJCG_FREE] as number;
+    const got: boolean[] = [];
+    // Whoever knows the row from its last life tries in the middle of making it.
+    Object.defineProperty(m, 'objcgWords', {
+      get: () => {
+        got.push(memcgTryGet(m, FIRST_FREE));
+        return objcgWords;
+      },
+    });
+    objcgWords[OBJCG_FREE] = 0;
+    expect(cgroupMkdir(m, 0, 'a', -1)).toBe(ENOMEM);
+    objcgWords[OBJCG_FREE] = first;
+    expect(got.length).toBeGreaterThan(0);
+    expect(got).not.toContain(true);
+    expect(cgroupMkdir(m, 0, 'a', -1)).toBe(FIRST_FREE);
+    expect(memcgTryGet(m, FIRST_FREE)).toBe(true);
+    memcgPut(m, FIRST_FREE);
+    expect(violations(m)).toEqual([]);
   });
 
   it('releases a parent after its children, however deep', () => {

@@ -3,18 +3,36 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { rcuBarrier } from '../../../dist/shared/rcu_callback.js';
+import { POISON_FREE } from '../../../dist/shared/rcu_cells.js';
 import { checkEmpty, checkQuiescent } from '../../../dist/src/mm/check.js';
-import { dLookup, dput, pruneDcache, shrinkDcacheForUmount } from '../../../dist/src/mm/dcache.js';
+import {
+  dDropLocked,
+  dLock,
+  dLookup,
+  dput,
+  dUnlock,
+  pruneDcache,
+  shrinkDcacheForUmount,
+} from '../../../dist/src/mm/dcache.js';
 import { drainEverything } from '../../../dist/src/mm/drain.js';
+import { dropSlab } from '../../../dist/src/mm/drop_caches.js';
 import { EBUSY, EINVAL, ENODEV, ENOENT, ENOSPC, EPERM } from '../../../dist/src/mm/errno.js';
 import { exitMm } from '../../../dist/src/mm/exit_mm.js';
 import { superDentries, superInodes } from '../../../dist/src/mm/fs_lists.js';
-import { DISKFS, TMPFS } from '../../../dist/src/mm/fs_types.js';
+import {
+  D_MAY_FREE,
+  D_REFERENCED,
+  D_SHRINK_LIST,
+  DISKFS,
+  TMPFS,
+} from '../../../dist/src/mm/fs_types.js';
 import { iput, pruneIcache } from '../../../dist/src/mm/inode.js';
 import { listLruCount } from '../../../dist/src/mm/list_lru.js';
 import { memcgLeave, memcgRefresh } from '../../../dist/src/mm/memcg_task.js';
 import type { Mm } from '../../../dist/src/mm/mm.js';
 import { closeFile, lookup, openFile, unlink } from '../../../dist/src/mm/namei.js';
+import { shmemEvictAll } from '../../../dist/src/mm/shmem.js';
+import { shmemWrite } from '../../../dist/src/mm/shmem_io.js';
 import {
   GFP_KERNEL,
   GFP_NOFS,
@@ -23,8 +41,12 @@ import {
   type ShrinkControl,
   shrinkControl,
 } from '../../../dist/src/mm/shrinker_ops.js';
+import { itemOf } from '../../../dist/src/mm/slab.js';
+import { CACHE_DENTRY, OBJECT_USED } from '../../../dist/src/mm/slab_types.js';
 import { mount, umount, umountAll } from '../../../dist/src/mm/super.js';
 import { superShrinkerType } from '../../../dist/src/mm/super_shrinker.js';
+import { verifyFiles } from '../../../dist/src/mm/verify_files.js';
+import { tryToFreePages } from '../../../dist/src/mm/vmscan_direct.js';
 import { MountModel } from '../../helpers/files_model.js';
 import { bootFixture, type FixtureOptions } from '../../helpers/mm_fixture.js';
 
@@ -175,10 +197,68 @@ describe('files', () => {
     const sb = mount(m, DISKFS, 'a');
     for (let name = 1; name <= 200; name++) lookup(m, sb, name);
     const before = Atomics.load(m.node.slabReclaimable, 0);
-    m.task.reclaimedSlab = 0;
+    m.task.memalloc = true;
     while (scan(m, sb, 128) > 0);
+    m.task.memalloc = false;
     expect(Atomics.load(m.node.slabReclaimable, 0)).toBe(2);
     expect(m.task.reclaimedSlab).toBe(before - 2);
+    expectNothingLeft(m);
+  });
+
+  it('counts pages of slabs as progress of the reclaim that frees them, and of no other', () => {
+    const m = boot();
+    const sb = mount(m, DISKFS, 'a');
+    for (let name = 1; name <= 200; name++) lookup(m, sb, name);
+    const slabs = Atomics.load(m.node.slabReclaimable, 0);
+    expect(dropSlab(m)).toBeGreaterThan(0);
+    expect(Atomics.load(m.node.slabReclaimable, 0)).toBeLessThan(slabs);
+    expect(umount(m, sb)).toBe(0);
+    // Nothing is left that could be reclaimed.
+    expect(m.task.reclaimedSlab).toBe(0);
+    expect(tryToFreePages(m, 0, 0, () => false)).toBe(0);
+    m.task.reclaimedSlab = 3;
+    expect(
+      tryToFreePages(m, 0, 0, () => false),
+      'what was left over',
+    ).toBe(0);
+    expectNothingLeft(m);
+  });
+
+  it('a dentry that is killed while on a shrink list is freed by the shrinker', () => {
+    const m = boot();
+    const sb = mount(m, DISKFS, 'a');
+    lookup(m, sb, 1);
+    lookup(m, sb, 2);
+    const second = dLookup(m, sb, 2);
+    dput(m, second);
+    const flags = (): number => m.fs.dentry.flags[second] as number;
+    const state = (): number => m.object.state[itemOf(m, CACHE_DENTRY, second)] as number;
+    // A round for the mark that it was used again.
+    m.fs.dentry.flags[second] = flags() & ~D_REFERENCED;
+    const { inode } = m.fs;
+    let killed = false;
+    // The first dentry's inode is put when both are on the shrink list and no lock is held.
+    Object.defineProperty(m.fs, 'inode', {
+      get: () => {
+        if (!killed) {
+          killed = true;
+          expect(flags() & D_SHRINK_LIST).not.toBe(0);
+          expect(dLookup(m, sb, 2)).toBe(second);
+          dLock(m, second);
+          dDropLocked(m, second);
+          dUnlock(m, second);
+          dput(m, second);
+          expect(flags()).toBe(D_SHRINK_LIST | D_MAY_FREE);
+          expect(state(), 'not freed under the shrinker').toBe(OBJECT_USED);
+        }
+        return inode;
+      },
+    });
+    expect(pruneDcache(m, sb, control(sb, 8), 8)).toBe(2);
+    expect(killed).toBe(true);
+    expect(state(), 'freed by it').toBe(POISON_FREE);
+    expect(live(m, sb)).toEqual([1, 3]);
+    expectSound(m);
     expectNothingLeft(m);
   });
 
@@ -232,6 +312,26 @@ describe('files', () => {
     expect(opened.filter((inode) => inode > 0)).toHaveLength(4);
     expectSound(m);
     for (const inode of opened) if (inode > 0) closeFile(m, inode);
+    expectNothingLeft(m);
+  });
+
+  it('gives pages to every inode that a slab has room for, also above inodesMax', () => {
+    const m = boot({ dentriesMax: 21, inodesMax: 6 });
+    const sb = mount(m, TMPFS, 'a');
+    const opened = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((name) => openFile(m, sb, name, true));
+    const last = opened.indexOf(10);
+    expect(last).toBeGreaterThanOrEqual(0);
+    for (const inode of opened) expect(shmemWrite(m, inode, 3, 1)).toBe(0);
+    expectSound(m);
+    expect(verifyFiles(m)).toEqual({ pages: 9, mismatches: 0, first: null });
+    for (let i = 0; i < 9; i++) {
+      expect(unlink(m, sb, i + 1)).toBe(0);
+      if (i !== last) closeFile(m, opened[i] as number);
+    }
+    expectSound(m);
+    shmemEvictAll(m);
+    expect(Atomics.load(m.fileInfo, 0)).toBe(0);
+    closeFile(m, 10);
     expectNothingLeft(m);
   });
 

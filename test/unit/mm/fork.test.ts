@@ -66,7 +66,11 @@ describe('fork', () => {
     // As if the child had never got a copy of its own.
     const pte = pfnOf(m, 1, 3);
     touch(m, child, [3]);
-    m.frame32[0]?.copyWithin(pte * 1024, pfnOf(m, child.mm, 3) * 1024, pfnOf(m, child.mm, 3) * 1024 + 1024);
+    m.frame32[0]?.copyWithin(
+      pte * 1024,
+      pfnOf(m, child.mm, 3) * 1024,
+      pfnOf(m, child.mm, 3) * 1024 + 1024,
+    );
     touch(m, parent, [3], READ);
     expect(parent.mismatches).toBe(1);
   });

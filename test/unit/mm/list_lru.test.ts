@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Lists of unused objects per group, what groups pay, and walkers that notice when it breaks. */
 import { describe, expect, it } from 'vitest';
-import { cgroupAttach, cgroupRmdir } from '../../../dist/src/mm/cgroup.js';
+import { lockdepEdges } from '../../../dist/shared/lockdep.js';
+import { cgroupAttach, cgroupMkdir, cgroupRmdir } from '../../../dist/src/mm/cgroup.js';
 import { checkQuiescent } from '../../../dist/src/mm/check.js';
+import { drainEverything } from '../../../dist/src/mm/drain.js';
 import { ENOMEM } from '../../../dist/src/mm/errno.js';
 import { fsListsInit } from '../../../dist/src/mm/fs_lists.js';
 import { DISKFS, TMPFS } from '../../../dist/src/mm/fs_types.js';
@@ -23,7 +25,8 @@ import {
   listLruWalk,
 } from '../../../dist/src/mm/list_lru.js';
 import { findList, listAt } from '../../../dist/src/mm/list_lru_entry.js';
-import { LIST_COUNT, LIST_DEAD } from '../../../dist/src/mm/list_lru_types.js';
+import { ENTRY_FREE, LIST_COUNT, LIST_DEAD } from '../../../dist/src/mm/list_lru_types.js';
+import { LC_FOLIO, LC_SWAP_CLUSTER } from '../../../dist/src/mm/lock_order.js';
 import { memcgRefresh } from '../../../dist/src/mm/memcg_task.js';
 import type { Mm } from '../../../dist/src/mm/mm.js';
 import { closeFile, lookup, openFile, unlink } from '../../../dist/src/mm/namei.js';
@@ -31,12 +34,19 @@ import { objcgAlloc, objcgMemcg } from '../../../dist/src/mm/objcg.js';
 import { shrinkerAlloc } from '../../../dist/src/mm/shrinker.js';
 import { testShrinkerBit } from '../../../dist/src/mm/shrinker_info.js';
 import { GFP_KERNEL, shrinkControl } from '../../../dist/src/mm/shrinker_ops.js';
-import { SHRINKER_MEMCG_AWARE } from '../../../dist/src/mm/shrinker_types.js';
+import { SHRINKER_LIVE, SHRINKER_MEMCG_AWARE } from '../../../dist/src/mm/shrinker_types.js';
 import { slabAlloc, slabFree } from '../../../dist/src/mm/slab.js';
 import { CACHE_INODE } from '../../../dist/src/mm/slab_types.js';
 import { mount, umount } from '../../../dist/src/mm/super.js';
 import { superShrinkerType } from '../../../dist/src/mm/super_shrinker.js';
-import { bootFixture, type FixtureOptions } from '../../helpers/mm_fixture.js';
+import { UserContext } from '../../../dist/src/mm/user.js';
+import { tryToFreeMemcgPages } from '../../../dist/src/mm/vmscan_direct.js';
+import {
+  bootFixture,
+  eventOf,
+  type FixtureOptions,
+  fixtureRegions,
+} from '../../helpers/mm_fixture.js';
 
 /** root - 1 - 2 - 3, and 4 beside 1. */
 function bootTree(options: FixtureOptions = {}): Mm {
@@ -73,7 +83,99 @@ function items(m: Mm, lru: number, memcg: number): number[] {
   return seen;
 }
 
+/** Everything of a group goes to swap, and no shrinker eats the history. */
+function evictAll(m: Mm, memcg: number): void {
+  const { words } = m.shrinker;
+  const shrinkers = words[SHRINKER_LIVE] as number;
+  words[SHRINKER_LIVE] = 0;
+  drainEverything(m);
+  while (tryToFreeMemcgPages(m, memcg, 200, () => false) > 0);
+  words[SHRINKER_LIVE] = shrinkers;
+}
+
+/** Pages of the process that are written to, and then swapped out by its group. */
+function swapOut(m: Mm, memcg: number, pages: number): UserContext {
+  const user = new UserContext(m, 1, fixtureRegions());
+  enter(m, memcg);
+  touchAll(user, pages);
+  evictAll(m, memcg);
+  return user;
+}
+
+function touchAll(user: UserContext, pages: number): void {
+  const events = Uint32Array.from({ length: pages }, (_, page) => eventOf(page, 1));
+  expect(user.run(events, 0, pages, 1, () => undefined)).toBe(0);
+}
+
+describe('shadow nodes', () => {
+  it('are on the list of their group, which is there from the first', () => {
+    const m = bootTree();
+    const lru = m.shadowLru[0] as number;
+    const late = cgroupMkdir(m, 2, 'late', -1);
+    const user = swapOut(m, late, 200);
+    expect(listLruCount(m, lru, 0, late)).toBe(4);
+    expect(checkQuiescent(m).violations).toEqual([]);
+    // Made under no folio's lock, nor under anything else that reclaim holds.
+    const against = lockdepEdges(m.sync.lockdep).filter(([held, asked]) => asked < held);
+    expect(against).toEqual([]);
+    expect(lockdepEdges(m.sync.lockdep)).toContainEqual([LC_FOLIO, LC_SWAP_CLUSTER]);
+    remove(m, late);
+    expect(listLruCount(m, lru, 0, 2)).toBe(4);
+    expect(checkQuiescent(m).violations).toEqual([]);
+    enter(m, 3);
+    touchAll(user, 200);
+    expect(listLruCount(m, lru, 0, 2)).toBe(0);
+    expect(checkQuiescent(m).violations).toEqual([]);
+  });
+
+  it('are on no list where their group has none, whoever has one later', () => {
+    const m = bootTree();
+    const lru = m.shadowLru[0] as number;
+    const { words } = m.lists;
+    const free = words[ENTRY_FREE] as number;
+    words[ENTRY_FREE] = 0;
+    const late = cgroupMkdir(m, 2, 'late', -1);
+    words[ENTRY_FREE] = free;
+    const user = swapOut(m, late, 200);
+    const counts = (): number[] => [0, 1, 2, late].map((memcg) => listLruCount(m, lru, 0, memcg));
+    expect(counts()).toEqual([0, 0, 0, 0]);
+    expect(checkQuiescent(m).violations).toEqual([]);
+    expect(listLruMemcgAlloc(m, lru, late)).toBe(0);
+    touchAll(user, 64);
+    expect(counts()).toEqual([0, 0, 0, 0]);
+    evictAll(m, late);
+    expect(counts()[3]).toBeGreaterThan(0);
+    expect(checkQuiescent(m).violations).toEqual([]);
+    touchAll(user, 200);
+    expect(counts()).toEqual([0, 0, 0, 0]);
+    expect(checkQuiescent(m).violations).toEqual([]);
+  });
+
+  it('are missed by the walkers when they are on a list that is not theirs', () => {
+    const m = bootTree();
+    const lru = m.shadowLru[0] as number;
+    swapOut(m, 3, 64);
+    const [item] = items(m, lru, 3) as [number];
+    expect(listLruDel(m, lru, item, 0, 3)).toBe(true);
+    expect(checkQuiescent(m).violations.join()).toContain('on list false');
+    expect(listLruAdd(m, lru, item, 0, 2)).toBe(true);
+    expect(checkQuiescent(m).violations.join()).toContain('group of shadow node');
+  });
+});
+
 describe('list_lru', () => {
+  it('puts nothing on the list of another group, unless that inherits', () => {
+    const m = bootTree();
+    const lru = listLruInit(m, true, 0);
+    expect(listLruMemcgAlloc(m, lru, 2)).toBe(0);
+    expect(listLruAdd(m, lru, 5, 0, 3)).toBe(false);
+    expect(listLruDel(m, lru, 5, 0, 3)).toBe(false);
+    remove(m, 3);
+    expect(listLruAdd(m, lru, 5, 0, 3)).toBe(true);
+    expect(items(m, lru, 2)).toEqual([5]);
+    expect(listLruDel(m, lru, 5, 0, 3)).toBe(true);
+  });
+
   it('keeps a list per group, and answers of a walk mean what they say', () => {
     const m = bootTree();
     const lru = listLruInit(m, true, 0);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Shadow nodes and their shrinker, over a plain list. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { spinLock, spinUnlock } from '../../../dist/shared/spinlock.js';
+import { spinHeld, spinLock, spinUnlock } from '../../../dist/shared/spinlock.js';
 import { checkQuiescent } from '../../../dist/src/mm/check.js';
 import { drainEverything } from '../../../dist/src/mm/drain.js';
 import { ENOMEM } from '../../../dist/src/mm/errno.js';
-import { SWAPFILE_CLUSTER } from '../../../dist/src/mm/limits.js';
+import { SHADOW_NODE_SLOTS, SWAPFILE_CLUSTER } from '../../../dist/src/mm/limits.js';
 import { LC_SWAP_CLUSTER } from '../../../dist/src/mm/lock_order.js';
 import { NODE_NO_LIST } from '../../../dist/src/mm/mapping_types.js';
 import { memcgGet, memcgPut } from '../../../dist/src/mm/memcg_css.js';
@@ -19,10 +19,12 @@ import {
 import { shmemEvict } from '../../../dist/src/mm/shmem.js';
 import { shmemRead, shmemWrite } from '../../../dist/src/mm/shmem_io.js';
 import { SHRINKER_MEMCG_AWARE, SHRINKER_NUMA_AWARE } from '../../../dist/src/mm/shrinker_types.js';
+import { clusterOf } from '../../../dist/src/mm/swap_cluster.js';
 import { UserContext } from '../../../dist/src/mm/user.js';
 import { tryToFreeMemcgPages } from '../../../dist/src/mm/vmscan_direct.js';
 import { vmEvents } from '../../../dist/src/mm/vmstat.js';
 import {
+  type IsolateNode,
   type ShadowLru,
   shadowShrinker,
   workingsetInit,
@@ -88,23 +90,15 @@ class PlainList implements ShadowList, ShadowLru {
     return this.of(nid, memcg).length;
   }
 
-  walk(
-    _: Mm,
-    lru: number,
-    nid: number,
-    memcg: number,
-    isolate: (node: number) => boolean,
-    nr: number,
-  ): number {
+  walk(m: Mm, lru: number, nid: number, memcg: number, isolate: IsolateNode, nr: number): number {
     expect(lru).toBe(5);
     const nodes = this.of(nid, memcg);
-    const seen = nodes.slice(0, nr);
-    const gone = seen.filter(isolate);
-    this.lists.set(
-      `${memcg}:${nid}`,
-      nodes.filter((node) => !gone.includes(node)),
-    );
-    return gone.length;
+    const remove = (node: number): void => {
+      const cluster = clusterOf((node - 1) * SHADOW_NODE_SLOTS);
+      expect(spinHeld(m.clusterLock, cluster), 'off before the cluster is let go').toBe(true);
+      nodes.splice(nodes.indexOf(node), 1);
+    };
+    return nodes.slice(0, nr).filter((node) => isolate(node, remove)).length;
   }
 }
 

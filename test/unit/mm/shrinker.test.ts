@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Shrinkers on one thread, under every policy: life, bits, the work formula, put-off work. */
 import { describe, expect, test } from 'vitest';
+import { engineOf } from '../../../dist/kthreads/mm_engine.js';
+import { ProcessShrinkers } from '../../../dist/kthreads/process_shrinkers.js';
+import { scanLockRegions } from '../../../dist/shared/lock_region.js';
 import { rcuBarrier } from '../../../dist/shared/rcu_callback.js';
+import { rwsemLocked } from '../../../dist/shared/rwsem.js';
+import { spinLock, spinUnlock } from '../../../dist/shared/spinlock.js';
+import { SRCU_MUTEX } from '../../../dist/shared/srcu.js';
 import { cgroupMkdir } from '../../../dist/src/mm/cgroup.js';
-import { ENOSPC } from '../../../dist/src/mm/errno.js';
+import { EINVAL, ENOENT, ENOSPC } from '../../../dist/src/mm/errno.js';
+import { LC_SHRINKER_POOL, LC_SHRINKER_SRCU } from '../../../dist/src/mm/lock_order.js';
+import { memcgRefs } from '../../../dist/src/mm/memcg_css.js';
 import type { Mm } from '../../../dist/src/mm/mm.js';
+import { readMachineFile, writeMachineFile } from '../../../dist/src/mm/proc_access.js';
 import { shrinkSlab } from '../../../dist/src/mm/shrink_slab.js';
 import {
   shrinkerAlloc,
@@ -18,8 +27,10 @@ import {
 } from '../../../dist/src/mm/shrinker_expand.js';
 import {
   addNrDeferred,
+  homeOfUnit,
   setShrinkerBit,
   testShrinkerBit,
+  unitWord,
   xchgNrDeferred,
 } from '../../../dist/src/mm/shrinker_info.js';
 import {
@@ -35,6 +46,7 @@ import {
   SHRINKER_MEMCG_AWARE,
   SHRINKER_NONSLAB,
   SHRINKER_NR_MAX,
+  SHRINKER_NUMA_AWARE,
 } from '../../../dist/src/mm/shrinker_types.js';
 import { EV } from '../../../dist/src/mm/vmstat_items.js';
 import { bootFixture, type FixtureOptions } from '../../helpers/mm_fixture.js';
@@ -53,7 +65,11 @@ interface Cache {
 function boot(options: FixtureOptions = {}): Cache {
   const m = bootFixture({ shrinkersMax: 200, ...options });
   const cache: Cache = { m, objects: new Map(), scans: [], stop: false };
-  const of = (sc: ShrinkControl): number => cache.objects.get(sc.shrinker) ?? 0;
+  const of = (sc: ShrinkControl): number => {
+    const objects = cache.objects.get(sc.shrinker) ?? 0;
+    if (Number.isNaN(objects)) throw new Error('the cache is broken');
+    return objects;
+  };
   registerShrinkerType(m, SHRINKER_TYPE_USER, {
     countObjects: (_, sc) => of(sc) || SHRINK_EMPTY,
     scanObjects: (_, sc) => {
@@ -121,6 +137,64 @@ describe.each(POLICIES)('%s', (shrinker) => {
     rcuBarrier();
     const b = make(cache, 1);
     expect([b, m.shrinker.id[b]]).toEqual([a, id]);
+  });
+
+  test('a freed shrinker is nobody’s until a grace period has passed', () => {
+    const cache = boot({ shrinker });
+    const { m } = cache;
+    const program = new ProcessShrinkers(m);
+    const a = make(cache, 1);
+    shrinkerFree(m, a);
+    expect(() => shrinkerRegister(m, a)).toThrow(/was not just allocated/);
+    expect(() => shrinkerFree(m, a)).toThrow(/not allocated, or freed already/);
+    expect([program.register(a), program.free(a)]).toEqual([EINVAL, EINVAL]);
+    rcuBarrier();
+    expect(() => shrinkerRegister(m, a)).toThrow(/was not just allocated/);
+    expect([program.register(a), program.free(a)]).toEqual([EINVAL, EINVAL]);
+    const b = make(cache, 500);
+    expect(b).toBe(a);
+    expect(() => shrinkerRegister(m, b)).toThrow(/was not just allocated/);
+    expect(shrinkSlab(m, GFP_KERNEL, 0, 0, 0)).toBe(500);
+  });
+
+  test('a bit is set for a group that is there, and for no other', () => {
+    const cache = boot({ shrinker });
+    const { m } = cache;
+    const program = new ProcessShrinkers(m);
+    const s = make(cache, 1);
+    const refs = memcgRefs(m, 2);
+    expect([program.setBit(s, 2, 0), bitOf(m, 2, s), memcgRefs(m, 2)]).toEqual([0, true, refs]);
+    expect([program.setBit(s, 0, 0), program.setBit(s, 3, 0)]).toEqual([0, EINVAL]);
+    expect([program.setBit(s, 1.5, 0), program.setBit(s, 1, 1)]).toEqual([EINVAL, EINVAL]);
+    // Its last reference went: the row waits for its readers, and then belongs to another group.
+    Atomics.store(m.memcg.refs, 2, 0);
+    Atomics.and(m.shrinker.unitMap, unitWord(homeOfUnit(m, 2, 0), 0), 0);
+    expect([program.setBit(s, 2, 0), bitOf(m, 2, s)]).toEqual([EINVAL, false]);
+  });
+
+  test('the files of debugfs: nodes, and what a callback that throws leaves behind', () => {
+    const cache = boot({ shrinker, nodes: [{ zonePages: [1024] }, { zonePages: [1024] }] });
+    const { m } = cache;
+    const plain = make(cache, 7);
+    const numa = make(cache, 8, AWARE | SHRINKER_NUMA_AWARE);
+    const file = (s: number, name: string) => `/sys/kernel/debug/shrinker/cache-${s}/${name}`;
+    const groups = [0, 1, 2].map((memcg) => m.memcg.serial[memcg]);
+    const text = (counts: string) => groups.map((inode) => `${inode} ${counts}\n`).join('');
+    expect(readMachineFile(m, file(plain, 'count'))).toBe(text('7 0'));
+    expect(readMachineFile(m, file(numa, 'count'))).toBe(text('8 8'));
+    expect(writeMachineFile(m, file(numa, 'scan'), `${groups[2]} 1 3`)).toBe(0);
+    expect(readMachineFile(m, file(numa, 'count'))).toBe(text('5 5'));
+    expect(writeMachineFile(m, file(numa, 'scan'), 'three')).toBe(EINVAL);
+    expect(writeMachineFile(m, '/sys/kernel/debug/shrinker/none-1/scan', 'three')).toBe(ENOENT);
+    expect(writeMachineFile(m, `/sys/kernel/debug/shrinker/cache-900/scan`, '0 0 1')).toBe(ENOENT);
+    const refs = memcgRefs(m, 2);
+    cache.objects.set(plain, NaN);
+    expect(() => readMachineFile(m, file(plain, 'count'))).toThrow(/the cache is broken/);
+    const write = () => writeMachineFile(m, file(plain, 'scan'), `${groups[2]} 0 3`);
+    expect(write).toThrow(/the cache is broken/);
+    expect([memcgRefs(m, 2), rwsemLocked(m.shrinker.rwsem, 0)]).toEqual([refs, false]);
+    shrinkerFree(m, plain);
+    expect(readMachineFile(m, file(plain, 'count'))).toBe(ENOENT);
   });
 
   test('rows run out and come back after a grace period', () => {
@@ -193,6 +267,22 @@ describe.each(POLICIES)('%s', (shrinker) => {
     expect(xchgNrDeferred(m, s, 0, 0)).toBe(9);
   });
 
+  test('work is put off per node only by a shrinker that tells nodes apart', () => {
+    const cache = boot({ shrinker, nodes: [{ zonePages: [1024] }, { zonePages: [1024] }] });
+    const { m } = cache;
+    const plain = make(cache, 100);
+    const numa = make(cache, 100, AWARE | SHRINKER_NUMA_AWARE);
+    for (const memcg of [0, 1]) {
+      addNrDeferred(m, 30, plain, 1, memcg);
+      addNrDeferred(m, 4, plain, 0, memcg);
+      expect(xchgNrDeferred(m, plain, 1, memcg)).toBe(34);
+      addNrDeferred(m, 30, numa, 1, memcg);
+      addNrDeferred(m, 4, numa, 0, memcg);
+      expect(xchgNrDeferred(m, numa, 1, memcg)).toBe(30);
+      expect(xchgNrDeferred(m, numa, 0, memcg)).toBe(4);
+    }
+  });
+
   test('the next owner of an id inherits nothing', () => {
     const cache = boot({ shrinker });
     const { m } = cache;
@@ -207,6 +297,18 @@ describe.each(POLICIES)('%s', (shrinker) => {
       inherits ? [true, 77] : [false, 0],
     );
   });
+});
+
+test('reports know who holds the locks of shrinkers', () => {
+  const { m } = boot();
+  const holds = (words: Mm['oom'], base: number, cls: number) => {
+    spinLock(words, base, cls);
+    const held = scanLockRegions(engineOf(m).lockRegions, 1, cls, 9).map((lock) => lock.owner);
+    spinUnlock(words, base, cls);
+    return held;
+  };
+  expect(holds(m.shrinker.poolLock, 0, LC_SHRINKER_POOL)).toEqual([1]);
+  expect(holds(m.shrinker.srcu.words, SRCU_MUTEX, LC_SHRINKER_SRCU)).toEqual([1]);
 });
 
 test('without object accounting a slab shrinker is plain, and one as posted is never put', () => {

@@ -100,6 +100,24 @@ it('draws no edge to a lock that was only tried, but edges from it', async () =>
   expect(await run.failure(4)).toContain('possible circular');
 });
 
+it('reports an edge against the declared order, though nobody went the other way', async () => {
+  const ordered = new SyncThreads({ lockdep: true, ordered: true });
+  ordered.start(1, 'nest', { locks: [A, B] }, 'first');
+  await ordered.result(1);
+  ordered.start(2, 'nest', {
+    locks: [
+      [...C, true],
+      [...B, true],
+    ],
+  });
+  await ordered.result(2);
+  ordered.start(3, 'nest', { locks: [[...C, true], B] }, 'third');
+  const message = await ordered.failure(3);
+  expect(message).toContain('against the declared order');
+  expect(message).toContain('third/3 asks for B while it holds C');
+  await ordered.close();
+});
+
 it('reports two locks of one class, unless the inner has a class of its own', () => {
   const t = run.tables;
   mutex.lock(t, LOCK, CLS_A);

@@ -49,6 +49,31 @@ describe('sizes', () => {
   );
 });
 
+describe('processes', () => {
+  const [first] = one as [(typeof one)[number]];
+  const of = (change: object) => resolved({}, [{ ...first, args: undefined, ...change }]);
+  const ref = { module: 'file:///a.mjs', export: 'b' };
+
+  it('have their arguments in the program or beside it', () => {
+    const args = [1];
+    expect(of({ program: ref, args }).mm.processes[0]).toMatchObject({ program: ref, args });
+    const inside = of({ program: { ...ref, args } }).mm.processes[0];
+    expect(inside?.program).toEqual(ref);
+    expect(inside?.args).toBe(args);
+    expect(messageOf(() => of({ program: { ...ref, args }, args: [2] }))).toMatch(
+      /give them once$/,
+    );
+  });
+
+  it('have no keys that nothing reads', () => {
+    const stray = (change: object) => messageOf(() => of(change));
+    expect(stray({ arg: 1 })).toMatch(/^processes\[0\]: unknown key 'arg'; known are comm, cpus, /);
+    expect(stray({ program: { ...ref, name: 'x' } })).toMatch(
+      /^processes\[0\]\.program: unknown key 'name'; known are module, export, args$/,
+    );
+  });
+});
+
 describe('definitions', () => {
   it('memory is a part of the footprint, at least 512 pages for each node', () => {
     expect(resolved({ memory: '50%' }).mm.nodes).toEqual([{ zonePages: [1000] }]);

@@ -87,9 +87,9 @@ describe('hot table', () => {
     const published = { down_read_trylock: 33.15, up_read: 21.75, intel_idle_irq: 1.8 };
     expect(formatHotTable(hotTable(tree('a')), published, 15)).toEqual([
       '  here %  seed %  symbol             functions     file',
-      '   36.84   33.15  down_read_trylock  rwsemTryRead  rwsem.ts',
-      '   26.32   21.75  up_read            rwsemUpRead   rwsem.ts',
-      '   21.05       -  walk               walk          shrinker_walk.ts',
+      '    36.8   33.15  down_read_trylock  rwsemTryRead  rwsem.ts',
+      '    26.3   21.75  up_read            rwsemUpRead   rwsem.ts',
+      '    21.1       -  walk               walk          shrinker_walk.ts',
       '       -    1.80  intel_idle_irq',
     ]);
   });

@@ -94,12 +94,27 @@ describe('what the tool does with a type', () => {
     expect(stacks[0]).toMatch(/^thread 1:\n {4}at sleepForEver \(.*types\.mjs/);
   });
 
+  test('a type that was never recounted at rest says so', () => {
+    const type = {
+      name: 'a',
+      result: 'SUCCESS',
+      threads: 6,
+      ms: 100,
+      lines: [],
+      failures: [],
+    } as const;
+    const first = (barriers: number) =>
+      typeLines('test', { ...type, counts: { barriers }, busted: null })[0];
+    expect(first(0)).toBe('test a: SUCCESS (never at rest) (0.1 s, 6 threads)');
+    expect(first(3)).toBe('test a: SUCCESS (0.1 s, 6 threads)');
+  });
+
   test('a type whose turn did not come says so', async () => {
     const signal = AbortSignal.abort();
     const options = { seconds: 1, threads: 2, seed: 1, signal };
     const { types, passed } = await runTypes('test', FIXTURE, options);
     expect(types.every(({ result }) => result === null)).toBe(true);
-    expect(passed).toBe(true);
+    expect(passed).toBe(null);
     expect(typeLines('test', types[0] as (typeof types)[0])).toEqual(['test good: not run']);
   });
 });

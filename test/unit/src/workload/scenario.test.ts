@@ -45,9 +45,14 @@ describe('plans', () => {
     expect(workload.scenario?.options).toMatchObject({ memcgs: 4000, touch: 3000, leave: false });
   });
 
+  it('memcg-tmpfs: where the group is limited, the node has room', () => {
+    const { config } = planScenario('memcg-tmpfs', { config: { memcgMax: '50%' } });
+    expect(config).toMatchObject({ memory: '200%', memcgMax: '50%' });
+  });
+
   it('what the configuration says stands', () => {
-    const { config } = planScenario('memcg-tmpfs', { config: { memory: '20%', mountsMax: 7 } });
-    expect(config).toMatchObject({ memory: '20%', mountsMax: 7, memcgMax: '133%' });
+    const { config } = planScenario('memcg-tmpfs', { config: { memory: '20%', mountsMax: 700 } });
+    expect(config).toMatchObject({ memory: '20%', mountsMax: 700, memcgMax: '133%' });
   });
 
   it.each([
@@ -57,7 +62,7 @@ describe('plans', () => {
     ['memcg-tmpfs', { memcgs: '0' }, /^--memcgs: '0' will not do; give an integer in 1\.\./],
     ['memcg-tmpfs', { mounts: '3', touch: '4' }, /^--touch: '4' will not do; .* in 0\.\.3/],
     ['memcg-tmpfs', { fileSize: '50%' }, /^--file-size: '50%' will not do; give a size in 4K/],
-    ['memcg-tmpfs', { fileSize: 'x' }, /^fileSize: 'x' is not a size/],
+    ['memcg-tmpfs', { fileSize: 'x' }, /^--file-size: 'x' will not do; give a size in 4K\.\./],
     ['memcg-tmpfs', { leave: 'yes' }, /^--leave: 'yes' will not do; takes no value/],
     ['mount-loop', { loopers: '3' }, /^--loopers: '3' will not do; give an integer in 1\.\.2/],
   ])('%s %j is refused in one line', (name, options, expected) => {
