@@ -13,6 +13,7 @@ import { enterMapping } from '../src/mm/mapping.ts';
 import { attachMm, type Mm, type MmBuffers } from '../src/mm/mm.ts';
 import { bindRcuCallbacks } from '../src/mm/rcu_ids.ts';
 // Any thread may run what others queued for a grace period: each must know all of it.
+import '../src/mm/hostfs.ts';
 import '../src/mm/shrinker.ts';
 import { installShrinkerTypes } from '../src/mm/shrinker_install.ts';
 import type { Engine } from './engine.ts';

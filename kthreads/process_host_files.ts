@@ -4,8 +4,9 @@
  * with Linux's names (src/mm/errno.ts). What is left open is closed when the program has ended;
  * what is not written yet is written by then, or when its mount goes.
  */
-import { fatalSignalPending } from '../src/mm/fatal_signal.ts';
+
 import { EBADF, ENOMEM } from '../src/mm/errno.ts';
+import { fatalSignalPending } from '../src/mm/fatal_signal.ts';
 import { type FileRa, newFileRa } from '../src/mm/file_ra.ts';
 import {
   fileErrors,
@@ -17,7 +18,14 @@ import {
 } from '../src/mm/filemap_io.ts';
 import { hostMount, hostOpenFile, hostUnlinkFile } from '../src/mm/hostfs.ts';
 import type { Mm } from '../src/mm/mm.ts';
-import { VM_EXEC, VM_RAND_READ, VM_READ, VM_SEQ_READ, VM_SHARED, VM_WRITE } from '../src/mm/mm_types.ts';
+import {
+  VM_EXEC,
+  VM_RAND_READ,
+  VM_READ,
+  VM_SEQ_READ,
+  VM_SHARED,
+  VM_WRITE,
+} from '../src/mm/mm_types.ts';
 import { mmapFile } from '../src/mm/mmap_file.ts';
 import { closeFile } from '../src/mm/namei.ts';
 import { umount } from '../src/mm/super.ts';

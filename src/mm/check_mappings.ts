@@ -48,13 +48,7 @@ export function checkFilePages(m: Mm, check: Checker, slotRefs: Int32Array): Uin
 }
 
 /** A cached page of a file of the host. @returns 1 when it is dirty */
-function checkHostPage(
-  m: Mm,
-  check: Checker,
-  inode: number,
-  index: number,
-  pfn: number,
-): number {
+function checkHostPage(m: Mm, check: Checker, inode: number, index: number, pfn: number): number {
   const flags = Atomics.load(m.page.flags, pfn);
   const name = `file ${inode} page ${index} (pfn ${pfn})`;
   check.that((flags & PG_SWAPBACKED) === 0, () => `${name} is swap-backed`);

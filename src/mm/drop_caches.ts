@@ -3,13 +3,13 @@
 import { kthreadShouldStop } from '../../shared/sched.ts';
 import { EINVAL } from './errno.ts';
 import { fatalSignalPending } from './fatal_signal.ts';
-import { FULL_WALK, memcgIter, memcgIterBreak } from './memcg_iter.ts';
 import { invalidateFile } from './file_room.ts';
 import { forEachHostInode } from './host_inodes.ts';
+import { FULL_WALK, memcgIter, memcgIterBreak } from './memcg_iter.ts';
 import type { Mm } from './mm.ts';
-import { lruAddDrainAll } from './swap.ts';
 import { shrinkSlab } from './shrink_slab.ts';
 import { GFP_KERNEL } from './shrinker_ops.ts';
+import { lruAddDrainAll } from './swap.ts';
 import { EV } from './vmstat_items.ts';
 
 /** Bits of what is written to drop_caches. */

@@ -4,7 +4,15 @@
  * drop_caches, and when the tables of files are full: shadows first, which are only history.
  */
 import { condResched } from '../../shared/sched.ts';
-import { folioTest, folioTryLock, folioUnlock } from './folio.ts';
+import {
+  folioClear,
+  folioLruvec,
+  folioTest,
+  folioTestClear,
+  folioTryLock,
+  folioUnlock,
+} from './folio.ts';
+import { lruLock, lruUnlock, lruvecDelFolioLocked } from './lruvec.ts';
 import { mappingGet, mappingNext, XA_NONE } from './mapping.ts';
 import { fileDropShadows, fileRemoveFolio } from './mapping_file.ts';
 import { uncharge } from './memcontrol.ts';
@@ -19,8 +27,6 @@ import {
   PG_WORKINGSET,
   PG_WRITEBACK,
 } from './mm_types.ts';
-import { lruLock, lruUnlock, lruvecDelFolioLocked } from './lruvec.ts';
-import { folioClear, folioLruvec, folioTestClear } from './folio.ts';
 import { freePage } from './page_alloc.ts';
 import { folioPut } from './swap.ts';
 

@@ -31,7 +31,13 @@ function nextMiss(m: Mm, inode: number, index: number, most: number): number {
 }
 
 /** Starts the next window if this page says so. @context the caller has a reference; not locked */
-export function fileReadaheadHit(m: Mm, inode: number, pfn: number, index: number, ra: FileRa): void {
+export function fileReadaheadHit(
+  m: Mm,
+  inode: number,
+  pfn: number,
+  index: number,
+  ra: FileRa,
+): void {
   if (!folioTest(m, pfn, PG_READAHEAD) || !folioTestClear(m, pfn, PG_READAHEAD)) return;
   const window = raAsync(m, ra, index, nextMiss(m, inode, index, raPages(m)));
   // What it could not read is read when it is wanted.

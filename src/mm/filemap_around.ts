@@ -7,13 +7,7 @@
 import { folioTest, folioTryGet, folioTryLock, folioUnlock } from './folio.ts';
 import { folioInMapping, mappingPeek } from './mapping.ts';
 import type { Mm } from './mm.ts';
-import {
-  PG_READAHEAD,
-  PG_UPTODATE,
-  PTE_PRESENT,
-  PTE_SHIFT,
-  PTE_YOUNG,
-} from './mm_types.ts';
+import { PG_READAHEAD, PG_UPTODATE, PTE_PRESENT, PTE_SHIFT, PTE_YOUNG } from './mm_types.ts';
 import { ptlLock, ptlUnlock } from './pgtable.ts';
 import { filePageCount } from './readahead.ts';
 import { folioAddFileRmap } from './rmap_file.ts';
@@ -48,7 +42,10 @@ export function faultAround(m: Mm, mm: number, vma: number, vpn: number, pte: nu
   const first = Math.max(vpn - (vpn % AROUND_PAGES), m.vma.start[vma] as number);
   const last = Math.min(vpn - (vpn % AROUND_PAGES) + AROUND_PAGES, m.vma.end[vma] as number);
   const toIndex = (m.vma.pgoff[vma] as number) - (m.vma.start[vma] as number);
-  const count = Math.min(last - first, filePageCount(m.hostFile.size[inode] as number) - first - toIndex);
+  const count = Math.min(
+    last - first,
+    filePageCount(m.hostFile.size[inode] as number) - first - toIndex,
+  );
   let any = false;
   for (let i = 0; i < count; i++) {
     const empty = Atomics.load(m.pte, pte - vpn + first + i) === 0;

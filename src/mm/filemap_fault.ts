@@ -15,13 +15,6 @@ import { faultDelay } from '../../shared/fault.ts';
 import { anonVmaPrepare } from './anon_vma.ts';
 import { pageWords } from './content.ts';
 import { EIO, ENOMEM } from './errno.ts';
-import { FAULT_DELAY } from './faults.ts';
-import { fileDirty } from './file_dirty.ts';
-import { type FileRa, raFault } from './file_ra.ts';
-import { fileGetPage, fileGot } from './filemap.ts';
-import { faultAround } from './filemap_around.ts';
-import { folioLock, folioSet, folioTryGet, folioUnlock } from './folio.ts';
-import { folioInMapping } from './mapping.ts';
 import {
   FAULT_DONE,
   FAULT_FLAG_WRITE,
@@ -30,6 +23,13 @@ import {
   FAULT_SIGBUS,
   FAULT_SIGSEGV,
 } from './fault_codes.ts';
+import { FAULT_DELAY } from './faults.ts';
+import { fileDirty } from './file_dirty.ts';
+import { type FileRa, raFault } from './file_ra.ts';
+import { fileGetPage, fileGot } from './filemap.ts';
+import { faultAround } from './filemap_around.ts';
+import { folioLock, folioSet, folioTryGet, folioUnlock } from './folio.ts';
+import { folioInMapping } from './mapping.ts';
 import type { Mm } from './mm.ts';
 import {
   PG_SWAPBACKED,
@@ -250,12 +250,7 @@ function makeWritable(m: Mm, { pte, vma }: Fault, pfn: number): number {
  * @returns FAULT_*, or FAULT_NOT_FILE for an anonymous page of a private mapping
  * @context mmap_lock held for reading; may block, read and reclaim
  */
-export function handleFileFault(
-  m: Mm,
-  fault: Fault,
-  entry: number,
-  flags: number,
-): number {
+export function handleFileFault(m: Mm, fault: Fault, entry: number, flags: number): number {
   const store = (flags & FAULT_FLAG_WRITE) !== 0;
   const vmFlags = m.vma.flags[fault.vma] as number;
   if (store && (vmFlags & VM_WRITE) === 0) return FAULT_SIGSEGV;

@@ -7,11 +7,17 @@
  * truncation have it alone.
  */
 import { faultDelay } from '../../shared/fault.ts';
-import { RWSEM_WORDS, rwsemDownRead, rwsemDownWrite, rwsemUpRead, rwsemUpWrite } from '../../shared/rwsem.ts';
+import {
+  RWSEM_WORDS,
+  rwsemDownRead,
+  rwsemDownWrite,
+  rwsemUpRead,
+  rwsemUpWrite,
+} from '../../shared/rwsem.ts';
 import { condResched } from '../../shared/sched.ts';
-import { fatalSignalPending } from './fatal_signal.ts';
 import { pageBytes } from './content.ts';
 import { EBUSY, EINTR, EINVAL, EIO, ENOSPC } from './errno.ts';
+import { fatalSignalPending } from './fatal_signal.ts';
 import { FAULT_DELAY } from './faults.ts';
 import { fileDirty } from './file_dirty.ts';
 import { type FileRa, newFileRa } from './file_ra.ts';
@@ -25,11 +31,7 @@ import { folioInMapping, mappingGet } from './mapping.ts';
 import type { Mm } from './mm.ts';
 import { PG_UPTODATE } from './mm_types.ts';
 import { balanceDirtyPages } from './page_writeback.ts';
-import {
-  filePageCount,
-  newFilePage,
-  showFilePage,
-} from './readahead.ts';
+import { filePageCount, newFilePage, showFilePage } from './readahead.ts';
 import { folioMarkAccessed, folioPut } from './swap.ts';
 import { truncateFile } from './truncate.ts';
 import { folioWaitWriteback, writeFilePages } from './writeback.ts';

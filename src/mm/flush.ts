@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** A pass over everything that is dirty (fs/fs-writeback.c, wb_do_writeback). */
-import { HOST_FLUSH_ASKED, HOST_FLUSH_DONE } from './host_types.ts';
+
 import { forEachHostInode } from './host_inodes.ts';
+import { HOST_FLUSH_ASKED, HOST_FLUSH_DONE } from './host_types.ts';
 import type { Mm } from './mm.ts';
 import { overBackground, wakeDirtyWaiters } from './page_writeback.ts';
 import { EV } from './vmstat_items.ts';

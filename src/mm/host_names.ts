@@ -7,12 +7,7 @@
  */
 import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
 import { EINVAL, ENOSPC } from './errno.ts';
-import {
-  HOST_DIR_BYTES,
-  HOST_NAME_BYTES,
-  HOST_NAMES_LOCK,
-  HOST_NAMES_USED,
-} from './host_types.ts';
+import { HOST_DIR_BYTES, HOST_NAME_BYTES, HOST_NAMES_LOCK, HOST_NAMES_USED } from './host_types.ts';
 import { LC_HOST_NAMES } from './lock_order.ts';
 import type { Mm } from './mm.ts';
 

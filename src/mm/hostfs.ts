@@ -10,13 +10,14 @@ import { RWSEM_WORDS, rwsemDownWrite, rwsemUpWrite } from '../../shared/rwsem.ts
 import { LINE_WORDS } from '../../shared/types.ts';
 import { dAdd, dAlloc, dDeleteLocked, dLock, dLookup, dput, dUnlock } from './dcache.ts';
 import { EINVAL, ENODEV, ENOENT, ENOMEM } from './errno.ts';
+import { registerFileRefs } from './file_refs.ts';
 import { HOSTFS } from './fs_types.ts';
 import { hostClose, hostIsDirectory, hostOpen, hostSize, hostUnlink } from './host_io.ts';
 import { hostNameId, hostPath, setHostDir } from './host_names.ts';
 import { dropNlink, iget, ihold, inodeUnhash, iput } from './inode.ts';
 import { LC_I_RWSEM, LC_S_UMOUNT } from './lock_order.ts';
 import type { Mm } from './mm.ts';
-import { begin, inodeOf } from './namei.ts';
+import { begin, closeFile, inodeOf } from './namei.ts';
 import { mount, superGet, superPut, umount } from './super.ts';
 
 function namesLock(m: Mm, sb: number): void {
@@ -177,7 +178,9 @@ function removeName(m: Mm, sb: number, name: number, dentry: number, inode: numb
 }
 
 /** One more user of an open file, such as a mapping. @context the caller has it open */
-export function holdFile(m: Mm, inode: number): void {
+function holdFile(m: Mm, inode: number): void {
   const got = superGet(m, m.fs.inode.sb[inode] as number);
   if (got) ihold(m, inode);
 }
+
+registerFileRefs({ hold: holdFile, put: closeFile });

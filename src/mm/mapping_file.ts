@@ -13,8 +13,9 @@
  *
  * Shadows take room as pages do. When files may hold no more, those of the file itself go first.
  */
-import { folioNid, folioRefFreeze, folioRefUnfreeze, folioTest } from './folio.ts';
+
 import { EBUSY, EEXIST, ENOSPC } from './errno.ts';
+import { folioNid, folioRefFreeze, folioRefUnfreeze, folioTest } from './folio.ts';
 import { addCounts, iPagesLock, iPagesUnlock, tablesOf, takeEntry, XA_NONE } from './mapping.ts';
 import type { Mm } from './mm.ts';
 import { PG_DIRTY } from './mm_types.ts';

@@ -28,6 +28,7 @@ import { newSharedMemory, type SharedMemory } from '../../shared/wasm.ts';
 import { type MmConfig, type ShrinkerFlaw, shrinkerFlaws, shrinkerWalk } from './config.ts';
 import { FAULT_NAMES } from './faults.ts';
 import { declareFs, type FsSizes, fsSizes } from './fs_types.ts';
+import { declareHostFiles } from './host_types.ts';
 import {
   ACCESS_WINDOW_WORDS,
   CPUS_MAX,
@@ -40,7 +41,6 @@ import {
   SWAPFILE_CLUSTER,
 } from './limits.ts';
 import { declareListLru, type ListLruSizes, listLruSizes } from './list_lru_types.ts';
-import { declareHostFiles } from './host_types.ts';
 import { LOCK_ORDER } from './lock_order.ts';
 import { declareFiles, shadowNodes } from './mapping_types.ts';
 import { MEMCG_STAT_WORDS } from './memcg_events.ts';

@@ -5,12 +5,12 @@
  */
 import type { I32 } from '../../shared/types.ts';
 import { memcgPath } from './cgroup_names.ts';
+import { folioOfHost } from './file_dirty.ts';
 import { PAGE_SIZE } from './limits.ts';
 import { hierarchyLruSize, lruvecRow } from './lruvec.ts';
 import { memcgOnline } from './memcg_css.ts';
 import { MEMCG_STATS, memcgStatCell } from './memcg_events.ts';
 import { nextDescendant } from './memcg_iter.ts';
-import { folioOfHost } from './file_dirty.ts';
 import type { Mm } from './mm.ts';
 import { NR_LRU_LISTS, PG_SWAPCACHE } from './mm_types.ts';
 import { addObjectBytes } from './objcg.ts';

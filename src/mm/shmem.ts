@@ -17,8 +17,8 @@ import { memcgCharge } from './charge.ts';
 import { pageWords } from './content.ts';
 import { EBUSY, EEXIST, ENOENT, ENOMEM, ENOSPC } from './errno.ts';
 import { FAULT_DELAY } from './faults.ts';
-import { HOSTFS } from './fs_types.ts';
 import { folioClear, folioLock, folioSet, folioTest, folioTryLock, folioUnlock } from './folio.ts';
+import { HOSTFS } from './fs_types.ts';
 import {
   folioInMapping,
   mappingAdd,

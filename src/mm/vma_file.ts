@@ -7,10 +7,9 @@
  * only while it is out of the list, or under i_mmap_rwsem held for writing.
  */
 import { RWSEM_WORDS, rwsemDownWrite, rwsemUpWrite } from '../../shared/rwsem.ts';
-import { holdFile } from './hostfs.ts';
+import { fileRefs } from './file_refs.ts';
 import { LC_I_MMAP } from './lock_order.ts';
 import type { Mm } from './mm.ts';
-import { closeFile } from './namei.ts';
 
 /** Maps the VMA a file? @context mmap_lock held */
 export function vmaOfFile(m: Mm, vma: number): boolean {
@@ -41,7 +40,7 @@ export function vmaUnlockFile(m: Mm, vma: number): void {
 export function vmaLinkFile(m: Mm, vma: number): void {
   const inode = m.vma.file[vma] as number;
   if (inode === 0) return;
-  holdFile(m, inode);
+  fileRefs().hold(m, inode);
   Atomics.store(m.fileRa.start, vma, 0);
   Atomics.store(m.fileRa.size, vma, 0);
   Atomics.store(m.fileRa.asyncSize, vma, 0);
@@ -74,5 +73,5 @@ export function vmaUnlinkFile(m: Mm, vma: number): void {
   fileNext[vma] = 0;
   filePrev[vma] = 0;
   vmaUnlockFile(m, vma);
-  closeFile(m, inode);
+  fileRefs().put(m, inode);
 }

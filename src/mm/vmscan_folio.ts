@@ -79,7 +79,14 @@ export interface ReclaimStat {
 
 /** @returns a record with nothing counted */
 export function reclaimStat(): ReclaimStat {
-  return { nrPageout: 0, nrRefKeep: 0, nrUnmapFail: 0, nrActivate: 0, nrContended: 0, nrUnqueuedDirty: 0 };
+  return {
+    nrPageout: 0,
+    nrRefKeep: 0,
+    nrUnmapFail: 0,
+    nrActivate: 0,
+    nrContended: 0,
+    nrUnqueuedDirty: 0,
+  };
 }
 
 /** Pages of one isolated batch: at most SWAP_CLUSTER_MAX. Reused per thread. */

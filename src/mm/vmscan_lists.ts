@@ -37,13 +37,9 @@ import { wakeFlusher } from './page_writeback.ts';
 import { folioReferenced } from './rmap.ts';
 import { cgroupReclaim, type ScanControl } from './scan_control.ts';
 import { lruAddDrain } from './swap.ts';
-import {
-  reclaimThrottleIsolated,
-  reclaimThrottleWriteback,
-  tooManyIsolated,
-} from './throttle.ts';
-import { countScan, modIsolated, reclaimStat, shrinkFolioList } from './vmscan_folio.ts';
+import { reclaimThrottleIsolated, reclaimThrottleWriteback, tooManyIsolated } from './throttle.ts';
 import { keepActive } from './vmscan_file.ts';
+import { countScan, modIsolated, reclaimStat, shrinkFolioList } from './vmscan_folio.ts';
 import { EV } from './vmstat_items.ts';
 import { workingsetAgeNonresident } from './workingset.ts';
 

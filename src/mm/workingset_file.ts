@@ -9,10 +9,11 @@
  * left spans at least all pages of the machine; a distance is exact to a bucket. As in the kernel
  * nothing tells a group from a later one with its row.
  */
-import { MEMCG_FREE } from './mm_types.ts';
-import type { Mm } from './mm.ts';
+
 import { lruvecRow } from './lruvec.ts';
 import { memcgSerial } from './memcg_css.ts';
+import type { Mm } from './mm.ts';
+import { MEMCG_FREE } from './mm_types.ts';
 import {
   makeShadowTag,
   shadowAgeOut,

@@ -13,7 +13,12 @@ import {
   reportExitCode,
   runWorkload,
 } from '../../dist/src/index.js';
-import { hostFileProcesses, PAGE, stampedPage, wrongPage } from '../fixtures/host_file_programs.mjs';
+import {
+  hostFileProcesses,
+  PAGE,
+  stampedPage,
+  wrongPage,
+} from '../fixtures/host_file_programs.mjs';
 
 const CPUS = 3;
 const ARGS = { files: 2, pages: 240, accesses: 2500, seed: 1 };
@@ -40,7 +45,8 @@ function comparePages(path: string, file: number, seqs: Map<number, number>): nu
   for (let at = 0; at * PAGE < bytes.length; at++) {
     const page = bytes.subarray(at * PAGE, (at + 1) * PAGE);
     const seq = seqs.get(at) ?? 0;
-    if (seq !== 0) expect(Buffer.compare(page, stampedPage(file, at, seq)), `${path} ${at}`).toBe(0);
+    if (seq !== 0)
+      expect(Buffer.compare(page, stampedPage(file, at, seq)), `${path} ${at}`).toBe(0);
     else if (file < 100) expect(wrongPage(page, file, at)).toBe(null);
   }
   return seqs.size;

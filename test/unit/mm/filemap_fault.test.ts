@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { rcuBarrier } from '../../../dist/shared/rcu_callback.js';
 import { checkEmpty, checkQuiescent } from '../../../dist/src/mm/check.js';
+import { pageWords } from '../../../dist/src/mm/content.js';
 import { drainEverything } from '../../../dist/src/mm/drain.js';
 import { exitMm } from '../../../dist/src/mm/exit_mm.js';
 import { fileFsync, fileTruncate } from '../../../dist/src/mm/filemap_io.js';
@@ -32,7 +33,6 @@ import {
 import { mmapFile } from '../../../dist/src/mm/mmap_file.js';
 import { munmap } from '../../../dist/src/mm/munmap.js';
 import { closeFile } from '../../../dist/src/mm/namei.js';
-import { pageWords } from '../../../dist/src/mm/content.js';
 import { pteOffset } from '../../../dist/src/mm/pgtable.js';
 import { umountAll } from '../../../dist/src/mm/super.js';
 import { vmEvents, vmGauges } from '../../../dist/src/mm/vmstat.js';
