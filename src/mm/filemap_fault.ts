@@ -146,7 +146,7 @@ function doReadFault(m: Mm, fault: Fault): number {
 function doSharedFault(m: Mm, fault: Fault): number {
   const pfn = faultPage(m, fault);
   if (pfn <= 0) return faultOf(pfn);
-  // page_mkwrite: what is being written out does not change, and the page is dirty before the store.
+  // page_mkwrite: what is being written does not change; the page is dirty before the store.
   folioWaitWriteback(m, pfn);
   fileDirty(m, pfn);
   const result = mapPage(m, fault, pfn, PTE_PRESENT | PTE_WRITE | PTE_YOUNG | PTE_DIRTY);

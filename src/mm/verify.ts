@@ -3,8 +3,8 @@
  * The end of a run reads every page back, resident or swapped, and compares what it holds with
  * what must be there: this CPU's slot, and the fill.
  *
- * It neither faults nor changes a counter, but for pages of files of the host that are read again. A resident page is copied inside a section, which keeps
- * reclaim from giving its frame away; a swapped one is unpacked from zram under its cluster lock.
+ * It neither faults nor changes a counter, but for pages of the host's files that are read again. A
+ * resident page is copied inside a section, which keeps reclaim from giving its frame away; a swapped one is unpacked from zram under its cluster lock.
  */
 import { condResched } from '../../shared/sched.ts';
 import { pageWords, verifyFill } from './content.ts';
