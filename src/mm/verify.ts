@@ -4,8 +4,8 @@
  * what must be there: this CPU's slot, and the fill.
  *
  * It neither faults nor changes a counter, but for pages of the host's files that are read again. A
- * resident page is copied inside a section, which keeps reclaim from giving its frame away; a swapped
- * one is unpacked from zram under its cluster lock.
+ * resident page is copied inside a section, which keeps reclaim from giving its frame away; a
+ * swapped one is unpacked from zram under its cluster lock.
  */
 import { condResched } from '../../shared/sched.ts';
 import { pageWords, verifyFill } from './content.ts';
