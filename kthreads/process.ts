@@ -56,7 +56,7 @@ export class Process {
 
   constructor(m: Mm, mm: number, shouldStop: () => boolean) {
     this.shrinkers = new ProcessShrinkers(m);
-    this.files = new ProcessFiles(m);
+    this.files = new ProcessFiles(m, mm);
     this.#m = m;
     this.#mm = mm;
     this.cgroups = new ProcessCgroups(m, mm);
