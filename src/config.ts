@@ -271,6 +271,38 @@ function largestTables(mm: MmConfig, bytes: number): readonly [string, number] {
   return parts.reduce((most, part) => (part[1] > most[1] ? part : most), ['', 0]);
 }
 
+/** The groups that exist at boot. @param limit of the programs' group, null for no such group */
+function groupsOf(limit: number | null): MemcgConfig[] {
+  const root = { name: ROOT_GROUP, parent: 0, maxPages: null };
+  return limit === null ? [root] : [root, { name: PROGRAMS_GROUP, parent: 0, maxPages: limit }];
+}
+
+/** VMAs and page tables of the processes, and of as many tasks as may be forked. */
+function countRows(
+  processes: readonly ProcessSpec[],
+  tasks: number,
+): { readonly vmas: number; readonly tables: number } {
+  const vmasOf = (spec: ProcessSpec): number => spec.vmas.length + FORK_VMAS;
+  const tablesOf = (spec: ProcessSpec): number => spec.pageTables ?? vmaTables(spec.vmas);
+  const vmas =
+    processes.reduce((sum, spec) => sum + spec.vmas.length + SPARE_VMAS, 0) +
+    tasks * mostOf(processes, vmasOf);
+  const tables =
+    processes.reduce((sum, p) => sum + tablesOf(p), 0) + tasks * mostOf(processes, tablesOf);
+  return { vmas, tables };
+}
+
+/** What cannot be, whatever the sizes. @throws UsageError */
+function checkGiven(full: ReturnType<typeof parseConfig>, processes: readonly ProcessSpec[]): void {
+  if (full.hostFiles && !full.contents) {
+    throw new UsageError('hostFiles: needs page contents; give contents true');
+  }
+  if (processes.length === 0 || processes.length > PROCESSES_MAX) {
+    throw new UsageError(`processes: ${processes.length} will not do; give 1..${PROCESSES_MAX}`);
+  }
+  processes.forEach(checkProcess);
+}
+
 /**
  * Resolves a configuration for the processes that are to run.
  * @param given as the user wrote it @param processes at least one
@@ -283,27 +315,14 @@ export function resolveMachine(
   programs: readonly ProgramSpec[] = [],
 ): ResolvedMachine {
   const full = parseConfig(given);
-  if (full.hostFiles && !full.contents) {
-    throw new UsageError('hostFiles: needs page contents; give contents true');
-  }
-  if (processes.length === 0 || processes.length > PROCESSES_MAX) {
-    throw new UsageError(`processes: ${processes.length} will not do; give 1..${PROCESSES_MAX}`);
-  }
-  processes.forEach(checkProcess);
+  checkGiven(full, processes);
   const cpus = countCpus(processes);
   const footprintPages = footprintOf(processes);
   const memory = memoryPages(given, full, footprintPages);
   const limit = memcgLimit(full, footprintPages);
-  const groups: MemcgConfig[] = [{ name: ROOT_GROUP, parent: 0, maxPages: null }];
-  if (limit !== null) groups.push({ name: PROGRAMS_GROUP, parent: 0, maxPages: limit });
+  const groups = groupsOf(limit);
   const tasks = countTasks(full, processes);
-  const vmasOf = (spec: ProcessSpec): number => spec.vmas.length + FORK_VMAS;
-  const tablesOf = (spec: ProcessSpec): number => spec.pageTables ?? vmaTables(spec.vmas);
-  const vmas =
-    processes.reduce((sum, spec) => sum + spec.vmas.length + SPARE_VMAS, 0) +
-    tasks * mostOf(processes, vmasOf);
-  const tables =
-    processes.reduce((sum, p) => sum + tablesOf(p), 0) + tasks * mostOf(processes, tablesOf);
+  const { vmas, tables } = countRows(processes, tasks);
   const swap = swapPages(full, footprintPages);
   const mm: MmConfig = {
     nodes: splitNodes(memory, full.nodes),

@@ -150,9 +150,15 @@ function fileOf(m: Mm, mm: number, vpn: number): boolean {
   return found.inode !== 0;
 }
 
+/** Reads that fail, by injected faults or for want of memory, are tried again so often. */
+const READ_TRIES = 100;
+
 /** Copies the page of the file: nobody maps it any more. @returns false when it cannot be had */
 function readFile(m: Mm): boolean {
-  const pfn = fileReadPage(m, found.inode, found.index, newFileRa(), 1);
+  let pfn = 0;
+  for (let tries = 0; pfn <= 0 && tries < READ_TRIES; tries++) {
+    pfn = fileReadPage(m, found.inode, found.index, newFileRa(), 1);
+  }
   if (pfn <= 0) return false;
   copy.set(pageWords(m, pfn));
   folioPut(m, pfn);

@@ -196,7 +196,7 @@ describe('memory.reclaim', () => {
 
 describe('memory.oom.group', () => {
   it('kills all of the group that holds the victim', () => {
-    const process = { comm: 'p', memcg: 1, cpus: [0], args: null, vmas: [] };
+    const process = { comm: 'p', memcg: 1, cpus: [0], args: null, vmas: [], generator: false };
     const program = { module: '', export: '' };
     const processes = [1, 2, 3].map(() => ({ ...process, program }));
     const { m, cgroups, b, c, write, read } = boot({ processes });
