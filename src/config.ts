@@ -247,6 +247,7 @@ export function resolveMachine(
     swappiness: full.swappiness,
     pageCluster: full.pageCluster,
     swapSynchronous: full.swapSynchronous,
+    rmapTryLock: full.rmapTrylock,
     minFreeKbytes: full.minFreeKbytes,
     watermarkScaleFactor: full.watermarkScaleFactor,
     tlbEntries: full.tlb,

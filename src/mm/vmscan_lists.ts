@@ -34,6 +34,7 @@ import type { Mm } from './mm.ts';
 import { PG_ACTIVE, PG_LRU, PG_REFERENCED, PG_WORKINGSET } from './mm_types.ts';
 import { freePage } from './page_alloc.ts';
 import { folioReferenced } from './rmap.ts';
+import { observeContended } from './rmap_contended.ts';
 import { cgroupReclaim, type ScanControl } from './scan_control.ts';
 import { lruAddDrain } from './swap.ts';
 import { reclaimThrottleIsolated, tooManyIsolated } from './throttle.ts';
@@ -166,6 +167,7 @@ export function shrinkInactiveList(
   const reclaimed = shrinkFolioList(m, isolated, sc, stat);
   lruLock(m, lruvec);
   moveFoliosToLruLocked(m, lruvec, isolated, released);
+  observeContended(m, lruvec);
   modIsolated(m, nid, file, -taken);
   lruUnlock(m, lruvec);
   freeReleased(m);
@@ -199,12 +201,13 @@ export function shrinkActiveList(
   for (let i = 0; i < isolated.length; i++) {
     const pfn = isolated[i] as number;
     // Clears the young bits; referenced or not, an anonymous folio leaves the active list.
-    folioReferenced(m, pfn, sc.targetMemcg, true);
+    folioReferenced(m, pfn, sc.targetMemcg, m.config.rmapTryLock);
     folioClear(m, pfn, PG_ACTIVE);
     folioSet(m, pfn, PG_WORKINGSET);
   }
   lruLock(m, lruvec);
   const moved = moveFoliosToLruLocked(m, lruvec, isolated, released);
+  observeContended(m, lruvec);
   modIsolated(m, nid, file, -taken);
   lruUnlock(m, lruvec);
   events[EV.pgdeactivate] = (events[EV.pgdeactivate] as number) + moved;
