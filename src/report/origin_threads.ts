@@ -11,8 +11,9 @@
  *
  * Every access stamps its page with the time, so that a contended folio's true age is known.
  */
-import { currentEngine } from '../../kthreads/kthread.ts';
+
 import { kswapd } from '../../kthreads/kswapd.ts';
+import { currentEngine } from '../../kthreads/kthread.ts';
 import type { Process } from '../../kthreads/process.ts';
 import { ktimeSharedMs } from '../../shared/ktime.ts';
 import { Prng } from '../../shared/prng.ts';
