@@ -3,7 +3,12 @@
 import type { Mm } from './mm.ts';
 import { MMF_OOM_VICTIM } from './mm_types.ts';
 
+/** The process was chosen by the OOM killer: its memory may be gone. */
+export function oomVictim(m: Mm, mm: number): boolean {
+  return (Atomics.load(m.mm.flags, mm) & MMF_OOM_VICTIM) !== 0;
+}
+
 /** The process that runs on this thread was chosen by the OOM killer. */
 export function fatalSignalPending(m: Mm): boolean {
-  return m.task.mm !== 0 && (Atomics.load(m.mm.flags, m.task.mm) & MMF_OOM_VICTIM) !== 0;
+  return m.task.mm !== 0 && oomVictim(m, m.task.mm);
 }

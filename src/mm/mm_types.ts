@@ -255,6 +255,8 @@ export const MMF_OOM_VICTIM = 1;
 export const MMF_OOM_SKIP = 2;
 /** exit_mmap has begun. */
 export const MMF_EXITING = 4;
+/** The OOM reaper took pages: faults fail, since what they would find is not what was there. */
+export const MMF_UNSTABLE = 8;
 /** Bits from here on count the row's lives: what was seen of one is not taken for another. */
 export const MMF_LIFE_SHIFT = 8;
 
