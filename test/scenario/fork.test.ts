@@ -2,6 +2,7 @@
 /** Processes that fork, copy and end while reclaim walks their rmap: on threads, and in schedules. */
 import { describe, expect, it, test } from 'vitest';
 import { engineOf } from '../../dist/kthreads/mm_engine.js';
+import { LINE_WORDS } from '../../dist/shared/types.js';
 import { resolveMachine } from '../../dist/src/config.js';
 import { runOnHost } from '../../dist/src/deterministic/host_client.js';
 import { Machine } from '../../dist/src/machine.js';
@@ -25,7 +26,7 @@ test.each(machines)(
     await machine.run();
     expect(await machine.freeze()).toBe(true);
     expect(checkQuiescent(m).violations).toEqual([]);
-    const bad = Array.from({ length: options.cpus }, (_, cpu) => m.cpuState[cpu * 16 + 3]);
+    const bad = Array.from({ length: options.cpus }, (_, cpu) => m.cpuState[cpu * LINE_WORDS + 3]);
     expect(bad).toEqual(bad.map(() => 0));
     machine.thaw();
     const state = await machine.shutdown();

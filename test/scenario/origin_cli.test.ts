@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
 import { lockStatRows } from '../../dist/shared/lock_report.js';
+import { LINE_WORDS } from '../../dist/shared/types.js';
 import { Machine } from '../../dist/src/machine.js';
 import { checkEmpty, checkQuiescent } from '../../dist/src/mm/check.js';
 import { LC_ANON_VMA } from '../../dist/src/mm/lock_order.js';
@@ -87,7 +88,7 @@ it.each([true, false])('rmapTryLock %s: pages are as they were left', async (rma
   await machine.run();
   await machine.freeze();
   expect(checkQuiescent(m).violations).toEqual([]);
-  expect([m.cpuState[3], m.cpuState[16 + 3]]).toEqual([0, 0]);
+  expect([m.cpuState[3], m.cpuState[LINE_WORDS + 3]]).toEqual([0, 0]);
   machine.thaw();
   expect((await machine.shutdown()).panic).toBeNull();
   expect(checkEmpty(m).violations).toEqual([]);

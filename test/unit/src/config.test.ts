@@ -135,6 +135,7 @@ describe('shrinkers', () => {
     expect(resolved({}).mm).toMatchObject({
       shrinker: 'lockless-fixed',
       kmem: true,
+      rmapTryLock: true,
       vfsCachePressure: 100,
       memcgsMax: 1,
       shrinkersMax: 64,
@@ -152,6 +153,7 @@ describe('shrinkers', () => {
     const config = {
       shrinker: 'srcu',
       kmem: false,
+      'rmap-trylock': false,
       'vm.vfs_cache_pressure': 250,
       'memcgs-max': 4001,
       shrinkersMax: 4002,
@@ -163,6 +165,7 @@ describe('shrinkers', () => {
     expect(resolved(config).mm).toMatchObject({
       shrinker: 'srcu',
       kmem: false,
+      rmapTryLock: false,
       vfsCachePressure: 250,
       memcgsMax: 4001,
       shrinkersMax: 4002,
