@@ -13,7 +13,9 @@ import { checkFilePages, checkNoFiles } from './check_mappings.ts';
 import { checkMemcgs, checkMemcgsEmpty } from './check_memcg.ts';
 import { checkObjects, checkSlabs } from './check_objects.ts';
 import { checkMms, checkSwap } from './check_swap.ts';
+import { checkNoTasks, checkTasks } from './check_tasks.ts';
 import { checkNoVmas, checkVmas } from './check_vmas.ts';
+import { checkZswap } from './check_zswap.ts';
 import { folioLruList } from './folio.ts';
 import { NR_PAGE_ORDERS } from './limits.ts';
 import { lruHead, lruSize } from './lruvec.ts';
@@ -29,6 +31,8 @@ import {
   PG_WRITEBACK,
 } from './mm_types.ts';
 import { freeHead, pcpHead, pcpRow } from './page_alloc.ts';
+import { totalSwapPages } from './swap_info.ts';
+import { NR_SWAP_PAGES } from './swap_types.ts';
 
 /** Outcome of a walk: how much was looked at, and what was wrong, one line each. */
 export interface CheckResult {
@@ -211,7 +215,8 @@ function checkNodes(m: Mm, check: Checker, mapped: Int32Array): void {
     const nid = m.zone.nid[m.page.zone[pfn] as number] as number;
     const locked = (Atomics.load(m.page.flags, pfn) & PG_MLOCKED) !== 0;
     if (locked) mlocked[nid] = (mlocked[nid] as number) + 1;
-    if ((mapped[pfn] as number) > 0) anon[nid] = (anon[nid] as number) + 1;
+    const ofFile = (m.page.mapping[pfn] as number) < 0;
+    if ((mapped[pfn] as number) > 0 && !ofFile) anon[nid] = (anon[nid] as number) + 1;
   }
   for (let nid = 0; nid < m.sizes.nrNodes; nid++) {
     check.equal(Atomics.load(m.node.isolatedAnon, nid), 0, `node ${nid} nr_isolated_anon`);
@@ -245,9 +250,11 @@ export function checkQuiescent(m: Mm): CheckResult {
     checkMemcgs(m, check, chargedPages(m, where));
     checkNodes(m, check, walk.mapped);
     checkSwap(m, check, walk.slotRefs);
+    checkZswap(m, check);
     checkVmas(m, check);
     checkCounters(m, check);
     checkObjects(m, check);
+    checkTasks(m, check);
   } catch (error) {
     check.that(
       false,
@@ -275,12 +282,13 @@ export function checkEmpty(m: Mm): CheckResult {
   }
   checkMemcgsEmpty(m, check);
   check.equal(
-    Atomics.load(m.swapInfo, 0),
-    Math.max(m.sizes.nrSlots - 1, 0),
+    Atomics.load(m.swapInfo, NR_SWAP_PAGES),
+    totalSwapPages(m),
     'free swap slots at the end',
   );
   check.equal(Atomics.load(m.zsPool, 3), 0, 'zsmalloc blocks at the end');
   checkNoFiles(m, check);
+  checkNoTasks(m, check);
   checkNoVmas(m, check);
   const rest = checkQuiescent(m);
   check.checked += rest.checked;

@@ -10,7 +10,18 @@
 import { faultDelay } from '../../shared/fault.ts';
 import { anonVmaPrepare } from './anon_vma.ts';
 import { fillPage, pageWords } from './content.ts';
+import {
+  FAULT_DONE,
+  FAULT_FLAG_FILL,
+  FAULT_FLAG_UNUSE,
+  FAULT_FLAG_WRITE,
+  FAULT_MAJOR,
+  FAULT_OOM,
+  FAULT_SIGBUS,
+  FAULT_SIGSEGV,
+} from './fault_codes.ts';
 import { FAULT_DELAY } from './faults.ts';
+import { FAULT_NOT_FILE, handleFileFault } from './filemap_fault.ts';
 import { folioLock, folioSet, folioTest, folioUnlock } from './folio.ts';
 import { countMemcg, MS } from './memcg_events.ts';
 import { memcgHandleOverHigh } from './memcg_high.ts';
@@ -40,6 +51,7 @@ import { PFN_NONE } from './page_alloc.ts';
 import { PTE_NONE, pteAlloc, ptlLock, ptlUnlock } from './pgtable.ts';
 import { folioAddAnonRmap, folioMapcount } from './rmap.ts';
 import { folioAddLruVma, folioPut } from './swap.ts';
+import { deviceOf, deviceOn, slotSynchronous } from './swap_info.ts';
 import { swapReadahead } from './swap_readahead.ts';
 import { folioFreeSwap, swapCacheGet } from './swap_state.ts';
 import { swapFree, vmSwapFull } from './swapfile.ts';
@@ -47,18 +59,16 @@ import { swapinNew } from './swapin.ts';
 import { findVma, pageIndex } from './vma.ts';
 import { EV } from './vmstat_items.ts';
 
-/** The access may be tried again: it will succeed, or fault anew. */
-export const FAULT_DONE = 0;
-/** As FAULT_DONE; the page came from swap. */
-export const FAULT_MAJOR = 1;
-/** No VMA there. */
-export const FAULT_SIGSEGV = 2;
-/** The process is the OOM killer's victim, or no page can be had. */
-export const FAULT_OOM = 3;
-
-export const FAULT_FLAG_WRITE = 1;
-/** First touch fills the page from (mm, vpn) instead of zeroing it, and dirties it. */
-export const FAULT_FLAG_FILL = 2;
+export {
+  FAULT_DONE,
+  FAULT_FLAG_FILL,
+  FAULT_FLAG_UNUSE,
+  FAULT_FLAG_WRITE,
+  FAULT_MAJOR,
+  FAULT_OOM,
+  FAULT_SIGBUS,
+  FAULT_SIGSEGV,
+} from './fault_codes.ts';
 
 /**
  * Handles a fault.
@@ -111,6 +121,10 @@ function handlePteFault(
   flags: number,
 ): number {
   const entry = Atomics.load(m.pte, pte);
+  if (m.vma.file[vma] !== 0) {
+    const result = handleFileFault(m, { mm, vma, vpn, pte }, entry, flags);
+    if (result !== FAULT_NOT_FILE) return result;
+  }
   if (entry === 0) return doAnonymousPage(m, mm, vma, vpn, pte, flags);
   if ((entry & PTE_PRESENT) === 0) return doSwapPage(m, mm, vma, vpn, pte, entry, flags);
   const write = (flags & FAULT_FLAG_WRITE) !== 0;
@@ -187,14 +201,19 @@ function swapinFolio(m: Mm, slot: number): number {
   swapin.major = false;
   const cached = swapCacheGet(m, slot);
   if (cached !== 0) return cached;
-  if (!m.config.swapSynchronous) swapReadahead(m, slot);
+  if (!slotSynchronous(m, slot)) swapReadahead(m, slot);
   const pfn = swapinNew(m, slot, m.task.memcg, false);
   if (pfn > 0) swapin.major = true;
   return pfn;
 }
 
-/** Brings a page back from swap. */
-function doSwapPage(
+/**
+ * Brings a page back from swap, to the entry that refers to it.
+ * @param entry as it was found @param flags FAULT_FLAG_*
+ * @returns FAULT_*: FAULT_DONE also when the entry was another's by then
+ * @context mmap_lock held for reading; may block and reclaim
+ */
+export function doSwapPage(
   m: Mm,
   mm: number,
   vma: number,
@@ -213,10 +232,10 @@ function doSwapPage(
   folioLock(m, pfn);
   const stale = !folioTest(m, pfn, PG_SWAPCACHE) || m.page.private[pfn] !== slot;
   if (stale || !folioTest(m, pfn, PG_UPTODATE)) {
-    if (major) dropStaleSwapin(m, pfn);
+    if (major && stale) dropStaleSwapin(m, pfn);
     folioUnlock(m, pfn);
     folioPut(m, pfn);
-    return FAULT_DONE;
+    return stale || Atomics.load(m.pte, pte) !== entry ? FAULT_DONE : FAULT_SIGBUS;
   }
   ptlLock(m, pte);
   if (Atomics.load(m.pte, pte) !== entry) {
@@ -231,6 +250,14 @@ function doSwapPage(
   ptlUnlock(m, pte);
   folioUnlock(m, pfn);
   return major ? FAULT_MAJOR : FAULT_DONE;
+}
+
+/**
+ * Does a slot go once its page is mapped (should_try_to_free_swap)? Readers of a device that is not
+ * synchronous leave it: the page need not be written again.
+ */
+function slotGivenUp(m: Mm, slot: number): boolean {
+  return slotSynchronous(m, slot) || vmSwapFull(m) || !deviceOn(m, deviceOf(m, slot));
 }
 
 /**
@@ -255,12 +282,13 @@ function mapSwappedIn(
   folioAddAnonRmap(m, pfn, vma, vpn, exclusive);
   Atomics.add(m.mm.rssAnon, mm, 1);
   const write = (flags & FAULT_FLAG_WRITE) !== 0;
-  if (m.config.swapSynchronous || write || vmSwapFull(m)) {
+  if (write || slotGivenUp(m, slot)) {
     const freed = folioFreeSwap(m, pfn);
     const { events } = m.task;
     if (!freed) events[EV.kr_swapin_shared] = (events[EV.kr_swapin_shared] as number) + 1;
   }
-  let bits = PTE_PRESENT | PTE_YOUNG;
+  // Whom swapoff brings back was not touched.
+  let bits = (flags & FAULT_FLAG_UNUSE) === 0 ? PTE_PRESENT | PTE_YOUNG : PTE_PRESENT;
   if (exclusive) bits |= writeBit(m, vma);
   if (exclusive && write) {
     bits |= PTE_DIRTY;

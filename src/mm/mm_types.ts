@@ -45,6 +45,10 @@ export const NODE_COLUMNS = {
   isolatedAnon: 'i32', // @atomic NR_ISOLATED_ANON
   isolatedFile: 'i32', // @atomic NR_ISOLATED_FILE
   anonMapped: 'i32', // @atomic NR_ANON_MAPPED: pages with mapcount > 0
+  fileMapped: 'i32', // @atomic NR_FILE_MAPPED: pages of files with mapcount > 0
+  filePages: 'i32', // @atomic pages of the host's files: NR_FILE_PAGES without shmem, swap cache
+  dirty: 'i32', // @atomic NR_FILE_DIRTY
+  dirtyTail: 'i32', // @atomic PGDAT_DIRTY: reclaim met nothing but dirty pages; kswapd may write
   swapCache: 'i32', // @atomic NR_SWAPCACHE
   writeback: 'i32', // @atomic NR_WRITEBACK
   mlocked: 'i32', // @atomic NR_MLOCK: pages with PG_MLOCKED
@@ -71,6 +75,7 @@ export const LRUVEC_COLUMNS = {
   activateAnon: 'i32', // @atomic WORKINGSET_ACTIVATE_ANON of this lruvec
   activateFile: 'i32', // @atomic WORKINGSET_ACTIVATE_FILE
   refaultsAnon: 'i32', // @atomic activateAnon at the end of the last reclaim (snapshot_refaults)
+  diskSwapins: 'i32', // @atomic pages read from a file that zswap might have had
   refaultsFile: 'i32', // @atomic activateFile at the end of the last reclaim
 } as const;
 
@@ -107,6 +112,10 @@ export const MEMCG_COLUMNS = {
   oomGroup: 'i32', // @atomic memory.oom.group: 1 kills all of the group or nobody
   eventsLow: 'i32', // @atomic memory.events low, of the subtree as all of them
   eventsHigh: 'i32', // @atomic memory.events high
+  zswapUnits: 'i32', // @atomic memory.zswap.current of the subtree, in units of 32 bytes
+  zswapped: 'i32', // @atomic entries of zswap of the subtree
+  zswapLimit: 'i32', // @atomic memory.zswap.max in pages, + 1; 0 for none
+  zswapNoWriteback: 'i32', // @atomic 1 when memory.zswap.writeback is 0
   eventsMax: 'i32', // @atomic memory.events max
   eventsOom: 'i32', // @atomic memory.events oom
   eventsOomKill: 'i32', // @atomic memory.events oom_kill
@@ -125,7 +134,8 @@ export const MM_COLUMNS = {
   users: 'i32', // @atomic threads that run in it; the last one out frees it
   running: 'i32', // @atomic CPUs whose program has not ended
   flags: 'i32', // @atomic MMF_* bits, and above MMF_LIFE_SHIFT the row's lives so far
-  rssAnon: 'i32', // @atomic pages mapped
+  rssAnon: 'i32', // @atomic anonymous pages mapped
+  rssFile: 'i32', // @atomic pages of files mapped
   swapEnts: 'i32', // @atomic page-table entries that are swap entries
   nrTables: 'i32', // @atomic page-table pages
   cpuMask: 'i32', // @atomic CPUs that run this mm now: who must be waited for by a shootdown
@@ -187,6 +197,13 @@ export const SLOT_COLUMNS = {
 export const CLUSTER_COLUMNS = {
   free: 'i32', // @guardedBy swap_cluster  @racy allocation scan: a stale count costs one visit
   hint: 'i32', // @guardedBy swap_cluster  where the search for a free slot starts
+  device: 'i32', // @frozen the device that all of its slots lie on
+  on: 'i32', // @guardedBy swap_cluster  1 while slots may be allocated: they count as free swap
+} as const;
+
+/** What a swap file has. */
+export const SWAP_DISK_COLUMNS = {
+  stored: 'u8', // @guardedBy swap_cluster  1 when the file has the slot's page
 } as const;
 
 /** zram's slot table. */
@@ -255,8 +272,10 @@ export const MMF_OOM_VICTIM = 1;
 export const MMF_OOM_SKIP = 2;
 /** exit_mmap has begun. */
 export const MMF_EXITING = 4;
+/** A page of it could not be read from swap: it was killed (SIGBUS). */
+export const MMF_SIGBUS = 8;
 /** The OOM reaper took pages: faults fail, since what they would find is not what was there. */
-export const MMF_UNSTABLE = 8;
+export const MMF_UNSTABLE = 16;
 /** Bits from here on count the row's lives: what was seen of one is not taken for another. */
 export const MMF_LIFE_SHIFT = 8;
 

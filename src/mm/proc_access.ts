@@ -19,6 +19,7 @@ import {
   shrinkerDir,
   shrinkerOfDir,
 } from './shrinker_debug.ts';
+import { isZswapFile, writeZswapFile } from './zswap_files.ts';
 
 const DROP_CACHES = '/proc/sys/vm/drop_caches';
 const SHRINKER_DIR = /^\/sys\/kernel\/debug\/shrinker\/?$/;
@@ -89,7 +90,7 @@ export function readMachineFile(m: Mm, path: string): string | number {
 
 /**
  * Writes to a file of the machine: drop_caches, a shrinker's scan, a group's limits and
- * memory.reclaim.
+ * memory.reclaim, a parameter of zswap.
  * @returns 0; ENOENT when there is none, EPERM for one that can only be read, EINVAL for a text
  *   that it does not take
  * @context a thread of the machine, no lock held; may block and reclaim
@@ -103,5 +104,6 @@ export function writeMachineFile(m: Mm, path: string, text: string): number {
     return shrinkerOfDir(m, dir) === 0 ? ENOENT : EPERM;
   }
   if (path.startsWith(CGROUP_MOUNT)) return writeGroupFile(m, path, text);
+  if (isZswapFile(path)) return writeZswapFile(m, path, text);
   return procEntries(m, []).has(path) ? EPERM : ENOENT;
 }

@@ -30,7 +30,9 @@ import {
 } from './mm_types.ts';
 import { PTE_NONE, pteOffset, ptepTestAndClearYoung, ptlLock, ptlUnlock } from './pgtable.ts';
 import { noteContended } from './rmap_contended.ts';
+import { rmapWalkFile } from './rmap_file.ts';
 import { swapDuplicate } from './swapfile.ts';
+import { unmapOut } from './unmap_out.ts';
 import { pageIndex } from './vma.ts';
 
 /** The rmap lock was taken by somebody else. */
@@ -119,16 +121,15 @@ function walkAnon(
  * @param memcg only VMAs of processes in this group's subtree count; 0 for global reclaim
  * @param rwTryLock false waits for the rmap lock: `rmapTryLock` off, and kshrinkd
  * @returns the count, or REFERENCED_CONTENDED; VM flags in `referencedOut`
- * @context folio isolated; takes anon_vma->rwsem, then ptl
+ * @context folio isolated, and locked if it is a page of a file of the host; takes
+ *   anon_vma->rwsem or i_mmap_rwsem, then ptl
  */
 export function folioReferenced(m: Mm, pfn: number, memcg: number, rwTryLock: boolean): number {
   referencedOut.vmFlags = 0;
   if (folioMapcount(m, pfn) === 0) return 0;
-  const anonVma = folioLockAnonVmaRead(m, pfn, rwTryLock);
-  if (anonVma <= 0) return anonVma;
   let referenced = 0;
   let left = folioMapcount(m, pfn);
-  walkAnon(m, pfn, anonVma, (pte, vma) => {
+  const visit = (pte: number, vma: number): boolean => {
     const flags = m.vma.flags[vma] as number;
     if (memcg !== 0 && !mmWithin(m, m.vma.mm[vma] as number, memcg)) return true;
     if ((flags & VM_LOCKED) !== 0) {
@@ -143,7 +144,15 @@ export function folioReferenced(m: Mm, pfn: number, memcg: number, rwTryLock: bo
       referencedOut.vmFlags |= flags;
     }
     return --left > 0;
-  });
+  };
+  if ((m.page.mapping[pfn] as number) < 0) {
+    if (rmapWalkFile(m, pfn, rwTryLock, visit)) return referenced;
+    noteContended(m, pfn);
+    return REFERENCED_CONTENDED;
+  }
+  const anonVma = folioLockAnonVmaRead(m, pfn, rwTryLock);
+  if (anonVma <= 0) return anonVma;
+  walkAnon(m, pfn, anonVma, visit);
   anonVmaUnlockRead(m, anonVma);
   return referenced;
 }
@@ -189,20 +198,19 @@ export function folioMoveAnonRmap(m: Mm, pfn: number, vma: number): void {
 export function folioRemoveRmap(m: Mm, pfn: number): void {
   const before = Atomics.sub(m.page.mapcount, pfn, 1);
   assert(before > 0, 'removing a mapping that is not there');
-  if (before === 1) Atomics.sub(m.node.anonMapped, folioNid(m, pfn), 1);
+  if (before !== 1) return;
+  const mapped = (m.page.mapping[pfn] as number) < 0 ? m.node.fileMapped : m.node.anonMapped;
+  Atomics.sub(mapped, folioNid(m, pfn), 1);
 }
 
-/** CPUs whose sections must end before the bytes may be read: gathered by `tryToUnmap`. */
-export const unmapOut = { cpuMask: 0 };
-
 /**
- * Takes every entry that maps the folio away (try_to_unmap with batched flush): its swap entry comes
- * instead, or nothing for a lazily freed one that nobody has written to.
+ * Takes every entry that maps the folio away (try_to_unmap with batched flush): its swap entry
+ * comes instead, or nothing for a lazily freed one that nobody has written to.
  * The bytes may still be written until `tlbFlush(unmapOut.cpuMask)`; the mask accumulates.
- * @returns false when the folio is still mapped: its lock is taken, a VMA has it locked in memory, a
- *   slot has no room for another reference, or a lazily freed one is in use again
- * @context folio locked, in the swap cache or lazily freed; takes anon_vma->rwsem, by trylock unless
- *   `rmapTryLock` is off, then ptl, swap_cluster
+ * @returns false when the folio is still mapped: its lock is taken, a VMA has it locked in memory,
+ *   a slot has no room for another reference, or a lazily freed one is in use again
+ * @context folio locked, in the swap cache or lazily freed; takes anon_vma->rwsem, by trylock
+ *   unless `rmapTryLock` is off, then ptl, swap_cluster
  */
 export function tryToUnmap(m: Mm, pfn: number): boolean {
   const anonVma = folioLockAnonVmaRead(m, pfn, m.config.rmapTryLock);

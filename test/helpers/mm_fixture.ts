@@ -31,6 +31,11 @@ export function fixtureConfig(options: FixtureOptions = {}): MmConfig {
     dentriesMax: 1024,
     inodesMax: 1024,
     filePagesMax: 1024,
+    hostFiles: false,
+    readAheadKb: 128,
+    dirtyRatio: 20,
+    dirtyBackgroundRatio: 10,
+    dirtyWritebackCentisecs: 500,
     vfsCachePressure: 100,
     processes: [
       {
@@ -40,8 +45,11 @@ export function fixtureConfig(options: FixtureOptions = {}): MmConfig {
         program: { module: '', export: '' },
         args: null,
         vmas: [{ start: 4096, end: 4096 + 8192 }],
+        generator: false,
       },
     ],
+    programs: [],
+    tasksMax: 0,
     contents: true,
     swap: 'zram',
     swapPages: 4096,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** A victim that does not die loses its memory: on threads, and in one schedule at a time. */
 import { describe, expect, it, test } from 'vitest';
+import { CPU_MISMATCHES, CPU_RESULT } from '../../dist/kthreads/cpu_state.js';
 import { engineOf } from '../../dist/kthreads/mm_engine.js';
 import { LINE_WORDS } from '../../dist/shared/types.js';
 import { resolveMachine } from '../../dist/src/config.js';
@@ -13,8 +14,6 @@ import { oomConfig } from '../fixtures/oom_programs.mjs';
 import { noThreadLeft } from '../fixtures/toy.mjs';
 
 const LIMIT_MS = 120_000;
-const CPU_RESULT = 1;
-const CPU_MISMATCHES = 3;
 
 test.each([
   { victimCpus: 1, needyCpus: 1 },
