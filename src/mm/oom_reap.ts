@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The OOM reaper's work (mm/oom_kill.c, oom_reap_task): a victim that does not die, because it waits
- * for something, loses its memory all the same.
+ * The OOM reaper's work (mm/oom_kill.c, oom_reap_task): a victim that does not die, because it
+ * waits for something, loses its memory all the same.
  *
  * The queue is the table of address spaces: a victim waits there until its memory is gone, be it
- * that it has ended by itself, which wins, or that the reaper took it. Only mmap_lock for reading is
- * taken, and only tried: who holds it for writing may be waiting for memory. A victim that is not
- * exiting cannot end while we hold it, as exit takes it for writing.
+ * that it has ended by itself, which wins, or that the reaper took it. Only mmap_lock for reading
+ * is taken, and only tried: who holds it for writing may be waiting for memory. A victim that is
+ * not exiting cannot end while we hold it, as exit takes it for writing.
  *
  * Pages come from the page tables, not from VMAs: of a child that is being forked, these are not
  * guarded by its own mmap_lock.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Folios that reclaim kept because somebody had their rmap lock: counted, and shown to an experiment
- * that asks where they were put. Nothing in the kernel.
+ * Folios that reclaim kept because somebody had their rmap lock: counted, and shown to an
+ * experiment that asks where they were put. Nothing in the kernel.
  */
 import type { Mm } from './mm.ts';
 import { EV } from './vmstat_items.ts';
@@ -11,8 +11,8 @@ export const contended = {
   /** Those of the batch that is under way, each once for every failed trylock. */
   pfns: [] as number[],
   /**
-   * Called when the batch is back on the lists of `lruvec`, under its lru_lock: some of `pfns` may be
-   * on none, and the call must not block.
+   * Called when the batch is back on the lists of `lruvec`, under its lru_lock: some of `pfns` may
+   * be on none, and the call must not block.
    */
   observe: null as ((m: Mm, lruvec: number) => void) | null,
 };

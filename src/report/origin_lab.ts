@@ -115,7 +115,7 @@ function labConfig(plan: OriginPlan, processes: readonly ProcessSpec[]): MmConfi
   const children = 2 * plan.forkers;
   return {
     ...mm,
-    mmsMax: processes.length + children,
+    mmsMax: mm.mmsMax + children,
     vmasMax: mm.vmasMax + 8 * children,
     pageTables: mm.pageTables + CHILD_TABLES * children,
   };

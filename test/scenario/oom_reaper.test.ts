@@ -28,9 +28,7 @@ test.each([
     expect(checkQuiescent(m).violations).toEqual([]);
     const cpus = Array.from({ length: m.config.cpus }, (_, cpu) => cpu * LINE_WORDS);
     const results = cpus.map((row) => m.cpuState[row + CPU_RESULT]);
-    expect(results).toEqual(
-      cpus.map((_, cpu) => (cpu < shape.victimCpus ? RUN_KILLED : RUN_DONE)),
-    );
+    expect(results).toEqual(cpus.map((_, cpu) => (cpu < shape.victimCpus ? RUN_KILLED : RUN_DONE)));
     expect(cpus.map((row) => m.cpuState[row + CPU_MISMATCHES])).toEqual(cpus.map(() => 0));
     machine.thaw();
     expect((await machine.shutdown()).panic).toBeNull();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** `reproduce origin` as a user meets it, made small; and a machine that waits for the rmap lock. */
+/** `reproduce origin` as a user meets it, made small; and machines that wait for the rmap lock. */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -81,19 +81,23 @@ it.each([
   expect(stderr).toMatch(expected);
 });
 
-it.each([true, false])('rmapTryLock %s: pages are as they were left', async (rmapTryLock) => {
-  const made = forkConfig({ cpus: 2, pages: 400, rounds: 8, memoryPages: 700 });
-  const machine = await Machine.boot({ ...made, rmapTryLock, lockStat: true });
-  const m = machine.mm;
-  await machine.run();
-  await machine.freeze();
-  expect(checkQuiescent(m).violations).toEqual([]);
-  expect([m.cpuState[3], m.cpuState[LINE_WORDS + 3]]).toEqual([0, 0]);
-  machine.thaw();
-  expect((await machine.shutdown()).panic).toBeNull();
-  expect(checkEmpty(m).violations).toEqual([]);
-  const reads = lockStatRows(m.sync).find((row) => row.cls === LC_ANON_VMA && row.read);
-  // One that waits never gives up, one that tries never waits.
-  if (rmapTryLock) expect(reads?.waitNsTotal).toBe(0);
-  else expect(vmEvents(m).kr_rmap_contended).toBe(0);
-}, 120_000);
+it.each([true, false])(
+  'rmapTryLock %s: pages are as they were left',
+  async (rmapTryLock) => {
+    const made = forkConfig({ cpus: 2, pages: 400, rounds: 8, memoryPages: 700 });
+    const machine = await Machine.boot({ ...made, rmapTryLock, lockStat: true });
+    const m = machine.mm;
+    await machine.run();
+    await machine.freeze();
+    expect(checkQuiescent(m).violations).toEqual([]);
+    expect([m.cpuState[3], m.cpuState[LINE_WORDS + 3]]).toEqual([0, 0]);
+    machine.thaw();
+    expect((await machine.shutdown()).panic).toBeNull();
+    expect(checkEmpty(m).violations).toEqual([]);
+    const reads = lockStatRows(m.sync).find((row) => row.cls === LC_ANON_VMA && row.read);
+    // One that waits never gives up, one that tries never waits.
+    if (rmapTryLock) expect(reads?.waitNsTotal).toBe(0);
+    else expect(vmEvents(m).kr_rmap_contended).toBe(0);
+  },
+  120_000,
+);

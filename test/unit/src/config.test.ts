@@ -110,7 +110,16 @@ describe('definitions', () => {
 
   it('makes a thread for each CPU and each daemon, CPUs first', () => {
     const { mm } = resolved({ nodes: 2 }, replayProcesses([trace], 3, false));
-    const comms = ['cpu0', 'cpu1', 'cpu2', 'kswapd0', 'kswapd1', 'rcu_gp', 'khungtaskd', 'oom_reaper'];
+    const comms = [
+      'cpu0',
+      'cpu1',
+      'cpu2',
+      'kswapd0',
+      'kswapd1',
+      'rcu_gp',
+      'khungtaskd',
+      'oom_reaper',
+    ];
     expect(machineThreads(mm).map(({ comm }) => comm)).toEqual(comms);
   });
 
