@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The OOM reaper's decisions, on one thread. */
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { exitMm } from '../../../dist/src/mm/exit_mm.js';
 import { dupMm } from '../../../dist/src/mm/fork.js';
 import type { Mm } from '../../../dist/src/mm/mm.js';
@@ -40,6 +40,8 @@ function bootVictim() {
   Atomics.or(m.mm.flags, 1, MMF_OOM_VICTIM);
   return { m, user };
 }
+
+afterEach(() => vi.restoreAllMocks());
 
 describe('oom_reap', () => {
   it('takes all pages of a victim, whose faults fail from then on', () => {
@@ -88,6 +90,27 @@ describe('oom_reap', () => {
     expect(oomReapTask(m, 1, 0)).toBe(false);
     mmapWriteUnlock(m, 1);
     expect(flagsOf(m, 1) & (MMF_UNSTABLE | MMF_OOM_SKIP)).toBe(0);
+  });
+
+  it('lets others choose anew after ten tries, a tenth of a second apart', () => {
+    const { m } = bootVictim();
+    const reaper = new OomReaper(m);
+    let nowMs = 1000;
+    vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
+    mmapWriteLock(m, 1);
+    expect(reaper.pass()).toBe(2000);
+    nowMs += 2000;
+    for (let tries = 1; tries < 10; tries++) {
+      expect(reaper.pass()).toBe(100);
+      expect(flagsOf(m, 1) & MMF_OOM_SKIP).toBe(0);
+      nowMs += 100;
+    }
+    expect(reaper.pass()).toBe(Infinity);
+    expect(flagsOf(m, 1) & (MMF_OOM_SKIP | MMF_UNSTABLE)).toBe(MMF_OOM_SKIP);
+    mmapWriteUnlock(m, 1);
+    expect(Atomics.load(m.mm.rssAnon, 1)).toBe(PAGES);
+    exit(m, 1);
+    expectEmpty(m);
   });
 
   it('makes no copy of what it has taken from', () => {
