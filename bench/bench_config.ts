@@ -31,6 +31,7 @@ export function benchConfig(changes: Partial<MmConfig>): MmConfig {
     swappiness: 60,
     pageCluster: 3,
     swapSynchronous: true,
+    rmapTryLock: true,
     minFreeKbytes: null,
     watermarkScaleFactor: 10,
     tlbEntries: 0,

@@ -13,6 +13,7 @@ import { LINE_WORDS } from '../shared/types.ts';
 import { WAKE_ALL, wakeUp } from '../shared/wait_queue.ts';
 import { drainOwnBatches } from '../src/mm/drain.ts';
 import { exitMm } from '../src/mm/exit_mm.ts';
+import { oomVictim } from '../src/mm/fatal_signal.ts';
 import { memcgRefresh } from '../src/mm/memcg_task.ts';
 import { GATE_ALL_ENDED, GATE_EXITING, GATE_OPEN, GATE_RUNNING, type Mm } from '../src/mm/mm.ts';
 import { psiProductive } from '../src/mm/psi.ts';
@@ -85,6 +86,8 @@ function verify(m: Mm, process: Process, killed: boolean): void {
     note ??= user.firstMismatch;
     if (killed) continue;
     const read = verifyPages(m, user, process.isFirstCpu);
+    // Chosen by the OOM killer after its program's end: the reaper may have been before us.
+    if (oomVictim(m, user.mm)) continue;
     mismatches += read.mismatches;
     note ??= read.first;
     if (process.isFirstCpu) addPagesVerified(m, read.pages);

@@ -8,6 +8,7 @@
  */
 import { ENOMEM } from '../src/mm/errno.ts';
 import { exitMm } from '../src/mm/exit_mm.ts';
+import { oomVictim } from '../src/mm/fatal_signal.ts';
 import { dupMm } from '../src/mm/fork.ts';
 import { MADV_DONTNEED, MADV_FREE, madvise } from '../src/mm/madvise.ts';
 import { mlock, munlock } from '../src/mm/mlock.ts';
@@ -142,8 +143,12 @@ export class ProcessMemory {
 
   #verify(user: UserContext): void {
     const read = verifyPages(this.#m, user, true);
-    this.mismatches += user.mismatches + read.mismatches;
-    this.firstMismatch ??= user.firstMismatch ?? read.first;
+    this.mismatches += user.mismatches;
+    this.firstMismatch ??= user.firstMismatch;
+    // The OOM reaper may have taken what is missing.
+    if (oomVictim(this.#m, user.mm)) return;
+    this.mismatches += read.mismatches;
+    this.firstMismatch ??= read.first;
   }
 
   /** The CPU goes from one address space to another. @context outside a section */

@@ -303,6 +303,25 @@ function checkGiven(full: ReturnType<typeof parseConfig>, processes: readonly Pr
   processes.forEach(checkProcess);
 }
 
+/** Options that the engine takes as they are. */
+function knobs(full: FullConfig) {
+  return {
+    readAheadKb: full.readAheadKb,
+    dirtyRatio: full.dirtyRatio,
+    dirtyBackgroundRatio: full.dirtyBackgroundRatio,
+    dirtyWritebackCentisecs: full.dirtyWritebackCentisecs,
+    vfsCachePressure: full.vfsCachePressure,
+    swappiness: full.swappiness,
+    pageCluster: full.pageCluster,
+    swapSynchronous: full.swapSynchronous,
+    rmapTryLock: full.rmapTrylock,
+    minFreeKbytes: full.minFreeKbytes,
+    watermarkScaleFactor: full.watermarkScaleFactor,
+    tlbEntries: full.tlb,
+    tlbFlushEvents: full.tlbFlush,
+  };
+}
+
 /**
  * Resolves a configuration for the processes that are to run.
  * @param given as the user wrote it @param processes at least one
@@ -340,11 +359,6 @@ export function resolveMachine(
     // Shadows take room beside the pages.
     filePagesMax: Math.max(full.filePagesMax, full.hostFiles ? 4 * memory : 0),
     hostFiles: full.hostFiles,
-    readAheadKb: full.readAheadKb,
-    dirtyRatio: full.dirtyRatio,
-    dirtyBackgroundRatio: full.dirtyBackgroundRatio,
-    dirtyWritebackCentisecs: full.dirtyWritebackCentisecs,
-    vfsCachePressure: full.vfsCachePressure,
     processes: processes.map((spec) => processConfig(spec, groups.length - 1)),
     programs: programs.map(programConfig),
     tasksMax: tasks,
@@ -354,13 +368,7 @@ export function resolveMachine(
     swapPages: swap,
     swapFile: full.swapFile,
     swapDevices: swapDevices(full),
-    swappiness: full.swappiness,
-    pageCluster: full.pageCluster,
-    swapSynchronous: full.swapSynchronous,
-    minFreeKbytes: full.minFreeKbytes,
-    watermarkScaleFactor: full.watermarkScaleFactor,
-    tlbEntries: full.tlb,
-    tlbFlushEvents: full.tlbFlush,
+    ...knobs(full),
     accessKernel: full.mode === 'deterministic' ? 'ts' : 'wasm',
     regionsMax: Math.min(KERNEL_REGIONS_MAX, Math.max(...processes.map(vmaRegions))),
     pageTables: tables + cpus * SPARE_TABLES,

@@ -58,6 +58,8 @@ export interface MachineConfig {
   readonly swapSize?: Size;
   /** SWP_SYNCHRONOUS_IO of zram: no readahead, and a slot is freed at swap-in. Default true. */
   readonly swapSynchronous?: boolean;
+  /** Reclaim only tries the rmap lock, as the kernel since 6d4675e60135. Default true. */
+  readonly rmapTrylock?: boolean;
   /** vm.swappiness, 0 .. 200. Default 60. */
   readonly swappiness?: number;
   /** vm.page-cluster, 0 .. 5. Default 3. */
@@ -227,6 +229,7 @@ const SCHEMA = v.strictObject({
   swapDevices: v.optional(v.nullable(swapDevices), null),
   swapSize: v.optional(size, '200%'),
   swapSynchronous: v.optional(flag, true),
+  rmapTrylock: v.optional(flag, true),
   swappiness: v.optional(int(0, MAX_SWAPPINESS), 60),
   pageCluster: v.optional(int(0, 5), 3),
   minFreeKbytes: v.optional(v.nullable(int(1, 2 ** 25)), null),

@@ -107,8 +107,16 @@ export class Machine<T = unknown> {
     return Machine.bootMm(m, options);
   }
 
-  /** As `boot`, on tables that were made and filled already. @throws as `start` */
-  static bootMm(m: Mm, options: MachineOptions = {}): Promise<Machine<Mm>> {
+  /**
+   * As `boot`, on tables that were made and filled already.
+   * @param specs its threads, when they are not those that a machine has
+   * @throws as `start`
+   */
+  static bootMm(
+    m: Mm,
+    options: MachineOptions = {},
+    specs = machineThreads(m.config),
+  ): Promise<Machine<Mm>> {
     const gate: ProgramGate = {
       ended: () => Atomics.load(m.gate, GATE_ALL_ENDED) !== 0,
       open: () => {
@@ -116,7 +124,6 @@ export class Machine<T = unknown> {
         wakeUp(m.gateWait, 0, WAKE_ALL);
       },
     };
-    const specs = machineThreads(m.config);
     const close = (): void => swapFilesClose(m);
     const parts = { engine: engineOf(m), ref: engineRef(m), specs, gate, close };
     return Machine.start<Mm>(parts, options);

@@ -63,6 +63,8 @@ export function machineThreads(config: MmConfig): ThreadSpec[] {
   specs.push({ ...rcuGp, stage: STAGE_RCU, nofreeze: true });
   const khungtaskd = kthreadSpec('khungtaskd', kthread('khungtaskd', 'khungtaskd'));
   specs.push({ ...khungtaskd, stage: STAGE_WATCHDOG, nofreeze: true });
+  // Last, so that the ids of the others are what they are without it.
+  specs.push(kthreadSpec('oom_reaper', kthread('oom_reaper', 'oomReaper')));
   return specs;
 }
 

@@ -4,7 +4,7 @@
  * said once, in config_schema.ts; here strings only become numbers and switches.
  */
 import type { Command } from 'commander';
-import { type MachineConfig, parseConfigText, SYSCTLS } from '../config_schema.ts';
+import { type MachineConfig, optionFlag, parseConfigText, SYSCTLS } from '../config_schema.ts';
 import { oneLine, UsageError } from '../errors.ts';
 import { readFileBytes } from '../workload/trace_bytes.ts';
 import { addFaultOptions, type FaultFlags, faultConfig } from './fault_options.ts';
@@ -25,6 +25,7 @@ export interface MachineFlags extends FaultFlags {
   readonly swappiness?: string;
   readonly shrinker?: string;
   readonly kmem?: string;
+  readonly rmapTrylock?: string;
   readonly memcgsMax?: string;
   readonly shrinkersMax?: string;
   readonly mountsMax?: string;
@@ -71,7 +72,7 @@ const TEXTS = [
   'swapSize',
   'shrinker',
 ] as const;
-const SWITCHES = ['contents', 'kmem'] as const;
+const SWITCHES = ['contents', 'kmem', 'rmapTrylock'] as const;
 
 const SHRINKER_VARIANTS = 'shrinkers under rwsem, srcu, lockless or lockless-fixed';
 
@@ -100,6 +101,7 @@ export function addMachineOptions(command: Command): void {
     .option('--swappiness <n>', 'vm.swappiness (default: 60)')
     .option('--page-cluster <n>', 'vm.page-cluster: 2^n pages of swap readahead (default: 3)')
     .option('--shrinker <variant>', `${SHRINKER_VARIANTS} (default: lockless-fixed)`)
+    .option('--rmap-trylock <on|off>', 'reclaim never waits for the rmap lock (default: on)')
     .option('--kmem <on|off>', 'kernel objects are charged to groups (default: on)')
     .option('--memcgs-max <n>', 'groups that may exist at once (default: no more than at boot)')
     .option('--shrinkers-max <n>', 'shrinkers that may exist at once (default: 64)')
@@ -129,7 +131,8 @@ function toNumber(text: string): number | string {
 function parseSwitch(name: string, text: string): boolean {
   if (text === 'on') return true;
   if (text === 'off') return false;
-  throw new UsageError(`--${name}: '${oneLine(text, 40)}' will not do; give on or off`);
+  const flag = optionFlag(name);
+  throw new UsageError(`${flag} '${oneLine(text, 40)}' will not do; give on or off`);
 }
 
 function parseSysctl(text: string): [string, number | string] {

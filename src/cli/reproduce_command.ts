@@ -13,14 +13,24 @@ import { interruptedExitCode, interruptSignal } from './interrupt.ts';
 import { notYet } from './later.ts';
 import { checkWritable, emitResult, JSON_HELP } from './output.ts';
 import { FLAME_HELP } from './profile_output.ts';
+import { type ReproduceOriginOptions, reproduceOrigin } from './reproduce_origin.ts';
 import { type ReproduceShrinkerOptions, reproduceShrinker } from './reproduce_shrinker.ts';
 
-const NAMES = ['reference', 'kshrinkd', 'kcompressd', 'mglru', 'klruscand', 'shrinker', 'all'];
+const NAMES = [
+  'reference',
+  'kshrinkd',
+  'kcompressd',
+  'mglru',
+  'klruscand',
+  'shrinker',
+  'origin',
+  'all',
+];
 
 /** The bundled traces, and what a real kernel did with them. */
 const BUNDLED = fileURLToPath(new URL('../../../traces/', import.meta.url));
 
-interface ReproduceOptions extends ReproduceShrinkerOptions {
+interface ReproduceOptions extends ReproduceShrinkerOptions, ReproduceOriginOptions {
   readonly traces?: string;
   readonly reference?: string;
 }
@@ -115,17 +125,25 @@ async function reproduceReference(options: ReproduceOptions): Promise<void> {
   else if (broken.length > 0) process.exitCode = 1;
 }
 
-/** Options that go with one name alone. */
-const OPTIONS_OF: Readonly<Record<string, readonly (keyof ReproduceOptions)[]>> = {
-  reference: ['traces', 'reference'],
-  shrinker: ['runs', 'memcgs', 'threads', 'quick', 'only', 'flame'],
+/** Options, and the names that take them; `json` goes with all. */
+const NAMES_OF: Readonly<Partial<Record<keyof ReproduceOptions, readonly string[]>>> = {
+  traces: ['reference'],
+  reference: ['reference'],
+  runs: ['shrinker', 'origin'],
+  threads: ['shrinker', 'origin'],
+  quick: ['shrinker', 'origin'],
+  memcgs: ['shrinker'],
+  only: ['shrinker'],
+  flame: ['shrinker'],
+  holdUs: ['origin'],
 };
 
 /** @throws UsageError for an option that this name does not take */
 function checkOptions(name: string, options: ReproduceOptions): void {
-  for (const [owner, keys] of Object.entries(OPTIONS_OF)) {
-    const given = owner === name ? undefined : keys.find((key) => options[key] !== undefined);
-    if (given !== undefined) throw new UsageError(`--${given}: goes with reproduce ${owner}`);
+  for (const [key, names] of Object.entries(NAMES_OF)) {
+    if (options[key as keyof ReproduceOptions] === undefined || names.includes(name)) continue;
+    const flag = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new UsageError(`--${flag}: goes with reproduce ${names.join(' or ')}`);
   }
 }
 
@@ -137,6 +155,10 @@ async function reproduceAction(name: string, options: ReproduceOptions): Promise
   }
   if (name === 'shrinker') {
     await reproduceShrinker(options);
+    return;
+  }
+  if (name === 'origin') {
+    await reproduceOrigin(options);
     return;
   }
   if (NAMES.includes(name)) notYet(`reproduce ${name}`);
@@ -156,10 +178,14 @@ export function registerReproduceCommand(program: Command): void {
     .argument('<name>', NAMES.join(', '))
     .option('--traces <dir>', 'reference: traces other than the bundled ones')
     .option('--reference <file>', "reference: the real kernel's figures for them")
-    .option('--runs <n>', 'shrinker: repeats (default: 5)')
+    .option('--runs <n>', 'shrinker, origin: repeats (default: 5)')
     .option('--memcgs <n>', 'shrinker: groups (default: 4000)')
-    .option('--threads <list>', 'shrinker: numbers of walking threads (default: 1,2,4,8)')
-    .option('--quick', 'shrinker: short samples, one run: shows that it runs, not how fast')
+    .option(
+      '--threads <list>',
+      'shrinker: numbers of walking threads (default: 1,2,4,8); origin: of forking ones (1,2,4)',
+    )
+    .option('--hold-us <list>', 'origin: a holder sleeps so long (default: 0,100,1000,10000)')
+    .option('--quick', 'shrinker, origin: short samples, one run: shows that it runs, not how fast')
     .option(
       '--only <text>',
       'shrinker: only the experiment whose name contains TEXT: hot spots, churn',

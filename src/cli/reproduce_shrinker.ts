@@ -10,6 +10,7 @@ import { churnVerdict, hotVerdict, skippedVerdict } from '../report/shrinker_ver
 import { interruptedExitCode, interruptSignal } from './interrupt.ts';
 import { checkWritable, emitResult } from './output.ts';
 import { writeFlame } from './profile_output.ts';
+import { integer, integers } from './reproduce_integers.ts';
 
 export interface ReproduceShrinkerOptions {
   readonly runs?: string;
@@ -30,19 +31,6 @@ const EXIT_PANIC = 3;
 
 const MEMCGS_MAX = 60_000;
 const THREADS_MAX = 32;
-
-function integers(name: string, text: string, low: number, high: number): number[] {
-  const values = text.split(',').map((part) => (/^\d{1,6}$/.test(part) ? Number(part) : -1));
-  if (values.every((value) => value >= low && value <= high)) return values;
-  const shown = oneLine(text, 40);
-  throw new UsageError(`--${name}: '${shown}' will not do; give integers in ${low}..${high}`);
-}
-
-function integer(name: string, text: string, low: number, high: number): number {
-  const [value, ...more] = integers(name, text, low, high);
-  if (more.length === 0) return value as number;
-  throw new UsageError(`--${name}: '${oneLine(text, 40)}' will not do; give one integer`);
-}
 
 function planOf(options: ReproduceShrinkerOptions): typeof DEFAULTS {
   const plan = options.quick === true ? QUICK : DEFAULTS;

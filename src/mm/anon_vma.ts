@@ -18,6 +18,7 @@
  */
 import { assert } from '../../shared/assert.ts';
 import { RWSEM_WORDS, rwsemDownWrite, rwsemUpWrite } from '../../shared/rwsem.ts';
+import { scheduleTimeout } from '../../shared/sched.ts';
 import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
 import { ENOMEM } from './errno.ts';
@@ -28,6 +29,12 @@ import { POOL_ANON_VMAS, POOL_AVCS, poolPut, poolTake } from './row_pool.ts';
 /** What an emptied anon_vma's last link says in `listNext`. */
 const LAST_LINK = -1;
 
+/**
+ * Experiments: this thread sleeps for so long, in ms, whenever it has taken a family's rwsem for
+ * writing: a holder that lost its CPU. Private to the thread; 0 is never.
+ */
+export const anonVmaHold = { ms: 0 };
+
 /** @returns the anon_vma whose rwsem guards this one @context a VMA that is linked to it is held */
 export function anonVmaRoot(m: Mm, anonVma: number): number {
   return Atomics.load(m.anonVma.root, anonVma);
@@ -36,6 +43,7 @@ export function anonVmaRoot(m: Mm, anonVma: number): number {
 /** Takes the rwsem of a family for writing. @context mmap_lock held; may block */
 export function anonVmaLockRoot(m: Mm, root: number): void {
   rwsemDownWrite(m.anonVmaLock, root * RWSEM_WORDS, LC_ANON_VMA);
+  if (anonVmaHold.ms > 0) scheduleTimeout(anonVmaHold.ms);
 }
 
 /** Releases it. @context the writer */

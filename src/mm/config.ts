@@ -171,6 +171,11 @@ export interface MmConfig {
   readonly pageCluster: number;
   /** SWP_SYNCHRONOUS_IO: zram's default. Off: the swap cache and readahead are used. */
   readonly swapSynchronous: boolean;
+  /**
+   * Reclaim only tries the rmap lock, and keeps the folio when it is taken: the kernel since
+   * 6d4675e60135. Off: it waits, as before.
+   */
+  readonly rmapTryLock: boolean;
   /** vm.min_free_kbytes, or null for the kernel's formula. */
   readonly minFreeKbytes: number | null;
   /** vm.watermark_scale_factor, 1 .. 3000, in units of 1/10,000 of the zone. */

@@ -51,8 +51,12 @@ export function exitMmap(m: Mm, mm: number): void {
   mmapWriteUnlock(m, mm);
 }
 
-/** Unmaps every page below a table; the tables stay. */
-function zapTables(m: Mm, mm: number, table: number, level: number): void {
+/**
+ * Unmaps every page below a table; the tables stay.
+ * @param level of the table: 3 is the top, 0 a leaf
+ * @context as zapEntries
+ */
+export function zapTables(m: Mm, mm: number, table: number, level: number): void {
   if (level === 0) {
     zapEntries(m, mm, table * PTRS_PER_TABLE, PTRS_PER_TABLE);
     condResched();

@@ -3,6 +3,11 @@
 import type { Mm } from './mm.ts';
 import { MMF_OOM_VICTIM, MMF_SIGBUS } from './mm_types.ts';
 
+/** The process was chosen by the OOM killer: its memory may be gone. */
+export function oomVictim(m: Mm, mm: number): boolean {
+  return (Atomics.load(m.mm.flags, mm) & MMF_OOM_VICTIM) !== 0;
+}
+
 /** Flags of a process that is to end. */
 const MMF_KILLED = MMF_OOM_VICTIM | MMF_SIGBUS;
 

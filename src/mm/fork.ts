@@ -16,6 +16,7 @@ import { exitMmap } from './exit_mm.ts';
 import { FAULT_DELAY } from './faults.ts';
 import type { Mm } from './mm.ts';
 import {
+  MMF_UNSTABLE,
   PTE_PRESENT,
   PTE_SHIFT,
   PTE_SPECIAL,
@@ -48,7 +49,8 @@ export function dupMm(m: Mm, parentMm: number, childMm: number): number {
   cgroupFork(m, parentMm, childMm);
   m.mm.fillId[childMm] = m.mm.fillId[parentMm] as number;
   mmapWriteLock(m, parentMm);
-  let error = 0;
+  // What the OOM reaper has taken pages from is not worth a copy.
+  let error = (Atomics.load(m.mm.flags, parentMm) & MMF_UNSTABLE) !== 0 ? ENOMEM : 0;
   for (let vma = m.mm.vmaHead[parentMm] as number; vma !== 0 && error === 0; ) {
     error = copyVma(m, parentMm, childMm, vma);
     vma = m.vma.next[vma] as number;

@@ -30,6 +30,7 @@ import { allocChargedPage, doWpPage } from './memory_cow.ts';
 import { mlockFolio } from './mlock_folio.ts';
 import type { Mm } from './mm.ts';
 import {
+  MMF_UNSTABLE,
   PG_DIRTY,
   PG_READAHEAD,
   PG_SWAPBACKED,
@@ -80,7 +81,8 @@ export function handleMmFault(m: Mm, mm: number, vpn: number, flags: number): nu
   mmapReadLock(m, mm);
   const vma = findVma(m, mm, vpn);
   let result = FAULT_SIGSEGV;
-  if (vma !== 0 && accessOk(m, vma, flags)) {
+  if (mmUnstable(m, mm)) result = FAULT_OOM;
+  else if (vma !== 0 && accessOk(m, vma, flags)) {
     const pte = pteAlloc(m, mm, vpn);
     result = pte === PTE_NONE ? FAULT_OOM : handlePteFault(m, mm, vma, vpn, pte, flags);
   }
@@ -96,6 +98,11 @@ export function handleMmFault(m: Mm, mm: number, vpn: number, flags: number): nu
   }
   if (m.task.overHigh > 0) memcgHandleOverHigh(m);
   return result;
+}
+
+/** Has the OOM reaper begun with it (check_stable_address_space)? @context mmap_lock held */
+function mmUnstable(m: Mm, mm: number): boolean {
+  return (Atomics.load(m.mm.flags, mm) & MMF_UNSTABLE) !== 0;
 }
 
 /** Does the VMA allow the access? */
@@ -149,7 +156,8 @@ function doAnonymousPage(
   faultDelay(FAULT_DELAY);
   ptlLock(m, pte);
   const entry = Atomics.load(m.pte, pte);
-  if (entry !== 0 && (entry & PTE_SPECIAL) === 0) {
+  // Unstable: the reaper was here meanwhile, and the page must not come back empty.
+  if ((entry !== 0 && (entry & PTE_SPECIAL) === 0) || mmUnstable(m, mm)) {
     ptlUnlock(m, pte);
     folioPut(m, pfn);
     return FAULT_DONE;

@@ -276,6 +276,8 @@ function declareAddressSpaces(builder: ArenaBuilder, config: MmConfig, s: MmSize
     pageTableLock: words('mm.page_table_lock', s.nrMms, LINE_WORDS),
     // @atomic wait queue: woken when an OOM victim has given its memory back
     exitWait: words('mm.exit_wait', 1, WAIT_QUEUE_WORDS),
+    // @atomic wait queue: woken when the OOM killer has chosen a victim
+    oomReapWait: words('mm.oom_reap_wait', 1, WAIT_QUEUE_WORDS),
     vma: builder.columns('vma', T.VMA_COLUMNS, config.vmasMax + 1),
     anonVma: builder.columns('anon_vma', T.ANON_VMA_COLUMNS, s.nrAnonVmas),
     // @atomic words of anon_vma->rwsem; those of a root are in use

@@ -274,6 +274,8 @@ export const MMF_OOM_SKIP = 2;
 export const MMF_EXITING = 4;
 /** A page of it could not be read from swap: it was killed (SIGBUS). */
 export const MMF_SIGBUS = 8;
+/** The OOM reaper took pages: faults fail, since what they would find is not what was there. */
+export const MMF_UNSTABLE = 16;
 /** Bits from here on count the row's lives: what was seen of one is not taken for another. */
 export const MMF_LIFE_SHIFT = 8;
 

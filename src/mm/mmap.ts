@@ -7,6 +7,7 @@ import {
   RWSEM_WORDS,
   rwsemDownRead,
   rwsemDownWrite,
+  rwsemTryRead,
   rwsemUpRead,
   rwsemUpWrite,
 } from '../../shared/rwsem.ts';
@@ -19,6 +20,11 @@ import { allocVma, findVmaIntersection, insertVma, mergeVma } from './vma.ts';
 /** Takes mmap_lock for reading. @context may block; no other lock held */
 export function mmapReadLock(m: Mm, mm: number): void {
   rwsemDownRead(m.mmapLock, mm * RWSEM_WORDS, LC_MMAP);
+}
+
+/** @returns false when a writer holds mmap_lock, or waits for it @context does not block */
+export function mmapTryReadLock(m: Mm, mm: number): boolean {
+  return rwsemTryRead(m.mmapLock, mm * RWSEM_WORDS, LC_MMAP);
 }
 
 /** Releases mmap_lock. @context a reader */

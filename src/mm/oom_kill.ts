@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * The OOM killer (mm/oom_kill.c): when nothing can be reclaimed, the process with most memory and
- * swap dies, and its CPU frees what it had.
+ * swap dies, and its CPU frees what it had; if it cannot, the OOM reaper does (oom_reap.ts).
  *
  * One victim at a time: while one is on its way out, others wait for its memory instead of killing
  * more. The caller of outOfMemory holds no lock but, perhaps, its own mmap_lock for reading; the
@@ -88,6 +88,7 @@ function kill(m: Mm, victim: number, seen: number): boolean {
   wakeTasksOf(m, victim);
   const { events } = m.task;
   events[EV.oom_kill] = (events[EV.oom_kill] as number) + 1;
+  wakeUp(m.oomReapWait, 0);
   rcuReadLock();
   memcgEvent(m, Atomics.load(m.mm.memcg, victim), 'eventsOomKill');
   rcuReadUnlock();
@@ -175,7 +176,7 @@ function selfIsVictim(m: Mm): boolean {
   return m.task.mm !== 0 && (Atomics.load(m.mm.flags, m.task.mm) & MMF_OOM_VICTIM) !== 0;
 }
 
-/** Sleeps a jiffy, or until a victim has given its memory back (exitMmap wakes). */
+/** Sleeps a jiffy, or until a victim's memory is back (exitMm and the OOM reaper wake). */
 function waitForVictim(m: Mm): void {
   const seq = waitPrepare(m.exitWait, 0);
   waitSleep(m.exitWait, 0, seq, OOM_WAIT_MS);

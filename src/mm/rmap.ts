@@ -4,7 +4,8 @@
  *
  * A mapped anonymous folio names its anon_vma; the anon_vma lists the VMAs that may map it
  * (anon_vma.ts). Reclaim takes the rwsem of its root for reading by trylock only (since
- * 6d4675e60135): when fork, exit or unmap holds it, the answer is "contended", never a wait.
+ * 6d4675e60135): when fork, exit or unmap holds it, the answer is "contended", never a wait. With
+ * `rmapTryLock` off it waits, as before that commit.
  */
 import { assert } from '../../shared/assert.ts';
 import { cpuRelax } from '../../shared/cpu_relax.ts';
@@ -28,6 +29,7 @@ import {
   VM_SEQ_READ,
 } from './mm_types.ts';
 import { PTE_NONE, pteOffset, ptepTestAndClearYoung, ptlLock, ptlUnlock } from './pgtable.ts';
+import { noteContended } from './rmap_contended.ts';
 import { rmapWalkFile } from './rmap_file.ts';
 import { swapDuplicate } from './swapfile.ts';
 import { unmapOut } from './unmap_out.ts';
@@ -65,8 +67,10 @@ function folioLockAnonVmaRead(m: Mm, pfn: number, tryLock: boolean): number {
     }
     const base = root * RWSEM_WORDS;
     if (tryLock) {
-      if (shouldFail(FAULT_TRYLOCK)) return REFERENCED_CONTENDED;
-      if (!rwsemTryRead(m.anonVmaLock, base, LC_ANON_VMA)) return REFERENCED_CONTENDED;
+      if (shouldFail(FAULT_TRYLOCK) || !rwsemTryRead(m.anonVmaLock, base, LC_ANON_VMA)) {
+        noteContended(m, pfn);
+        return REFERENCED_CONTENDED;
+      }
     } else {
       rwsemDownRead(m.anonVmaLock, base, LC_ANON_VMA);
     }
@@ -115,7 +119,7 @@ function walkAnon(
 /**
  * How many entries had their young bit set; clears them all (folio_referenced).
  * @param memcg only VMAs of processes in this group's subtree count; 0 for global reclaim
- * @param rwTryLock false blocks on the rmap lock (kshrinkd)
+ * @param rwTryLock false waits for the rmap lock: `rmapTryLock` off, and kshrinkd
  * @returns the count, or REFERENCED_CONTENDED; VM flags in `referencedOut`
  * @context folio isolated, and locked if it is a page of a file of the host; takes
  *   anon_vma->rwsem or i_mmap_rwsem, then ptl
@@ -142,7 +146,9 @@ export function folioReferenced(m: Mm, pfn: number, memcg: number, rwTryLock: bo
     return --left > 0;
   };
   if ((m.page.mapping[pfn] as number) < 0) {
-    return rmapWalkFile(m, pfn, rwTryLock, visit) ? referenced : REFERENCED_CONTENDED;
+    if (rmapWalkFile(m, pfn, rwTryLock, visit)) return referenced;
+    noteContended(m, pfn);
+    return REFERENCED_CONTENDED;
   }
   const anonVma = folioLockAnonVmaRead(m, pfn, rwTryLock);
   if (anonVma <= 0) return anonVma;
@@ -203,11 +209,11 @@ export function folioRemoveRmap(m: Mm, pfn: number): void {
  * The bytes may still be written until `tlbFlush(unmapOut.cpuMask)`; the mask accumulates.
  * @returns false when the folio is still mapped: its lock is taken, a VMA has it locked in memory,
  *   a slot has no room for another reference, or a lazily freed one is in use again
- * @context folio locked, in the swap cache or lazily freed; takes anon_vma->rwsem by trylock, ptl,
- *   swap_cluster
+ * @context folio locked, in the swap cache or lazily freed; takes anon_vma->rwsem, by trylock
+ *   unless `rmapTryLock` is off, then ptl, swap_cluster
  */
 export function tryToUnmap(m: Mm, pfn: number): boolean {
-  const anonVma = folioLockAnonVmaRead(m, pfn, true);
+  const anonVma = folioLockAnonVmaRead(m, pfn, m.config.rmapTryLock);
   if (anonVma < 0) return false;
   if (anonVma > 0) {
     walkAnon(m, pfn, anonVma, (pte, vma) => {

@@ -84,7 +84,8 @@ export function keepActive(m: Mm, pfn: number, sc: ScanControl): boolean {
   if (folioMapcount(m, pfn) === 0) return false;
   // Locked by somebody: as good as used, but nobody knows by what.
   if (!folioTryLock(m, pfn)) return false;
-  const used = folioOfHost(m, pfn) && folioReferenced(m, pfn, sc.targetMemcg, true) !== 0;
+  const { rmapTryLock } = m.config;
+  const used = folioOfHost(m, pfn) && folioReferenced(m, pfn, sc.targetMemcg, rmapTryLock) !== 0;
   folioUnlock(m, pfn);
   return used && (referencedOut.vmFlags & VM_EXEC) !== 0;
 }

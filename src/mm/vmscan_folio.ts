@@ -104,7 +104,7 @@ export function folioCheckReferences(
   sc: ScanControl,
   stat: ReclaimStat,
 ): number {
-  const ptes = folioReferenced(m, pfn, sc.targetMemcg, true);
+  const ptes = folioReferenced(m, pfn, sc.targetMemcg, m.config.rmapTryLock);
   if ((referencedOut.vmFlags & VM_LOCKED) !== 0) return FOLIOREF_ACTIVATE;
   if (ptes === REFERENCED_CONTENDED) {
     stat.nrContended++;

@@ -35,6 +35,7 @@ import { PG_ACTIVE, PG_LRU, PG_REFERENCED, PG_WORKINGSET } from './mm_types.ts';
 import { freePage } from './page_alloc.ts';
 import { wakeFlusher } from './page_writeback.ts';
 import { folioReferenced } from './rmap.ts';
+import { observeContended } from './rmap_contended.ts';
 import { cgroupReclaim, type ScanControl } from './scan_control.ts';
 import { lruAddDrain } from './swap.ts';
 import { reclaimThrottleIsolated, reclaimThrottleWriteback, tooManyIsolated } from './throttle.ts';
@@ -168,6 +169,7 @@ export function shrinkInactiveList(
   const reclaimed = shrinkFolioList(m, isolated, sc, stat);
   lruLock(m, lruvec);
   moveFoliosToLruLocked(m, lruvec, isolated, released);
+  observeContended(m, lruvec);
   modIsolated(m, nid, file, -taken);
   lruUnlock(m, lruvec);
   freeReleased(m);
@@ -189,7 +191,7 @@ function noteDirtyTail(m: Mm, nid: number, sc: ScanControl, all: boolean): void 
 
 /** Clears the young bits of an anonymous folio. @returns false: it leaves the active list */
 function referencedAnon(m: Mm, pfn: number, sc: ScanControl): boolean {
-  folioReferenced(m, pfn, sc.targetMemcg, true);
+  folioReferenced(m, pfn, sc.targetMemcg, m.config.rmapTryLock);
   return false;
 }
 
@@ -228,6 +230,7 @@ export function shrinkActiveList(
   }
   lruLock(m, lruvec);
   const moved = moveFoliosToLruLocked(m, lruvec, isolated, released);
+  observeContended(m, lruvec);
   modIsolated(m, nid, file, -taken);
   lruUnlock(m, lruvec);
   events[EV.pgdeactivate] = (events[EV.pgdeactivate] as number) + moved - rotated;

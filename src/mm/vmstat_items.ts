@@ -105,6 +105,8 @@ export const VM_EVENTS = [
   'kr_shrink_early',
   'kr_shrink_count',
   'kr_shrink_scan',
+  'kr_rmap_contended',
+  'kr_oom_reaped',
 ] as const;
 
 export type VmEvent = (typeof VM_EVENTS)[number];

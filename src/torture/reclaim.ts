@@ -48,6 +48,11 @@ const percent = (prng: Prng, low: number, high: number): string =>
 
 /** What any machine may be, whatever its family. */
 function anyConfig(prng: Prng): MachineConfig {
+  const config = drawConfig(prng);
+  return { ...config, rmapTrylock: (config.seed ?? 0) % 4 !== 0 };
+}
+
+function drawConfig(prng: Prng): MachineConfig {
   const cpus = 1 + prng.below(4);
   return {
     cpus,

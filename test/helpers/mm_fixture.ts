@@ -56,6 +56,7 @@ export function fixtureConfig(options: FixtureOptions = {}): MmConfig {
     swappiness: 60,
     pageCluster: 3,
     swapSynchronous: true,
+    rmapTryLock: true,
     minFreeKbytes: null,
     watermarkScaleFactor: 10,
     tlbEntries: 0,

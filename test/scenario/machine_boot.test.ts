@@ -17,7 +17,7 @@ test(
     const result = await machine.run();
     expect(result.interrupted).toBe(false);
     const comms = machine.threads().map((thread) => thread.comm);
-    expect(comms).toEqual(['cpu0', 'cpu1', 'kswapd0', 'rcu_gp', 'khungtaskd']);
+    expect(comms).toEqual(['cpu0', 'cpu1', 'kswapd0', 'rcu_gp', 'khungtaskd', 'oom_reaper']);
     const state = await machine.shutdown();
     expect(state.panic).toBeNull();
     expect(state.threads.every((thread) => thread.state === 'exited')).toBe(true);

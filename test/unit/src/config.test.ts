@@ -110,7 +110,16 @@ describe('definitions', () => {
 
   it('makes a thread for each CPU and each daemon, CPUs first', () => {
     const { mm } = resolved({ nodes: 2 }, replayProcesses([trace], 3, false));
-    const comms = ['cpu0', 'cpu1', 'cpu2', 'kswapd0', 'kswapd1', 'rcu_gp', 'khungtaskd'];
+    const comms = [
+      'cpu0',
+      'cpu1',
+      'cpu2',
+      'kswapd0',
+      'kswapd1',
+      'rcu_gp',
+      'khungtaskd',
+      'oom_reaper',
+    ];
     expect(machineThreads(mm).map(({ comm }) => comm)).toEqual(comms);
   });
 
@@ -135,6 +144,7 @@ describe('shrinkers', () => {
     expect(resolved({}).mm).toMatchObject({
       shrinker: 'lockless-fixed',
       kmem: true,
+      rmapTryLock: true,
       vfsCachePressure: 100,
       memcgsMax: 1,
       shrinkersMax: 64,
@@ -152,6 +162,7 @@ describe('shrinkers', () => {
     const config = {
       shrinker: 'srcu',
       kmem: false,
+      'rmap-trylock': false,
       'vm.vfs_cache_pressure': 250,
       'memcgs-max': 4001,
       shrinkersMax: 4002,
@@ -163,6 +174,7 @@ describe('shrinkers', () => {
     expect(resolved(config).mm).toMatchObject({
       shrinker: 'srcu',
       kmem: false,
+      rmapTryLock: false,
       vfsCachePressure: 250,
       memcgsMax: 4001,
       shrinkersMax: 4002,

@@ -65,6 +65,7 @@ describe('a run', () => {
       'kswapd0',
       'rcu_gp',
       'khungtaskd',
+      'oom_reaper',
     ]);
     expect(report.lockStat.length).toBeGreaterThan(3);
     const lengths = new Set(report.series.map(({ values }) => values.length));
