@@ -19,7 +19,7 @@ import { recordLatency } from './latency.ts';
 import { MAX_RECLAIM_RETRIES } from './limits.ts';
 import { HIST_ALLOC_STALL, type Mm } from './mm.ts';
 import { drainBeforeOom, outOfMemory } from './oom_kill.ts';
-import { drainAllPages, PFN_NONE, rmqueue, zoneFree } from './page_alloc.ts';
+import { drainAllPages, PFN_NONE, rmqueue, zoneFree, zoneOnline } from './page_alloc.ts';
 import { nrSwapPages } from './swapfile.ts';
 import { nodeReclaimable } from './throttle.ts';
 import { tryToFreePages } from './vmscan_direct.ts';
@@ -77,6 +77,7 @@ function getPageFromFreelist(
 function reclaimCouldHelp(m: Mm, zones: readonly number[]): boolean {
   const withAnon = nrSwapPages(m) > 0;
   for (const zone of zones) {
+    if (!zoneOnline(m, zone)) continue;
     const nid = m.zone.nid[zone] as number;
     const could = zoneFree(m, zone) + nodeReclaimable(m, nid, withAnon);
     if (could > (m.zone.wmarkMin[zone] as number)) return true;
@@ -84,7 +85,13 @@ function reclaimCouldHelp(m: Mm, zones: readonly number[]): boolean {
   return false;
 }
 
-function allocPagesSlow(m: Mm, zones: readonly number[], order: number, nid: number): number {
+function allocPagesSlow(
+  m: Mm,
+  zones: readonly number[],
+  order: number,
+  nid: number,
+  mayFail: boolean,
+): number {
   const dying = fatalSignalPending(m);
   const fatal = (): boolean => fatalSignalPending(m);
   let noProgress = 0;
@@ -107,6 +114,7 @@ function allocPagesSlow(m: Mm, zones: readonly number[], order: number, nid: num
     if (pfn !== PFN_NONE) return pfn;
     noProgress = progress > 0 ? 0 : noProgress + 1;
     if (noProgress <= MAX_RECLAIM_RETRIES && reclaimCouldHelp(m, zones)) continue;
+    if (mayFail) return PFN_NONE;
     if (!drained) {
       drainBeforeOom(m);
       drained = true;
@@ -121,13 +129,14 @@ function allocPagesSlow(m: Mm, zones: readonly number[], order: number, nid: num
 /**
  * Allocates 2^order pages.
  * @param nid preferred node @param order 0 .. MAX_PAGE_ORDER
+ * @param mayFail nobody is killed for it (__GFP_RETRY_MAYFAIL)
  * @returns the first pfn, refcount 1, contents undefined; PFN_NONE when the caller's process is
  *   being killed, or nothing can be done, or a fault was injected
  * @context may block and reclaim unless the thread is memalloc; no spinlock held
  */
-export function allocPages(m: Mm, nid: number, order: number): number {
+export function allocPages(m: Mm, nid: number, order: number, mayFail = false): number {
   if (shouldFail(FAULT_PAGE_ALLOC)) return PFN_NONE;
   const zones = zonelist(m, nid);
   const pfn = getPageFromFreelist(m, zones, order, WMARK_LOW, 0);
-  return pfn !== PFN_NONE ? pfn : allocPagesSlow(m, zones, order, nid);
+  return pfn !== PFN_NONE ? pfn : allocPagesSlow(m, zones, order, nid, mayFail);
 }

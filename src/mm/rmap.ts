@@ -20,6 +20,7 @@ import {
   PG_DIRTY,
   PG_SWAPBACKED,
   PTE_DIRTY,
+  PTE_MIGRATION,
   PTE_PRESENT,
   PTE_SHIFT,
   PTE_SPECIAL,
@@ -30,6 +31,9 @@ import {
 import { PTE_NONE, pteOffset, ptepTestAndClearYoung, ptlLock, ptlUnlock } from './pgtable.ts';
 import { swapDuplicate } from './swapfile.ts';
 import { pageIndex } from './vma.ts';
+
+/** Bits that say what an entry is. */
+const ENTRY_KIND = PTE_PRESENT | PTE_SPECIAL | PTE_MIGRATION;
 
 /** The rmap lock was taken by somebody else. */
 export const REFERENCED_CONTENDED = -1;
@@ -50,7 +54,7 @@ export function folioMapcount(m: Mm, pfn: number): number {
  * comes after the last unmap and needs the lock for writing.
  * @returns its row, 0 when the folio is not mapped, REFERENCED_CONTENDED when `tryLock` failed
  */
-function folioLockAnonVmaRead(m: Mm, pfn: number, tryLock: boolean): number {
+export function folioLockAnonVmaRead(m: Mm, pfn: number, tryLock: boolean): number {
   for (;;) {
     if (folioMapcount(m, pfn) === 0) return 0;
     const anonVma = m.page.mapping[pfn] as number;
@@ -75,19 +79,21 @@ function folioLockAnonVmaRead(m: Mm, pfn: number, tryLock: boolean): number {
 }
 
 /** Ends folioLockAnonVmaRead: the root is constant while its lock is held. */
-function anonVmaUnlockRead(m: Mm, anonVma: number): void {
+export function anonVmaUnlockRead(m: Mm, anonVma: number): void {
   const root = Atomics.load(m.anonVma.root, anonVma);
   rwsemUpRead(m.anonVmaLock, root * RWSEM_WORDS, LC_ANON_VMA);
 }
 
 /**
  * Visits every entry that maps the folio, under its ptl.
+ * @param kind PTE_PRESENT, or PTE_MIGRATION for those that wait for its migration
  * @param visit gets the entry's index and the VMA; returns false to stop
  */
-function walkAnon(
+export function walkAnon(
   m: Mm,
   pfn: number,
   anonVma: number,
+  kind: number,
   visit: (pte: number, vma: number) => boolean,
 ): void {
   const index = m.page.index[pfn] as number;
@@ -102,7 +108,7 @@ function walkAnon(
     ptlLock(m, pte);
     const entry = Atomics.load(m.pte, pte);
     let goOn = true;
-    if ((entry & (PTE_PRESENT | PTE_SPECIAL)) === PTE_PRESENT && entry >>> PTE_SHIFT === pfn) {
+    if ((entry & ENTRY_KIND) === kind && entry >>> PTE_SHIFT === pfn) {
       goOn = visit(pte, vma);
     }
     ptlUnlock(m, pte);
@@ -124,7 +130,7 @@ export function folioReferenced(m: Mm, pfn: number, memcg: number, rwTryLock: bo
   if (anonVma <= 0) return anonVma;
   let referenced = 0;
   let left = folioMapcount(m, pfn);
-  walkAnon(m, pfn, anonVma, (pte, vma) => {
+  walkAnon(m, pfn, anonVma, PTE_PRESENT, (pte, vma) => {
     const flags = m.vma.flags[vma] as number;
     if (memcg !== 0 && !mmWithin(m, m.vma.mm[vma] as number, memcg)) return true;
     if ((flags & VM_LOCKED) !== 0) {
@@ -204,7 +210,7 @@ export function tryToUnmap(m: Mm, pfn: number): boolean {
   const anonVma = folioLockAnonVmaRead(m, pfn, true);
   if (anonVma < 0) return false;
   if (anonVma > 0) {
-    walkAnon(m, pfn, anonVma, (pte, vma) => {
+    walkAnon(m, pfn, anonVma, PTE_PRESENT, (pte, vma) => {
       if (((m.vma.flags[vma] as number) & VM_LOCKED) !== 0) {
         mlockFolio(m, pfn);
         return false;

@@ -10,8 +10,9 @@ import { condResched } from '../../shared/sched.ts';
 import { pageWords, verifyFill } from './content.ts';
 import { folioLock, folioUnlock } from './folio.ts';
 import { PAGE_WORDS, PTRS_PER_TABLE } from './limits.ts';
+import { migrationEntryWait } from './migrate_entry.ts';
 import type { Mm } from './mm.ts';
-import { PTE_PRESENT, PTE_SHIFT, PTE_SPECIAL, SWAP_HAS_CACHE } from './mm_types.ts';
+import { PTE_MIGRATION, PTE_PRESENT, PTE_SHIFT, PTE_SPECIAL, SWAP_HAS_CACHE } from './mm_types.ts';
 import { mmapReadLock, mmapReadUnlock } from './mmap.ts';
 import { PTE_NONE, pteOffset } from './pgtable.ts';
 import { folioPut } from './swap.ts';
@@ -48,7 +49,8 @@ function readPage(m: Mm, pte: number): boolean {
     }
     sectionLeave(m);
     if (entry === 0) return false;
-    if (readSwapped(m, entry >>> PTE_SHIFT, copy)) {
+    if ((entry & PTE_MIGRATION) !== 0) migrationEntryWait(m, pte);
+    else if (readSwapped(m, entry >>> PTE_SHIFT, copy)) {
       // The entry kept the slot alive if it is still the same.
       if (Atomics.load(m.pte, pte) === entry) return true;
     }
