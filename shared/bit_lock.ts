@@ -207,8 +207,8 @@ export function bitWait(
 }
 
 /**
- * Waits while somebody holds the bit, once: it may be held again, by another, on return. The word is
- * written to only while the bit is set, so the caller need not hold what the word belongs to.
+ * Waits while somebody holds the bit, once: it may be held again, by another, on return. The word
+ * is written to only while the bit is set, so the caller need not hold what the word belongs to.
  * @context may park
  */
 export function bitWaitHeld(flags: I32, index: number, mask: number, table: BitWaitTable): void {

@@ -211,7 +211,8 @@ export function mappingToSwap(m: Mm, pfn: number, slot: number): void {
 
 /**
  * Gives a folio's place in its file to another (shmem part of folio_migrate_mapping).
- * @param dst locked, known to nobody @param refs what the old one must have for it; then it is frozen
+ * @param dst locked, known to nobody
+ * @param refs what the old one must have for it; then it is frozen
  * @returns false when somebody else holds the old one: nothing has changed
  * @context both locked, the old one in a file; takes i_pages
  */

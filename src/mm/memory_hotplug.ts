@@ -4,12 +4,12 @@
  * offline_pages, online_pages; mm/page_isolation.c).
  *
  *   online    its zones give pages out
- *   isolated  they only take pages back; what is on per-CPU lists and in batches comes home, what is
- *             in use is moved to other nodes, until every page is free
+ *   isolated  they only take pages back; what is on per-CPU lists and in batches comes home, what
+ *             is in use is moved to other nodes, until every page is free
  *   offline   no page is on a free list, none counts; kswapd of the node is parked
  *
- * A page that cannot move keeps the node: it goes online again, and nothing was lost. One node moves
- * at a time: whoever comes second is told so.
+ * A page that cannot move keeps the node: it goes online again, and nothing was lost. One node
+ * moves at a time: whoever comes second is told so.
  */
 import { listDel } from '../../shared/list.ts';
 import { condResched, EVENT_INTERRUPTED, scheduleTimeout } from '../../shared/sched.ts';
@@ -166,7 +166,8 @@ function takeZone(m: Mm, zone: number): void {
 
 /**
  * Gives a node its memory back, and starts its kswapd.
- * @returns 0, also when it is online already; -EINVAL for no node; -EBUSY when another is on its way
+ * @returns 0, also when it is online already; -EINVAL for no node; -EBUSY when another is on its
+ *   way
  * @context a thread of the machine, no lock held
  */
 export function onlineNode(m: Mm, nid: number): number {

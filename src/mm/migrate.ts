@@ -6,8 +6,8 @@
  *   known, give its place in the swap cache or the file to the new one, its flags, its charge
  *   -> map the new one where the entries are -> unlock, free the old frame
  *
- * Whoever holds a reference that is not known makes the freeze fail: then the old one is mapped again,
- * and nothing has happened. A fault that meets a migration entry waits for the folio lock.
+ * Whoever holds a reference that is not known makes the freeze fail: then the old one is mapped
+ * again, and nothing has happened. A fault that meets a migration entry waits for the folio lock.
  */
 import { assert } from '../../shared/assert.ts';
 import { faultDelay } from '../../shared/fault.ts';

@@ -3,9 +3,9 @@
  * Migration entries: what page tables hold while a page is on its way from one frame to another
  * (mm/rmap.c, try_to_migrate; mm/migrate.c, remove_migration_ptes, migration_entry_wait).
  *
- * An entry names the old frame, whose folio lock is held until no entry is left. It keeps its write,
- * young and dirty bits, and its place in rss, but no reference and no part of the mapcount. Under ptl
- * anybody may take one away (zap), forbid stores in it (mprotect) or copy it (fork: the child is
+ * An entry names the old frame, whose folio lock is held until no entry is left. It keeps its
+ * write, young and dirty bits, and its place in rss, but no reference and no part of the mapcount.
+ * Under ptl anybody may take one away (zap), forbid stores in it (mprotect) or copy it (fork: the child is
  * behind its parent in the ring of the rmap, so that the walk which ends the migration finds it).
  */
 

@@ -32,7 +32,7 @@ export const ZONE_COLUMNS = {
   nid: 'i32', // @frozen node
   startPfn: 'i32', // @frozen
   endPfn: 'i32', // @frozen one past the last
-  // @owner who moves its node, one at a time  pages of the buddy allocator; 0 offline  @racy: a hint
+  // @owner who moves its node, one at a time  pages of the allocator; 0 offline  @racy: a hint
   managed: 'i32',
   state: 'i32', // @atomic ZONE_ONLINE, ZONE_ISOLATED, ZONE_OFFLINE
   nrFree: 'i32', // @atomic pages in the buddy lists (pcp lists apart)

@@ -72,7 +72,8 @@ export function mprotect(m: Mm, mm: number, start: number, end: number, prot: nu
 function protectEntries(m: Mm, first: number, count: number): void {
   ptlLock(m, first);
   for (let pte = first; pte < first + count; pte++) {
-    // Those of a migration too: the bit comes back with the page. Present ones become others under ptl only; the CPU may add its bits.
+    // Those of a migration too: the bit comes back with the page. Present ones
+    // become others under ptl only; the CPU may add its bits.
     if ((Atomics.load(m.pte, pte) & PTE_WRITE) !== 0) Atomics.and(m.pte, pte, ~PTE_WRITE);
   }
   ptlUnlock(m, first);

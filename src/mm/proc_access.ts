@@ -97,7 +97,8 @@ export function readMachineFile(m: Mm, path: string): string | number {
 }
 
 /**
- * Writes to a file of the machine: drop_caches, a node's state (online, offline), a shrinker's scan, a group's limits and
+ * Writes to a file of the machine: drop_caches, a node's state (online, offline), a shrinker's
+ * scan, a group's limits and
  * memory.reclaim.
  * @returns 0; ENOENT when there is none, EPERM for one that can only be read, EINVAL for a text
  *   that it does not take

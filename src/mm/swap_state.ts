@@ -110,7 +110,8 @@ export function addToSwap(m: Mm, pfn: number): number {
 
 /**
  * Makes another folio the slot's (swap part of folio_migrate_mapping).
- * @param dst locked, known to nobody @param refs what the old one must have for it; then it is frozen
+ * @param dst locked, known to nobody
+ * @param refs what the old one must have for it; then it is frozen
  * @returns false when somebody else holds the old one: nothing has changed
  * @context both locked, the old one in the cache; takes swap_cluster
  */
