@@ -34,6 +34,8 @@ export function benchConfig(changes: Partial<MmConfig>): MmConfig {
     regionsMax: 1,
     pageTables: 8,
     vmasMax: 8,
+    programs: [],
+    tasksMax: 0,
     mmsMax: 1,
     lockStat: false,
     lockdep: false,

@@ -120,6 +120,7 @@ function replayConfig(
       program: { module: '', export: '' },
       args: null,
       vmas,
+      generator: false,
     })),
     contents,
     accessKernel: kernel,

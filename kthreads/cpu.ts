@@ -7,71 +7,76 @@
  * last ones wait at the gate until the main thread has looked at the machine as the programs left
  * it.
  */
+import { bug } from '../shared/assert.ts';
 import { kthreadShouldStop } from '../shared/sched.ts';
 import { LINE_WORDS } from '../shared/types.ts';
 import { WAKE_ALL, wakeUp } from '../shared/wait_queue.ts';
 import { drainOwnBatches } from '../src/mm/drain.ts';
 import { exitMm } from '../src/mm/exit_mm.ts';
 import { memcgRefresh } from '../src/mm/memcg_task.ts';
-import {
-  CPU_NOTE_BYTES,
-  GATE_ALL_ENDED,
-  GATE_EXITING,
-  GATE_OPEN,
-  GATE_RUNNING,
-  type Mm,
-} from '../src/mm/mm.ts';
+import { GATE_ALL_ENDED, GATE_EXITING, GATE_OPEN, GATE_RUNNING, type Mm } from '../src/mm/mm.ts';
 import { psiProductive } from '../src/mm/psi.ts';
 import { shmemEvictAll } from '../src/mm/shmem.ts';
 import { umountAll } from '../src/mm/super.ts';
-import { RUN_KILLED } from '../src/mm/user.ts';
+import { RUN_KILLED, RUN_SIGBUS } from '../src/mm/user.ts';
 import { verifyPages } from '../src/mm/verify.ts';
 import { verifyFiles } from '../src/mm/verify_files.ts';
+import {
+  addMismatches,
+  addPagesVerified,
+  CPU_ENDED,
+  CPU_RESULT,
+  CPU_RUNNING,
+  CPU_VERIFYING,
+  setStatus,
+} from './cpu_state.ts';
+import { CpuTasks } from './cpu_tasks.ts';
 import type { LoadedProgram } from './engine.ts';
 import { leaveBarriers, waitAtGate } from './gate.ts';
 import { Process } from './process.ts';
 
-/** Words of `cpuState`. */
-export const CPU_STATUS = 0;
-export const CPU_RESULT = 1;
-export const CPU_PAGES_VERIFIED = 2;
-export const CPU_MISMATCHES = 3;
-/** Values of CPU_STATUS. */
-export const CPU_RUNNING = 1;
-export const CPU_VERIFYING = 2;
-export const CPU_ENDED = 3;
-
 type Program = (process: Process, args: unknown) => number | undefined;
 
 /**
- * Runs one process's program on this CPU.
- * @param mm the process @param programs its program, loaded
+ * Runs one process's program on this CPU, or takes turns between those that it forks.
+ * @param mm the process @param programs its program, loaded; then those that can be forked
  * @context thread function of a simulated CPU
  */
 export function runCpu(m: Mm, mm: number, programs: readonly LoadedProgram[]): void {
-  const row = m.task.cpu * LINE_WORDS;
+  setStatus(m, CPU_RUNNING);
+  if (m.config.processes[mm - 1]?.generator === true) {
+    new CpuTasks(m, programs).run();
+    setStatus(m, CPU_ENDED);
+    leaveProcess(m, 0);
+    return;
+  }
+  runProgram(m, mm, programs[0] as LoadedProgram);
+  setStatus(m, CPU_ENDED);
+  leaveProcess(m, mm);
+}
+
+/** Runs a program, waits for its process's other CPUs, and reads its memory back. */
+function runProgram(m: Mm, mm: number, program: LoadedProgram): void {
   const process = new Process(m, mm, kthreadShouldStop);
   m.task.mm = mm;
   Atomics.or(m.mm.cpuMask, mm, 1 << m.task.cpu);
-  Atomics.store(m.cpuState, row + CPU_STATUS, CPU_RUNNING);
-  const program = programs[0] as LoadedProgram;
   process.mapAll();
   memcgRefresh(m, mm);
   psiProductive(m, true);
   const result = (program.fn as unknown as Program)(process, program.args) ?? 0;
   psiProductive(m, false);
   leaveBarriers(m);
-  Atomics.store(m.cpuState, row + CPU_RESULT, result);
+  if (typeof result === 'object') {
+    bug(`the program of ${process.comm} is a generator function: give generator: true`);
+  }
+  Atomics.store(m.cpuState, m.task.cpu * LINE_WORDS + CPU_RESULT, result);
   process.files.closeAll();
   joinProcess(m, mm);
-  Atomics.store(m.cpuState, row + CPU_STATUS, CPU_VERIFYING);
-  verify(m, process, result === RUN_KILLED);
-  Atomics.store(m.cpuState, row + CPU_STATUS, CPU_ENDED);
-  leaveProcess(m, mm);
+  setStatus(m, CPU_VERIFYING);
+  verify(m, process, result === RUN_KILLED || result === RUN_SIGBUS);
 }
 
 function verify(m: Mm, process: Process, killed: boolean): void {
-  const row = m.task.cpu * LINE_WORDS;
   let { mismatches, firstMismatch: note } = process.pages;
   mismatches += process.memory.mismatches;
   note ??= process.memory.firstMismatch;
@@ -82,16 +87,9 @@ function verify(m: Mm, process: Process, killed: boolean): void {
     const read = verifyPages(m, user, process.isFirstCpu);
     mismatches += read.mismatches;
     note ??= read.first;
-    if (process.isFirstCpu) Atomics.add(m.cpuState, row + CPU_PAGES_VERIFIED, read.pages);
+    if (process.isFirstCpu) addPagesVerified(m, read.pages);
   }
-  Atomics.store(m.cpuState, row + CPU_MISMATCHES, mismatches);
-  writeNote(m, note ?? '');
-}
-
-function writeNote(m: Mm, text: string): void {
-  for (let i = 0; i < Math.min(text.length, CPU_NOTE_BYTES - 1); i++) {
-    m.cpuNote[m.task.cpu * CPU_NOTE_BYTES + i] = text.charCodeAt(i) & 127;
-  }
+  addMismatches(m, mismatches, note);
 }
 
 /**
@@ -99,11 +97,9 @@ function writeNote(m: Mm, text: string): void {
  * more.
  */
 function verifyAllFiles(m: Mm): void {
-  const row = m.task.cpu * LINE_WORDS;
   const read = verifyFiles(m);
-  Atomics.add(m.cpuState, row + CPU_PAGES_VERIFIED, read.pages);
-  const before = Atomics.add(m.cpuState, row + CPU_MISMATCHES, read.mismatches);
-  if (before === 0 && read.first !== null) writeNote(m, read.first);
+  addPagesVerified(m, read.pages);
+  addMismatches(m, read.mismatches, read.first);
 }
 
 /**
@@ -116,8 +112,8 @@ function joinProcess(m: Mm, mm: number): void {
 }
 
 /**
- * Ends the process on this CPU: at once when others still run, after the gate when it is among the
- * last. Whoever comes to rest last says so to the main thread.
+ * Ends the process on this CPU, if it has one (`mm` is not 0): at once when others still run, after
+ * the gate when it is among the last. Whoever comes to rest last says so to the main thread.
  */
 function leaveProcess(m: Mm, mm: number): void {
   Atomics.add(m.gate, GATE_EXITING, 1);
@@ -125,7 +121,7 @@ function leaveProcess(m: Mm, mm: number): void {
   if (others === 0) verifyAllFiles(m);
   const early = others > 0 && !lastProcess(m);
   if (early) {
-    exitMm(m, mm);
+    if (mm !== 0) exitMm(m, mm);
     drainOwnBatches(m);
   }
   const resting = Atomics.sub(m.gate, GATE_EXITING, 1) === 1;
@@ -135,7 +131,7 @@ function leaveProcess(m: Mm, mm: number): void {
   }
   if (early) return;
   waitAtGate(m, () => Atomics.load(m.gate, GATE_OPEN) !== 0);
-  exitMm(m, mm);
+  if (mm !== 0) exitMm(m, mm);
   umountAll(m);
   // The last one out takes the files along that no mount has; two that go at once may both be.
   if (lastProcess(m)) shmemEvictAll(m);

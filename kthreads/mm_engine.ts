@@ -13,6 +13,7 @@ import { attachMm, type Mm, type MmBuffers } from '../src/mm/mm.ts';
 import { bindRcuCallbacks } from '../src/mm/rcu_ids.ts';
 // Any thread may run what others queued for a grace period: each must know all of it.
 import '../src/mm/shrinker.ts';
+import { SCHED_STAMP_LOCK } from '../src/mm/sched_types.ts';
 import { installShrinkerTypes } from '../src/mm/shrinker_install.ts';
 import type { Engine } from './engine.ts';
 import { takeShrinkerModules } from './user_shrinkers.ts';
@@ -53,6 +54,9 @@ function lockRegions(m: Mm): LockRegion[] {
     region(L.LC_ZS_POOL, m.zsPool, 1, 1),
     region(L.LC_SHRINKER_POOL, m.shrinker.poolLock, 1, 1),
     region(L.LC_FILE_NODES, m.filePool.words, 1, 1),
+    region(L.LC_TASKLIST, m.sched.words, 1, 1),
+    region(L.LC_RQ, m.sched.rq, m.sched.rq.length / LINE_WORDS, LINE_WORDS),
+    region(L.LC_STAMP_POOL, m.sched.words.subarray(SCHED_STAMP_LOCK), 1, 1),
   ];
 }
 

@@ -11,6 +11,7 @@ import { fatalSignalPending } from '../src/mm/fatal_signal.ts';
 import type { Mm } from '../src/mm/mm.ts';
 import { mmapAnon } from '../src/mm/mmap.ts';
 import { readMachineFile, writeMachineFile } from '../src/mm/proc_access.ts';
+import { swapoff, swapon } from '../src/mm/swapoff.ts';
 import {
   KIND_READ,
   KIND_WRITE,
@@ -160,6 +161,21 @@ export class Process {
    */
   writeFile(path: string, text: string): number {
     return writeMachineFile(this.#m, path, text);
+  }
+
+  /**
+   * Takes a swap device away: its pages come back to memory, or go to other devices.
+   * @param name as in /proc/swaps: /dev/zram0, or the path of a file (/swapfile if temporary)
+   * @returns 0; -EINVAL (-22) for no device that is on, -EBUSY (-16), -ENOMEM (-12), -EINTR (-4),
+   *   -EIO (-5): then it is on as before
+   */
+  swapoff(name: string): number {
+    return swapoff(this.#m, name, this.#shouldStop);
+  }
+
+  /** Brings a swap device back. @returns 0; -EINVAL (-22), -EBUSY (-16) when it is on */
+  swapon(name: string): number {
+    return swapon(this.#m, name);
   }
 
   /** RUN_*: done while the program may go on; else it is to return this. */

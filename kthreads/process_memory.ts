@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * What a program may do with its address space beside mapping and accessing it; and a child that runs
- * a function on this CPU, in a copy-on-write copy, to its end.
+ * What a program may do with its address space beside mapping and accessing it; and a child that
+ * runs a function on this CPU, in a copy-on-write copy, to its end.
  *
  * What a CPU stored last is private to it, so a call that changes what pages hold is to be made
  * when no other CPU of the process counts on them.

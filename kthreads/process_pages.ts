@@ -50,7 +50,8 @@ export class ProcessPages {
   /**
    * Writes one page.
    * @param inode row of the file's inode @param index page of the file
-   * @returns RUN_DONE, RUN_KILLED, RUN_STOPPED, or ENOSPC when files may hold no more
+   * @returns RUN_DONE, RUN_KILLED, RUN_STOPPED, ENOSPC when files may hold no more, EIO when swap
+   *   cannot be read
    * @throws Error when it is a mount's file that is not open here, or has no pages
    */
   write(inode: number, index: number): number {
@@ -62,7 +63,7 @@ export class ProcessPages {
 
   /**
    * Reads one page; a wrong one is counted, and the run reports it at its end.
-   * @returns RUN_DONE, RUN_KILLED, RUN_STOPPED, or ENOENT for a hole
+   * @returns RUN_DONE, RUN_KILLED, RUN_STOPPED, ENOENT for a hole, EIO when swap cannot be read
    * @throws Error as write
    */
   read(inode: number, index: number): number {
@@ -70,7 +71,7 @@ export class ProcessPages {
     return this.#retry(() => {
       const seq = shmemRead(this.#m, inode, index);
       if (seq >= 0) this.lastSeq = seq;
-      if (seq !== EIO) return Math.min(seq, RUN_DONE);
+      if (seq !== EIO || badPage.note === '') return Math.min(seq, RUN_DONE);
       this.mismatches++;
       this.firstMismatch ??= `cpu${this.#m.task.cpu} ${badPage.note}`;
       return RUN_DONE;

@@ -10,7 +10,13 @@
 import { COMM_BYTES } from '../shared/thread.ts';
 import { type FullConfig, type MachineConfig, parseConfig } from './config_schema.ts';
 import { oneLine, UsageError } from './errors.ts';
-import type { MemcgConfig, MmConfig, NodeConfig, ProcessConfig } from './mm/config.ts';
+import type {
+  MemcgConfig,
+  MmConfig,
+  NodeConfig,
+  ProcessConfig,
+  SwapDeviceConfig,
+} from './mm/config.ts';
 import {
   MEMORY_PAGES_MIN,
   PAGE_SIZE,
@@ -20,8 +26,9 @@ import {
   VPN_MAX,
 } from './mm/limits.ts';
 import { arenaBytes } from './mm/mm.ts';
+import { swapLayout, swapSlots } from './mm/swap_types.ts';
 import { formatBytes, parseSize, sizePages } from './size.ts';
-import { type ProcessSpec, vmaPages, vmaTables } from './workload/workload.ts';
+import { type ProcessSpec, type ProgramSpec, vmaPages, vmaTables } from './workload/workload.ts';
 
 export { type FullConfig, type MachineConfig, parseConfig } from './config_schema.ts';
 
@@ -36,6 +43,10 @@ const KERNEL_REGIONS_MAX = 1 << 18;
 const ARENA_BYTES_MAX = 2 ** 32;
 /** VMAs that programs may make beyond those of the configuration, for each process. */
 const SPARE_VMAS = 64;
+/** VMAs of a process that is forked, beyond those of the configuration's. */
+const FORK_VMAS = 16;
+/** Simulated processes that may exist at once where a program is a generator. */
+const TASKS_DEFAULT = 256;
 /** Names of the groups: the root, and the one with the programs where there is a limit. */
 const ROOT_GROUP = '';
 const PROGRAMS_GROUP = 'programs';
@@ -91,8 +102,37 @@ function memcgLimit(full: FullConfig, footprint: number): number | null {
   throw new UsageError(`memcgMax: ${full.memcgMax} is too little; give at least ${minimum}`);
 }
 
+/** The devices that are listed, with their priorities; null where there is no list. */
+function swapDevices(full: FullConfig): SwapDeviceConfig[] | null {
+  if (full.swapDevices === null) return null;
+  if (full.swap === 'none') {
+    throw new UsageError("swapDevices: swap is 'none'; give another, or no devices");
+  }
+  if (full.swapFile !== null) {
+    throw new UsageError('swapFile: swapDevices names the files; give one of the two');
+  }
+  const devices = full.swapDevices.map((device, at) => ({
+    kind: device.kind,
+    pages: device.sizePages,
+    priority: device.priority ?? -2 - at,
+    path: device.path ?? null,
+  }));
+  for (const { kind, path } of devices) {
+    if (kind !== 'zram' || path === null) continue;
+    throw new UsageError(`swapDevices: zram has no path; leave '${oneLine(path, 40)}' out`);
+  }
+  return devices;
+}
+
+/** Slots that a machine numbers. @throws UsageError when an entry cannot name all of them */
+function checkSlots(mm: MmConfig): void {
+  if (swapSlots(swapLayout(mm)) < PFN_MAX) return;
+  const most = formatBytes((PFN_MAX - 1) * PAGE_SIZE);
+  throw new UsageError(`swapDevices: all together are above the limit of ${most}; give less`);
+}
+
 function swapPages(full: FullConfig, footprint: number): number {
-  if (full.swap === 'none') return 0;
+  if (full.swap === 'none' || full.swapDevices !== null) return 0;
   const pages = sizePages('swapSize', full.swapSize, footprint);
   if (pages >= PFN_MAX) {
     const most = formatBytes((PFN_MAX - 1) * PAGE_SIZE);
@@ -105,7 +145,12 @@ function swapPages(full: FullConfig, footprint: number): number {
   throw new UsageError(`swapSize: ${full.swapSize} is too little; give ${least} or swap 'none'`);
 }
 
-const PROCESS_KEYS = ['comm', 'cpus', 'program', 'args', 'vmas', 'footprintPages', 'pageTables'];
+const PROCESS_KEYS = [
+  ...['comm', 'cpus', 'program', 'args', 'generator', 'vmas'],
+  ...['footprintPages', 'pageTables'],
+];
+/** Of programs that can be forked by name. */
+const NAMED_KEYS = ['name', 'module', 'export', 'shared'];
 const PROGRAM_KEYS = ['module', 'export', 'args'];
 
 /** @throws UsageError for a key that nothing reads */
@@ -164,7 +209,31 @@ function processConfig(spec: ProcessSpec, memcg: number): ProcessConfig {
     program: { module: spec.program.module, export: spec.program.export },
     args: argsOf(spec),
     vmas: spec.vmas,
+    generator: spec.generator ?? false,
   };
+}
+
+/**
+ * Rows for simulated processes; 0 where no program is a generator.
+ * @throws UsageError for too few
+ */
+function countTasks(full: FullConfig, processes: readonly ProcessSpec[]): number {
+  const generators = processes.filter((spec) => spec.generator).length;
+  if (generators === 0) return 0;
+  const tasks = full.tasksMax ?? TASKS_DEFAULT;
+  if (tasks >= generators) return tasks;
+  throw new UsageError(`tasksMax: ${tasks} will not do for ${generators} processes; give more`);
+}
+
+/** Of the generators' processes, the most that one has of something. */
+function mostOf(processes: readonly ProcessSpec[], count: (spec: ProcessSpec) => number): number {
+  return processes.reduce((most, p) => Math.max(most, p.generator === true ? count(p) : 0), 0);
+}
+
+function programConfig(spec: ProgramSpec) {
+  const { name, module, export: exported, shared = null } = spec;
+  checkKeys(`programs: ${oneLine(name, 40)}`, spec, NAMED_KEYS);
+  return { name, module, export: exported, shared };
 }
 
 /** Regions of 512 pages that a process's VMAs lie in; neighbours that share one count twice. */
@@ -205,11 +274,13 @@ function largestTables(mm: MmConfig, bytes: number): readonly [string, number] {
 /**
  * Resolves a configuration for the processes that are to run.
  * @param given as the user wrote it @param processes at least one
+ * @param programs that processes can fork by name
  * @throws UsageError, one line, for anything that cannot be
  */
 export function resolveMachine(
   given: MachineConfig,
   processes: readonly ProcessSpec[],
+  programs: readonly ProgramSpec[] = [],
 ): ResolvedMachine {
   const full = parseConfig(given);
   if (processes.length === 0 || processes.length > PROCESSES_MAX) {
@@ -222,8 +293,14 @@ export function resolveMachine(
   const limit = memcgLimit(full, footprintPages);
   const groups: MemcgConfig[] = [{ name: ROOT_GROUP, parent: 0, maxPages: null }];
   if (limit !== null) groups.push({ name: PROGRAMS_GROUP, parent: 0, maxPages: limit });
-  const vmas = processes.reduce((sum, spec) => sum + spec.vmas.length + SPARE_VMAS, 0);
-  const tables = processes.reduce((sum, p) => sum + (p.pageTables ?? vmaTables(p.vmas)), 0);
+  const tasks = countTasks(full, processes);
+  const vmasOf = (spec: ProcessSpec): number => spec.vmas.length + FORK_VMAS;
+  const tablesOf = (spec: ProcessSpec): number => spec.pageTables ?? vmaTables(spec.vmas);
+  const vmas =
+    processes.reduce((sum, spec) => sum + spec.vmas.length + SPARE_VMAS, 0) +
+    tasks * mostOf(processes, vmasOf);
+  const tables =
+    processes.reduce((sum, p) => sum + tablesOf(p), 0) + tasks * mostOf(processes, tablesOf);
   const swap = swapPages(full, footprintPages);
   const mm: MmConfig = {
     nodes: splitNodes(memory, full.nodes),
@@ -241,9 +318,14 @@ export function resolveMachine(
     filePagesMax: full.filePagesMax,
     vfsCachePressure: full.vfsCachePressure,
     processes: processes.map((spec) => processConfig(spec, groups.length - 1)),
+    programs: programs.map(programConfig),
+    tasksMax: tasks,
+    mmsMax: processes.length + tasks,
     contents: full.contents,
     swap: full.swap,
     swapPages: swap,
+    swapFile: full.swapFile,
+    swapDevices: swapDevices(full),
     swappiness: full.swappiness,
     pageCluster: full.pageCluster,
     swapSynchronous: full.swapSynchronous,
@@ -255,7 +337,6 @@ export function resolveMachine(
     regionsMax: Math.min(KERNEL_REGIONS_MAX, Math.max(...processes.map(vmaRegions))),
     pageTables: tables + cpus * SPARE_TABLES,
     vmasMax: vmas,
-    mmsMax: processes.length,
     lockStat: full.lockStat,
     lockdep: full.lockdep,
     hungTaskMs: full.hungTask * 1000,
@@ -263,6 +344,7 @@ export function resolveMachine(
     faults: full.faults,
     faultSeed: full.faultSeed ?? full.seed,
   };
+  checkSlots(mm);
   checkFits(mm, memory);
   const config: FullConfig = {
     ...full,
@@ -270,7 +352,8 @@ export function resolveMachine(
     memory: memory * PAGE_SIZE,
     memcgMax: limit === null ? null : limit * PAGE_SIZE,
     memcgsMax: mm.memcgsMax,
-    swapSize: swap * PAGE_SIZE,
+    swapSize: full.swapDevices === null ? swap * PAGE_SIZE : full.swapSize,
+    tasksMax: tasks,
     faultSeed: full.faultSeed ?? full.seed,
   };
   return { mm, config, footprintPages };

@@ -7,11 +7,30 @@
  */
 import * as v from 'valibot';
 import { oneLine, UsageError } from './errors.ts';
-import type { ShrinkerPolicy, ShrinkerTypeConfig } from './mm/config.ts';
+import type { ShrinkerPolicy, ShrinkerTypeConfig, SwapKind } from './mm/config.ts';
 import { FAULT_NAMES, type FaultAttr, type FaultConfig, MODEST_FAULTS } from './mm/faults.ts';
-import { CPUS_MAX, MAX_SWAPPINESS, MEMCGS_MAX, NODES_MAX } from './mm/limits.ts';
+import {
+  CPUS_MAX,
+  MAX_SWAPPINESS,
+  MEMCGS_MAX,
+  NODES_MAX,
+  PFN_MAX,
+  TASKS_MAX,
+} from './mm/limits.ts';
+import { SWAP_DEVICES_MAX } from './mm/swap_types.ts';
 import { shrinkerTypesSchema } from './shrinker_type_schema.ts';
 import type { Size } from './size.ts';
+
+/** One of several swap devices. */
+export interface SwapDeviceOption {
+  readonly kind: 'zram' | 'file';
+  /** Slots, 1 or more. */
+  readonly sizePages: number;
+  /** Higher ones are filled first, equals in turn. Default: -2 for the first, one less for each. */
+  readonly priority?: number;
+  /** The file; null, the default, for a temporary one. */
+  readonly path?: string | null;
+}
 
 /** How a machine is set up. Everything has a default. */
 export interface MachineConfig {
@@ -26,10 +45,18 @@ export interface MachineConfig {
   readonly lru?: 'classic';
   /** Real threads in real time, or one at a time in the order that `seed` draws. */
   readonly mode?: 'parallel' | 'deterministic';
-  readonly swap?: 'zram' | 'none';
+  /** zram; a file on the host's disk; zswap in front of one; nothing. Default `zram`. */
+  readonly swap?: SwapKind;
+  /**
+   * The swap file, kept afterwards. It must be new, empty, or have been a swap file. Default: a
+   * temporary one, gone at the end.
+   */
+  readonly swapFile?: string | null;
+  /** Several swap devices instead of one; with `swap` 'zswap', zswap is in front of the files. */
+  readonly swapDevices?: readonly SwapDeviceOption[] | null;
   /** Size of the swap device, uncompressed. Default: twice the footprint. */
   readonly swapSize?: Size;
-  /** SWP_SYNCHRONOUS_IO: no readahead, and a slot is freed at swap-in. zram's default. */
+  /** SWP_SYNCHRONOUS_IO of zram: no readahead, and a slot is freed at swap-in. Default true. */
   readonly swapSynchronous?: boolean;
   /** vm.swappiness, 0 .. 200. Default 60. */
   readonly swappiness?: number;
@@ -62,6 +89,11 @@ export interface MachineConfig {
   readonly inodesMax?: number;
   /** Pages that all files together may hold, swapped ones too, 0 .. 2^26. Default 1024. */
   readonly filePagesMax?: number;
+  /**
+   * Simulated processes and threads that generator programs may have at once, 0 .. 16384; null, the
+   * default, for 256 where a program is a generator, else none.
+   */
+  readonly tasksMax?: number | null;
   /** Entries of each CPU's emulated TLB, a power of two; 0, the default, for none. */
   readonly tlb?: number;
   /** The emulated TLB is flushed every so many accesses; 0, the default, for never. */
@@ -139,6 +171,24 @@ const allFaults = v.pipe(
   v.transform((): FaultConfig => MODEST_FAULTS),
 );
 
+const SWAP_KINDS = ['zram', 'file', 'zswap', 'none'] as const;
+const SWAP_HINT = "give 'zram', 'file', 'zswap' or 'none'";
+const path = v.pipe(v.string('give a path'), v.minLength(1, 'give a path'));
+/** sys_swapon takes what fits in 15 bits; the kernel's own are negative. */
+const PRIORITY_MAX = 32767;
+const swapDevice = v.strictObject({
+  kind: v.picklist(['zram', 'file'], "give 'zram' or 'file'"),
+  sizePages: int(1, PFN_MAX - 2),
+  priority: v.optional(int(-PRIORITY_MAX, PRIORITY_MAX)),
+  path: v.optional(v.nullable(path), null),
+});
+const DEVICES_HINT = `give 1..${SWAP_DEVICES_MAX} devices`;
+const swapDevices = v.pipe(
+  v.array(swapDevice, DEVICES_HINT),
+  v.minLength(1, DEVICES_HINT),
+  v.maxLength(SWAP_DEVICES_MAX, DEVICES_HINT),
+);
+
 const SHRINKER_POLICIES = ['rwsem', 'srcu', 'lockless', 'lockless-fixed'] as const;
 const POLICY_HINT = "give 'rwsem', 'srcu', 'lockless' or 'lockless-fixed'";
 /** More than a machine has a use for, and far from what an i32 of a table can name. */
@@ -150,7 +200,6 @@ const OBJECTS_MAX = 1 << 22;
 /** What later versions bring: accepted by name, refused by value. */
 const LATER: Readonly<Record<string, readonly string[]>> = {
   lru: ['mglru'],
-  swap: ['zswap'],
 };
 
 const SCHEMA = v.strictObject({
@@ -163,7 +212,9 @@ const SCHEMA = v.strictObject({
     v.picklist(['parallel', 'deterministic'], "give 'parallel' or 'deterministic'"),
     'parallel',
   ),
-  swap: v.optional(v.picklist(['zram', 'none'], "give 'zram' or 'none'"), 'zram'),
+  swap: v.optional(v.picklist(SWAP_KINDS, SWAP_HINT), 'zram'),
+  swapFile: v.optional(v.nullable(path), null),
+  swapDevices: v.optional(v.nullable(swapDevices), null),
   swapSize: v.optional(size, '200%'),
   swapSynchronous: v.optional(flag, true),
   swappiness: v.optional(int(0, MAX_SWAPPINESS), 60),
@@ -180,6 +231,7 @@ const SCHEMA = v.strictObject({
   dentriesMax: v.optional(int(1, OBJECTS_MAX), 1024),
   filePagesMax: v.optional(int(0, FILE_PAGES_MAX), 1024),
   inodesMax: v.optional(int(1, OBJECTS_MAX), 1024),
+  tasksMax: v.optional(v.nullable(int(0, TASKS_MAX)), null),
   tlb: v.optional(v.pipe(int(0, 2 ** 20), powerOfTwo), 0),
   tlbFlush: v.optional(int(0, 2 ** 30), 0),
   contents: v.optional(flag, true),

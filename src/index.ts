@@ -12,6 +12,7 @@
 
 export type { PanicReason, PanicRecord } from '../kthreads/panic.ts';
 // what a program sees
+export type { ForkOptions, Proc, ProcCall, ProcProgram } from '../kthreads/proc.ts';
 export type { Process } from '../kthreads/process.ts';
 export type { ProcessShrinkers } from '../kthreads/process_shrinkers.ts';
 export type { ShrinkerOptions } from '../kthreads/shrinker_options.ts';
@@ -26,7 +27,7 @@ export type { MachineOptions, MachineState, RunResult } from './machine.ts';
 export { MachineBootError, MachinePanicError } from './machine_errors.ts';
 export type { ModuleRef, ShrinkerPolicy, ShrinkerTypeConfig, VmaSpec } from './mm/config.ts';
 export type { FaultAttr, FaultConfig, FaultName } from './mm/faults.ts';
-export { RUN_DONE, RUN_KILLED, RUN_SIGSEGV, RUN_STOPPED } from './mm/user.ts';
+export { RUN_DONE, RUN_KILLED, RUN_SIGBUS, RUN_SIGSEGV, RUN_STOPPED } from './mm/user.ts';
 export { type BootConfig, ReclaimMachine as Machine } from './reclaim_machine.ts';
 export type * from './report/compare/compare_report.ts';
 export type * from './report/run_report.ts';
@@ -40,4 +41,4 @@ export type { ThreadInfo } from './thread_info.ts';
 export { type GeneratorOptions, generateTrace } from './workload/generators.ts';
 export { planScenario, type ScenarioPlan } from './workload/scenario.ts';
 export { readTrace, type Trace, writeTrace } from './workload/trace.ts';
-export { type ProcessSpec, REPLAY_PROGRAM } from './workload/workload.ts';
+export { type ProcessSpec, type ProgramSpec, REPLAY_PROGRAM } from './workload/workload.ts';

@@ -22,6 +22,7 @@ import { engineRef, machineThreads } from './machine_threads.ts';
 import type { MmConfig } from './mm/config.ts';
 import { createMm, GATE_ALL_ENDED, GATE_OPEN, type Mm } from './mm/mm.ts';
 import { mmInit } from './mm/mm_init.ts';
+import { swapFilesClose } from './mm/swap_io.ts';
 import { type MachineParts, type MachineProfile, Supervisor } from './supervisor.ts';
 import { readThreads, type ThreadInfo } from './thread_info.ts';
 
@@ -56,6 +57,8 @@ export interface ProgramGate {
 /** A machine's parts, and what its engine has of a gate. */
 export interface GatedParts extends MachineParts {
   readonly gate?: ProgramGate;
+  /** Gives back what the machine has of the host, once no worker is left. May be called again. */
+  readonly close?: () => void;
 }
 
 export interface RunResult {
@@ -114,7 +117,9 @@ export class Machine<T = unknown> {
       },
     };
     const specs = machineThreads(m.config);
-    return Machine.start<Mm>({ engine: engineOf(m), ref: engineRef(m), specs, gate }, options);
+    const close = (): void => swapFilesClose(m);
+    const parts = { engine: engineOf(m), ref: engineRef(m), specs, gate, close };
+    return Machine.start<Mm>(parts, options);
   }
 
   /**
@@ -125,11 +130,13 @@ export class Machine<T = unknown> {
    */
   static async start<T>(parts: GatedParts, options: MachineOptions = {}): Promise<Machine<T>> {
     const { signal } = options;
+    if (signal?.aborted === true) parts.close?.();
     signal?.throwIfAborted();
     const supervisor = new Supervisor(parts, options);
     const up = await supervisor.boot(() => signal?.aborted === true);
     if (up) return new Machine<T>(parts, supervisor, signal);
     supervisor.close();
+    parts.close?.();
     const record = supervisor.panic;
     if (record === null) signal?.throwIfAborted();
     const text = record === null ? 'cancelled' : panicText(record);
@@ -229,5 +236,6 @@ export class Machine<T = unknown> {
   #detach(): void {
     this.#signal?.removeEventListener('abort', this.#onAbort);
     this.#supervisor.close();
+    this.#parts.close?.();
   }
 }

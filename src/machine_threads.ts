@@ -4,6 +4,7 @@ import {
   type EngineRef,
   kthreadSpec,
   type ModuleRef,
+  type ProgramRef,
   STAGE_PROGRAMS,
   STAGE_RCU,
   STAGE_RELEASE,
@@ -19,14 +20,21 @@ function kthread(file: string, name: string): ModuleRef {
   return { module: new URL(`../kthreads/${file}.js`, import.meta.url).href, export: name };
 }
 
-function cpuSpec(cpu: number, mm: number, process: ProcessConfig): ThreadSpec {
+/** What a CPU loads: its process's program, and what that may fork. */
+function cpuPrograms(config: MmConfig, process: ProcessConfig): ProgramRef[] {
+  const own = { ...process.program, args: process.args };
+  if (!process.generator) return [own];
+  return [own, ...config.programs.map(({ shared, ...program }) => ({ ...program, args: shared }))];
+}
+
+function cpuSpec(config: MmConfig, cpu: number, mm: number, process: ProcessConfig): ThreadSpec {
   return {
     ...kthreadSpec(`cpu${cpu}`, kthread('cpu', 'runCpu'), [mm]),
     stage: STAGE_PROGRAMS,
     cpu,
     // It would freeze nowhere: programs have no safe point, and the gate holds those that ended.
     nofreeze: true,
-    programs: [{ ...process.program, args: process.args }],
+    programs: cpuPrograms(config, process),
   };
 }
 
@@ -37,12 +45,15 @@ function cpuSpec(cpu: number, mm: number, process: ProcessConfig): ThreadSpec {
 export function machineThreads(config: MmConfig): ThreadSpec[] {
   const specs: ThreadSpec[] = [];
   config.processes.forEach((process, i) => {
-    for (const cpu of process.cpus) specs.push(cpuSpec(cpu, i + 1, process));
+    for (const cpu of process.cpus) specs.push(cpuSpec(config, cpu, i + 1, process));
   });
   specs.sort((a, b) => a.cpu - b.cpu);
   config.nodes.forEach((_node, nid) => {
     specs.push(kthreadSpec(`kswapd${nid}`, kthread('kswapd', 'kswapd'), [nid]));
   });
+  if (config.swap === 'zswap') {
+    specs.push(kthreadSpec('zswap_shrink', kthread('zswap_shrink', 'zswapShrink')));
+  }
   if (config.memcgsMax > config.memcgs.length) {
     const destroy = kthreadSpec('cgroup_destroy', kthread('cgroup_destroy', 'cgroupDestroy'));
     specs.push({ ...destroy, stage: STAGE_RELEASE });
@@ -57,10 +68,11 @@ export function machineThreads(config: MmConfig): ThreadSpec[] {
 /** How workers bind to the engine. Programs' arguments travel with their CPUs alone. */
 export function engineRef(m: Mm): EngineRef {
   const processes = m.config.processes.map((process) => ({ ...process, args: null }));
+  const programs = m.config.programs.map((program) => ({ ...program, shared: null }));
   return {
     ...kthread('mm_engine', 'attachEngine'),
     buffers: m.buffers,
-    config: { ...m.config, processes },
+    config: { ...m.config, processes, programs },
     modules: shrinkerModules(m),
   };
 }

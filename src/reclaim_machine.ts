@@ -19,18 +19,21 @@ import { procEntries, shrinkerEntries } from './mm/proc_files.ts';
 import type { LazyFiles } from './mm/proc_memcg.ts';
 import { vmstatItems } from './mm/proc_vmstat.ts';
 import { installShrinkerTypes } from './mm/shrinker_install.ts';
+import { SwapFileError, swapFilesClose } from './mm/swap_io.ts';
 import type { ThreadInfo } from './thread_info.ts';
-import type { ProcessSpec } from './workload/workload.ts';
+import type { ProcessSpec, ProgramSpec } from './workload/workload.ts';
 
 /** What `Machine.boot` takes. */
 export interface BootConfig extends MachineConfig {
   /** Programs, each in its own address space; every CPU runs one. At least one. */
   readonly processes: readonly ProcessSpec[];
+  /** Generator programs that processes can fork by name. */
+  readonly programs?: readonly ProgramSpec[];
 }
 
 /**
  * Makes the tables of a machine, with no thread in it yet.
- * @throws UsageError when the host has no room for them
+ * @throws UsageError when the host has no room for them, or a swap file will not do
  */
 export function createMachineTables(resolved: ResolvedMachine): Mm {
   let mm: Mm;
@@ -42,7 +45,12 @@ export function createMachineTables(resolved: ResolvedMachine): Mm {
       `memory: the host has no room for it (${error.message}); give less memory`,
     );
   }
-  mmInit(mm);
+  try {
+    mmInit(mm);
+  } catch (error) {
+    swapFilesClose(mm);
+    throw error instanceof SwapFileError ? new UsageError(error.message) : error;
+  }
   installShrinkerTypes(mm);
   return mm;
 }
@@ -110,8 +118,8 @@ export class ReclaimMachine {
    * aborted. No worker is left then
    */
   static async boot(config: BootConfig, options: MachineOptions = {}): Promise<ReclaimMachine> {
-    const { processes, ...rest } = config;
-    const resolved = resolveMachine(rest, processes);
+    const { processes, programs, ...rest } = config;
+    const resolved = resolveMachine(rest, processes, programs);
     if (resolved.config.mode !== 'parallel') {
       throw new UsageError("mode: 'deterministic' runs through runWorkload; give 'parallel'");
     }
@@ -124,7 +132,12 @@ export class ReclaimMachine {
     resolved: ResolvedMachine,
     options: MachineOptions = {},
   ): Promise<ReclaimMachine> {
-    await installUserTypes(mm);
+    try {
+      await installUserTypes(mm);
+    } catch (error) {
+      swapFilesClose(mm);
+      throw error;
+    }
     return new ReclaimMachine(resolved, await Machine.bootMm(mm, options));
   }
 

@@ -30,7 +30,7 @@ export async function runWorkload(
   config: MachineConfig = {},
   options: RunWorkloadOptions = {},
 ): Promise<RunReport> {
-  const resolved = resolveMachine(config, workload.processes);
+  const resolved = resolveMachine(config, workload.processes, workload.programs);
   const { profile } = options;
   if (resolved.config.mode === 'parallel') {
     return runMachineHere(workload, resolved, options, () => (profile ? { profile } : {}));

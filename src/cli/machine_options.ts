@@ -19,6 +19,8 @@ export interface MachineFlags extends FaultFlags {
   readonly lru?: string;
   readonly mode?: string;
   readonly swap?: string;
+  readonly swapFile?: string;
+  readonly pageCluster?: string;
   readonly swapSize?: string;
   readonly swappiness?: string;
   readonly shrinker?: string;
@@ -28,6 +30,7 @@ export interface MachineFlags extends FaultFlags {
   readonly mountsMax?: string;
   readonly dentriesMax?: string;
   readonly inodesMax?: string;
+  readonly tasksMax?: string;
   readonly filePagesMax?: string;
   readonly tlb?: string;
   readonly lockdep?: true;
@@ -44,11 +47,13 @@ const NUMBERS = [
   'cpus',
   'nodes',
   'swappiness',
+  'pageCluster',
   'memcgsMax',
   'shrinkersMax',
   'mountsMax',
   'dentriesMax',
   'inodesMax',
+  'tasksMax',
   'filePagesMax',
   'tlb',
   'hungTask',
@@ -56,7 +61,16 @@ const NUMBERS = [
   'seed',
   'faultSeed',
 ] as const;
-const TEXTS = ['memory', 'memcgMax', 'lru', 'mode', 'swap', 'swapSize', 'shrinker'] as const;
+const TEXTS = [
+  'memory',
+  'memcgMax',
+  'lru',
+  'mode',
+  'swap',
+  'swapFile',
+  'swapSize',
+  'shrinker',
+] as const;
 const SWITCHES = ['contents', 'kmem'] as const;
 
 const SHRINKER_VARIANTS = 'shrinkers under rwsem, srcu, lockless or lockless-fixed';
@@ -80,9 +94,11 @@ export function addMachineOptions(command: Command): void {
     .option('--nodes <n>', 'NUMA nodes that share the memory (default: 1)')
     .option('--share', 'CPU k of N replays events k, k+N, ... of one trace in one address space')
     .option('--lru <policy>', 'classic (default: classic)')
-    .option('--swap <kind>', 'zram or none (default: zram)')
+    .option('--swap <kind>', 'zram, zswap in front of a file, file or none (default: zram)')
+    .option('--swap-file <path>', 'the swap file, kept afterwards (default: a temporary one)')
     .option('--swap-size <size>', 'swap, uncompressed (default: twice the footprint)')
     .option('--swappiness <n>', 'vm.swappiness (default: 60)')
+    .option('--page-cluster <n>', 'vm.page-cluster: 2^n pages of swap readahead (default: 3)')
     .option('--shrinker <variant>', `${SHRINKER_VARIANTS} (default: lockless-fixed)`)
     .option('--kmem <on|off>', 'kernel objects are charged to groups (default: on)')
     .option('--memcgs-max <n>', 'groups that may exist at once (default: no more than at boot)')
@@ -90,6 +106,7 @@ export function addMachineOptions(command: Command): void {
     .option('--mounts-max <n>', 'mounts that may exist at once (default: 16)')
     .option('--dentries-max <n>', 'dentries that may exist at once (default: 1024)')
     .option('--inodes-max <n>', 'inodes that may exist at once (default: 1024)')
+    .option('--tasks-max <n>', 'simulated processes that may exist at once (default: 256 or none)')
     .option('--file-pages-max <n>', 'pages that all files together may hold (default: 1024)')
     .option('--tlb <n>', "entries of each CPU's emulated TLB, 0 for none (default: 0)")
     .option('--set <name=value>', `a sysctl: ${Object.keys(SYSCTLS).join(', ')}`, collect)

@@ -11,10 +11,10 @@
  * root. An anon_vma that no VMA of its own uses any more and that has one child at most serves that
  * child's VMA instead of a new one, so that a line of forks does not grow for ever.
  *
- * Rows are read without the lock by walkers that found the number in a folio: they take the rwsem of
- * what the row says is its root, then look again (rmap.ts). A free row says 0. Lock words outlive
- * the rows, so a walker that waits on the lock of a row that is freed and used anew wakes up, sees
- * so, and lets go.
+ * Rows are read without the lock by walkers that found the number in a folio: they take the rwsem
+ * of what the row says is its root, then look again (rmap.ts). A free row says 0. Lock words
+ * outlive the rows, so a walker that waits on the lock of a row that is freed and used anew wakes
+ * up, sees so, and lets go.
  */
 import { assert } from '../../shared/assert.ts';
 import { RWSEM_WORDS, rwsemDownWrite, rwsemUpWrite } from '../../shared/rwsem.ts';
@@ -156,7 +156,10 @@ export function anonVmasCompatible(m: Mm, a: number, b: number): boolean {
   return singular(m, ofA !== 0 ? a : b);
 }
 
-/** A neighbour's anon_vma, so that the two may be merged one day (find_mergeable_anon_vma); or 0. */
+/**
+ * A neighbour's anon_vma, so that the two may be merged one day (find_mergeable_anon_vma); or
+ * 0.
+ */
 function reusableAnonVma(m: Mm, low: number, high: number, from: number): number {
   if (low === 0 || high === 0 || m.vma.end[low] !== m.vma.start[high]) return 0;
   if (m.vma.file[low] !== m.vma.file[high]) return 0;

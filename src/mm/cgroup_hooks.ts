@@ -15,6 +15,7 @@ import {
   freeShrinkerInfo,
   reparentShrinkerDeferred,
 } from './shrinker_expand.ts';
+import { zswapPrepare } from './zswap_entry.ts';
 
 /**
  * A group is about to be online: everything that it needs is allocated here.
@@ -33,6 +34,7 @@ export function cgroupOnline(m: Mm, memcg: number): number {
   }
   // Last, and without an answer: a group can do without.
   shadowNodesPrepare(m, memcg);
+  zswapPrepare(m, memcg);
   return 0;
 }
 

@@ -12,6 +12,7 @@ import { CGROUP_RELEASE, memcgPut, memcgRefs } from './memcg_css.ts';
 import { invalidateIterators } from './memcg_iter.ts';
 import type { Mm } from './mm.ts';
 import { MEMCG_DYING } from './mm_types.ts';
+import { zswapForgetGroup } from './zswap_writeback.ts';
 
 /** @returns whether a row waits to be released @context any; one load */
 export function cgroupReleasePending(m: Mm): boolean {
@@ -37,6 +38,7 @@ export function cgroupReleasePass(m: Mm): number {
     assert(dead, 'a group is released that somebody holds');
     unlinkMemcg(m, memcg);
     invalidateIterators(m, memcg);
+    zswapForgetGroup(m, memcg);
   }
   cgroupUnlock(m);
   synchronizeRcu();

@@ -13,7 +13,9 @@ import { checkFilePages, checkNoFiles } from './check_mappings.ts';
 import { checkMemcgs, checkMemcgsEmpty } from './check_memcg.ts';
 import { checkObjects, checkSlabs } from './check_objects.ts';
 import { checkMms, checkSwap } from './check_swap.ts';
+import { checkNoTasks, checkTasks } from './check_tasks.ts';
 import { checkNoVmas, checkVmas } from './check_vmas.ts';
+import { checkZswap } from './check_zswap.ts';
 import { folioLruList } from './folio.ts';
 import { NR_PAGE_ORDERS } from './limits.ts';
 import { lruHead, lruSize } from './lruvec.ts';
@@ -31,6 +33,8 @@ import {
   ZONE_OFFLINE,
 } from './mm_types.ts';
 import { freeHead, pcpHead, pcpRow } from './page_alloc.ts';
+import { totalSwapPages } from './swap_info.ts';
+import { NR_SWAP_PAGES } from './swap_types.ts';
 
 /** Outcome of a walk: how much was looked at, and what was wrong, one line each. */
 export interface CheckResult {
@@ -265,9 +269,11 @@ export function checkQuiescent(m: Mm): CheckResult {
     checkMemcgs(m, check, chargedPages(m, where));
     checkNodes(m, check, walk.mapped);
     checkSwap(m, check, walk.slotRefs);
+    checkZswap(m, check);
     checkVmas(m, check);
     checkCounters(m, check);
     checkObjects(m, check);
+    checkTasks(m, check);
   } catch (error) {
     check.that(
       false,
@@ -295,12 +301,13 @@ export function checkEmpty(m: Mm): CheckResult {
   }
   checkMemcgsEmpty(m, check);
   check.equal(
-    Atomics.load(m.swapInfo, 0),
-    Math.max(m.sizes.nrSlots - 1, 0),
+    Atomics.load(m.swapInfo, NR_SWAP_PAGES),
+    totalSwapPages(m),
     'free swap slots at the end',
   );
   check.equal(Atomics.load(m.zsPool, 3), 0, 'zsmalloc blocks at the end');
   checkNoFiles(m, check);
+  checkNoTasks(m, check);
   checkNoVmas(m, check);
   const rest = checkQuiescent(m);
   check.checked += rest.checked;

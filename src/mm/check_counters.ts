@@ -4,19 +4,27 @@
  */
 import type { Checker } from './check.ts';
 import type { Mm } from './mm.ts';
+import { SWAP_MAP_BAD } from './mm_types.ts';
+import { deviceHolds } from './swap_backend.ts';
 import { vmEvents } from './vmstat.ts';
 import { zeromapTest } from './zeromap.ts';
-import { ZRAM_EMPTY } from './zram.ts';
+import { ZSWAP_STORED } from './zswap_types.ts';
 
 /** Slots that hold a page on the device, and slots marked all-zero. */
 function slotsInUse(m: Mm): { stored: number; zero: number } {
   let stored = 0;
   let zero = 0;
   for (let slot = 1; slot < m.sizes.nrSlots; slot++) {
-    if (m.zram.kind[slot] !== ZRAM_EMPTY) stored++;
+    if (m.slot.count[slot] === SWAP_MAP_BAD) continue;
+    if (deviceHolds(m, slot)) stored++;
     if (zeromapTest(m, slot)) zero++;
   }
   return { stored, zero };
+}
+
+/** Every device is SWP_SYNCHRONOUS_IO. */
+function allSynchronous(m: Mm): boolean {
+  return m.swapDevice.synchronous.every((flag) => flag === 1);
 }
 
 /** @context quiescence */
@@ -47,7 +55,11 @@ export function checkCounters(m: Mm, check: Checker): void {
   atMost(e.pgmajfault, e.pgfault, 'pgmajfault <= pgfault');
   atMost(e.workingset_activate_anon, e.workingset_refault_anon, 'activate <= refault');
   atMost(e.workingset_restore_anon, e.workingset_activate_anon, 'restore <= activate');
-  atMost(e.workingset_refault_anon, e.pswpin + e.swpin_zero, 'refaults <= pages swapped in');
+  atMost(
+    e.workingset_refault_anon,
+    e.pswpin + e.swpin_zero + e.zswpin,
+    'refaults <= pages swapped in',
+  );
   atMost(e.swap_ra_hit, e.swap_ra, 'swap_ra_hit <= swap_ra');
   const allocated = e.pgalloc_dma + e.pgalloc_dma32 + e.pgalloc_normal + e.pgalloc_movable;
   let used = 0;
@@ -62,11 +74,16 @@ export function checkCounters(m: Mm, check: Checker): void {
     'pswpout = overwritten + freed + in use',
   );
   check.equal(e.swpout_zero, e.kr_swap_zero_freed + slots.zero, 'swpout_zero = freed + in use');
+  check.equal(
+    e.zswpout,
+    e.zswpin + e.zswpwb + e.kr_zswap_freed + Atomics.load(m.zswapWords, ZSWAP_STORED),
+    'zswpout = zswpin + zswpwb + freed + stored',
+  );
   check.equal(e.nr_written, e.pswpout, 'nr_written = pswpout');
-  // A synchronous device's slot is freed by the swap-in, unless its entry had changed meanwhile, or
-  // others refer to it too.
-  if (m.config.swapSynchronous) {
-    const kept = e.kr_swapin_stale + e.kr_swapin_shared;
+  // A synchronous device's slot is freed by the swap-in, unless its entry had changed meanwhile,
+  // others refer to it too, or it could not be read.
+  if (allSynchronous(m)) {
+    const kept = e.kr_swapin_stale + e.kr_swapin_shared + e.kr_swap_read_error;
     atMost(e.pswpin - kept, e.kr_swap_slot_freed, 'pswpin - stale - shared <= slots freed');
   }
 }

@@ -15,6 +15,7 @@ import { objcgMemcg, objcgPages } from './objcg.ts';
 import { testShrinkerBit } from './shrinker_info.ts';
 import { cacheOf, itemOf, objectNid, partialHead } from './slab.ts';
 import { NR_CACHES, OBJECT_BYTES, OBJECT_USED, SLAB_OBJECTS } from './slab_types.ts';
+import { ZSWAP_LRU } from './zswap_types.ts';
 
 /** Live and free objects of one slab: the free ones are its free list. */
 function checkSlab(m: Mm, check: Checker, cache: number, slab: number): void {
@@ -132,7 +133,8 @@ function checkList(m: Mm, check: Checker, lru: number, memcg: number, list: numb
       throw new Error(`list ${list} is broken at item ${item}`);
     }
     if (item < m.sizes.lists.firstShadow) checkItem(m, check, item, memcg, nid, lru);
-    else checkShadowItem(m, check, item, memcg, nid, lru);
+    else if (item < m.sizes.lists.firstZswap) checkShadowItem(m, check, item, memcg, nid, lru);
+    else checkZswapItem(m, check, item - m.sizes.lists.firstZswap, nid, lru);
   }
   const counted = words[listAt(list) + LIST_COUNT] as number;
   check.equal(counted, items, `items of lru ${lru}, group ${memcg}, node ${nid}`);
@@ -173,6 +175,13 @@ function checkShadowItem(
   check.equal(m.shadowNode.nid[node] as number, nid, `node of shadow node ${node}`);
   if (m.lists.lru.aware[lru] === 0) return;
   check.equal(group[node] as number, memcg, `group of shadow node ${node}`);
+}
+
+/** An entry of zswap on a list: there is one, and it is the list of its node. */
+function checkZswapItem(m: Mm, check: Checker, slot: number, nid: number, lru: number): void {
+  check.equal(m.zswapWords[ZSWAP_LRU] as number, lru, `lru of the zswap entry of slot ${slot}`);
+  check.that(m.zswap.length[slot] !== 0, () => `slot ${slot} is listed and has no zswap entry`);
+  check.equal(m.zswap.nid[slot] as number, nid, `node of the zswap entry of slot ${slot}`);
 }
 
 /** Every list of every lru. */

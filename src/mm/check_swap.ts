@@ -7,6 +7,7 @@ import { listLruOnList } from './list_lru.ts';
 import { NODE_OFF_LIST, NODE_ON_LIST } from './mapping_types.ts';
 import type { Mm } from './mm.ts';
 import {
+  PG_DIRTY,
   PG_SWAPCACHE,
   PTE_MIGRATION,
   PTE_PRESENT,
@@ -15,9 +16,13 @@ import {
   SWAP_HAS_CACHE,
   SWAP_MAP_BAD,
 } from './mm_types.ts';
+import { deviceHolds } from './swap_backend.ts';
+import { deviceOf, totalSwapPages } from './swap_info.ts';
+import { NR_SWAP_PAGES, SWAP_ON } from './swap_types.ts';
 import { zeromapTest } from './zeromap.ts';
-import { ZRAM_EMPTY, ZRAM_LZ, ZRAM_RAW } from './zram.ts';
+import { ZRAM_LZ, ZRAM_RAW } from './zram.ts';
 import { zsUsage } from './zsmalloc.ts';
+import { zswapHolds } from './zswap_entry.ts';
 
 /** What the page tables refer to. */
 export interface TableWalk {
@@ -51,6 +56,7 @@ export function checkMms(m: Mm, check: Checker): TableWalk {
   const mapped = new Int32Array(m.sizes.nrPages);
   const slotRefs = new Int32Array(m.sizes.nrSlots);
   for (let mm = 1; mm < m.sizes.nrMms; mm++) {
+    if (m.mm.pgd[mm] === 0) continue;
     let rss = 0;
     let swap = 0;
     if (m.mm.pgd[mm] === 0) continue;
@@ -75,68 +81,115 @@ export function checkMms(m: Mm, check: Checker): TableWalk {
   return { mapped, slotRefs };
 }
 
+/** What a walk over slots has counted. */
+interface SlotWalk {
+  readonly memcgSwap: Int32Array;
+  readonly clusterFree: Int32Array;
+  readonly deviceUsed: Int32Array;
+  /** Objects of the store that slots of zram devices hold. */
+  objects: number;
+}
+
+/** A slot in use: its references, its folio, and that its page is in one place. */
+function checkUsedSlot(m: Mm, check: Checker, slot: number, refs: number): void {
+  const count = m.slot.count[slot] as number;
+  const cache = m.slot.cache[slot] as number;
+  check.equal(count & ~SWAP_HAS_CACHE, refs, `references of slot ${slot}`);
+  check.that(
+    ((count & SWAP_HAS_CACHE) !== 0) === (cache !== 0),
+    () => `slot ${slot}: count ${count}, cache ${cache}`,
+  );
+  const copies = storedCopies(m, slot);
+  check.that(copies <= 1, () => `slot ${slot} has its page in ${copies} places`);
+  if (cache === 0) {
+    check.that(copies === 1, () => `slot ${slot} is used and holds nothing`);
+    return;
+  }
+  const flags = Atomics.load(m.page.flags, cache);
+  const ok = m.page.private[cache] === slot && (flags & PG_SWAPCACHE) !== 0;
+  check.that(ok, () => `slot ${slot}: its folio ${cache} is another's`);
+  check.equal(m.slot.shadowTag[slot] as number, 0, `shadow of slot ${slot}, which has a folio`);
+  const clean = (flags & PG_DIRTY) === 0;
+  check.that(
+    copies === 1 || !clean,
+    () => `slot ${slot}: its folio ${cache} is clean, and its page is stored nowhere`,
+  );
+}
+
+/** Places that keep a slot's page: the zero map, zswap, its device. */
+function storedCopies(m: Mm, slot: number): number {
+  const here = [zeromapTest(m, slot), zswapHolds(m, slot), deviceHolds(m, slot)];
+  return here.filter((holds) => holds).length;
+}
+
+function checkSlot(m: Mm, check: Checker, slot: number, refs: number, walk: SlotWalk): void {
+  const count = m.slot.count[slot] as number;
+  const cluster = Math.floor(slot / SWAPFILE_CLUSTER);
+  const device = deviceOf(m, slot);
+  const at = slot - (m.swapDevice.base[device] as number);
+  if (at < 1 || at > (m.swapDevice.pages[device] as number)) {
+    check.equal(count, SWAP_MAP_BAD, `count of slot ${slot}, which no device has`);
+    return;
+  }
+  if (count === 0) {
+    walk.clusterFree[cluster] = (walk.clusterFree[cluster] as number) + 1;
+    check.equal(storedCopies(m, slot), 0, `pages of free slot ${slot}`);
+    check.equal(m.slot.cache[slot] as number, 0, `swap cache of free slot ${slot}`);
+    return;
+  }
+  check.that(count !== SWAP_MAP_BAD, () => `slot ${slot} is marked bad`);
+  const memcg = m.slot.memcg[slot] as number;
+  walk.memcgSwap[memcg] = (walk.memcgSwap[memcg] as number) + 1;
+  walk.deviceUsed[device] = (walk.deviceUsed[device] as number) + 1;
+  const kind = m.zram.kind[slot];
+  if (kind === ZRAM_LZ || kind === ZRAM_RAW) walk.objects++;
+  checkUsedSlot(m, check, slot, refs);
+}
+
 /** Recounts slots: references, the cache, where the data is, and the store's own counts. */
 export function checkSwap(m: Mm, check: Checker, slotRefs: Int32Array): void {
-  let used = 0;
-  let objects = 0;
-  const memcgSwap = new Int32Array(m.sizes.nrMemcgs);
-  const clusterFree = new Int32Array(m.sizes.nrClusters);
-  for (let slot = 1; slot < m.sizes.nrSlots; slot++) {
-    const count = m.slot.count[slot] as number;
-    const cache = m.slot.cache[slot] as number;
-    const kind = m.zram.kind[slot] as number;
-    if (count === 0) {
-      const cluster = Math.floor(slot / SWAPFILE_CLUSTER);
-      clusterFree[cluster] = (clusterFree[cluster] as number) + 1;
-      check.that(
-        kind === ZRAM_EMPTY && !zeromapTest(m, slot),
-        () => `free slot ${slot} holds a page`,
-      );
-      check.equal(cache, 0, `swap cache of free slot ${slot}`);
-      continue;
-    }
-    used++;
-    const memcg = m.slot.memcg[slot] as number;
-    memcgSwap[memcg] = (memcgSwap[memcg] as number) + 1;
-    if (kind === ZRAM_LZ || kind === ZRAM_RAW) objects++;
-    check.that(count !== SWAP_MAP_BAD, () => `slot ${slot} is marked bad`);
-    check.equal(count & ~SWAP_HAS_CACHE, slotRefs[slot] as number, `references of slot ${slot}`);
-    check.that(
-      ((count & SWAP_HAS_CACHE) !== 0) === (cache !== 0),
-      () => `slot ${slot}: count ${count}, cache ${cache}`,
-    );
-    if (cache !== 0) {
-      const ok =
-        m.page.private[cache] === slot && (Atomics.load(m.page.flags, cache) & PG_SWAPCACHE) !== 0;
-      check.that(ok, () => `slot ${slot}: its folio ${cache} is another's`);
-      check.equal(m.slot.shadowTag[slot] as number, 0, `shadow of slot ${slot}, which has a folio`);
-    } else {
-      check.that(
-        kind !== ZRAM_EMPTY || zeromapTest(m, slot),
-        () => `slot ${slot} is used and holds nothing`,
-      );
-    }
+  const walk: SlotWalk = {
+    memcgSwap: new Int32Array(m.sizes.nrMemcgs),
+    clusterFree: new Int32Array(m.sizes.nrClusters),
+    deviceUsed: new Int32Array(m.sizes.nrSwapDevices),
+    objects: 0,
+  };
+  for (let slot = 0; slot < m.sizes.nrSlots; slot++) {
+    checkSlot(m, check, slot, slotRefs[slot] as number, walk);
   }
+  const { memcgSwap, clusterFree } = walk;
   for (let memcg = 0; memcg < m.sizes.nrMemcgs; memcg++) {
-    check.equal(
-      Atomics.load(m.memcg.swap, memcg),
-      memcgSwap[memcg] as number,
-      `memcg ${memcg} swap`,
-    );
+    const swap = Atomics.load(m.memcg.swap, memcg);
+    check.equal(swap, memcgSwap[memcg] as number, `memcg ${memcg} swap`);
   }
   for (let cluster = 0; cluster < m.sizes.nrClusters; cluster++) {
-    check.equal(
-      m.cluster.free[cluster] as number,
-      clusterFree[cluster] as number,
-      `cluster ${cluster} free`,
-    );
+    const free = m.cluster.free[cluster] as number;
+    check.equal(free, clusterFree[cluster] as number, `cluster ${cluster} free`);
   }
+  checkDevices(m, check, walk.deviceUsed);
   checkShadowNodes(m, check);
-  const slots = Math.max(m.sizes.nrSlots - 1, 0);
-  check.equal(Atomics.load(m.swapInfo, 0), slots - used, 'free swap slots');
   if (m.config.contents && m.zram8 !== null) {
-    check.equal(zsUsage(m).objects, objects, 'zsmalloc objects');
+    check.equal(zsUsage(m).objects, walk.objects, 'zsmalloc objects');
   }
+}
+
+/** Free slots of each device, and of all that are on. */
+function checkDevices(m: Mm, check: Checker, used: Int32Array): void {
+  const { pages, free, state } = m.swapDevice;
+  let total = 0;
+  let available = 0;
+  for (let device = 0; device < m.sizes.nrSwapDevices; device++) {
+    const left = (pages[device] as number) - (used[device] as number);
+    check.equal(Atomics.load(free, device), left, `swap device ${device} free slots`);
+    if (Atomics.load(state, device) === SWAP_ON) {
+      total += pages[device] as number;
+      available += left;
+    } else {
+      check.equal(used[device] as number, 0, `swap device ${device} is off: slots in use`);
+    }
+  }
+  check.equal(Atomics.load(m.swapInfo, NR_SWAP_PAGES), available, 'free swap slots');
+  check.equal(totalSwapPages(m), total, 'swap slots');
 }
 
 /** Recounts shadow nodes, and which of them are listed. */

@@ -32,6 +32,18 @@ export interface ProcessConfig {
   /** Passed to the program: structured-clonable, shared buffers allowed. */
   readonly args: unknown;
   readonly vmas: readonly VmaSpec[];
+  /**
+   * The program is a generator: it starts on the first of `cpus`, and those that it forks run on
+   * any of them, taking turns. Otherwise it is a function, one thread of which runs on each.
+   */
+  readonly generator: boolean;
+}
+
+/** A generator program that simulated processes can fork and spawn by name. */
+export interface ProgramConfig extends ModuleRef {
+  readonly name: string;
+  /** What every instance sees as `proc.shared`: structured-clonable, shared buffers too. */
+  readonly shared: unknown;
 }
 
 export interface MemcgConfig {
@@ -91,6 +103,19 @@ export interface ShrinkerTypeConfig extends ModuleRef {
   readonly args: unknown;
 }
 
+/** zram; a file of the host; zswap in front of a file; nothing. */
+export type SwapKind = 'zram' | 'file' | 'zswap' | 'none';
+
+export interface SwapDeviceConfig {
+  readonly kind: 'zram' | 'file';
+  /** Usable slots, at least 1. */
+  readonly pages: number;
+  /** Higher ones are filled first, equals in turn. */
+  readonly priority: number;
+  /** File of the host; null for a temporary one. */
+  readonly path: string | null;
+}
+
 export interface MmConfig {
   readonly nodes: readonly NodeConfig[];
   /** Simulated CPUs, 1 .. CPUS_MAX. */
@@ -117,11 +142,20 @@ export interface MmConfig {
   /** vm.vfs_cache_pressure, in percent: 0 .. 1000. */
   readonly vfsCachePressure: number;
   readonly processes: readonly ProcessConfig[];
+  /** Programs that processes can fork, by name. */
+  readonly programs: readonly ProgramConfig[];
+  /** Simulated processes and threads of them that may exist at once; 0 without generators. */
+  readonly tasksMax: number;
   /** Page frames hold bytes. Off: metadata only, for runs larger than the host's memory. */
   readonly contents: boolean;
-  readonly swap: 'zram' | 'none';
-  /** Slots of the swap device. */
+  /** What one device is, where `swapDevices` lists none; zswap in front of all files, or not. */
+  readonly swap: SwapKind;
+  /** Slots of the one device. */
   readonly swapPages: number;
+  /** File of the one device; null, or not given, for a temporary one. */
+  readonly swapFile?: string | null;
+  /** Devices, lowest slots first; null, or not given, for the one above. */
+  readonly swapDevices?: readonly SwapDeviceConfig[] | null;
   /** vm.swappiness, 0 .. 200. */
   readonly swappiness: number;
   /** vm.page-cluster: swap readahead of 2^n pages; a synchronous device does none. */
@@ -149,7 +183,10 @@ export interface MmConfig {
   /** Page-table pages that the arena has room for. */
   readonly pageTables: number;
   readonly vmasMax: number;
-  /** Address spaces that may exist at once, those of `processes` included, which keep their rows. */
+  /**
+   * Address spaces that may exist at once, those of `processes` included, which keep their
+   * rows.
+   */
   readonly mmsMax: number;
   readonly lockStat: boolean;
   readonly lockdep: boolean;

@@ -7,9 +7,9 @@
  *                              index)
  *
  * A store writes its CPU's slot only, and each CPU remembers, privately, what it wrote last, so a
- * check of one's own slot is free of races. The fill can be made again: the walk at the end of a run
- * compares whole pages, swapped ones too. A forked child has its parent's fill id, and mremap keeps
- * a page's index, so that pages hold what is expected of them wherever they come to be.
+ * check of one's own slot is free of races. The fill can be made again: the walk at the end of a
+ * run compares whole pages, swapped ones too. A forked child has its parent's fill id, and mremap
+ * keeps a page's index, so that pages hold what is expected of them wherever they come to be.
  */
 
 import { PAGE_SIZE, PAGE_WORDS, SLOTS_BYTES } from './limits.ts';

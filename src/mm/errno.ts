@@ -3,8 +3,11 @@
 
 export const EPERM = -1;
 export const ENOENT = -2;
+export const ESRCH = -3;
 export const EINTR = -4;
 export const EIO = -5;
+export const E2BIG = -7;
+export const ECHILD = -10;
 export const EAGAIN = -11;
 export const ENOMEM = -12;
 export const EFAULT = -14;

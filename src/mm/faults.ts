@@ -12,6 +12,7 @@
  *   swap_full         a slot is wanted                             the folio is activated
  *   compress_grow     a page is compressed                         stored raw, counted huge
  *   fail_write        a page goes to the device                    it stays dirty and in memory
+ *   fail_read         a page comes from the device                 who needs it is killed
  *
  * None may lose a byte or leave a count wrong: the walkers and the contents say so.
  */
@@ -28,6 +29,7 @@ export const FAULT_NAMES = [
   'swap_full',
   'compress_grow',
   'fail_write',
+  'fail_read',
 ] as const;
 
 export type FaultName = (typeof FAULT_NAMES)[number];
@@ -40,12 +42,16 @@ export const FAULT_STALL = 4;
 export const FAULT_SWAP_FULL = 5;
 export const FAULT_COMPRESS = 6;
 export const FAULT_WRITE = 7;
+export const FAULT_READ = 8;
 
 /** Attributes by name: the kinds that are on. */
 export type FaultConfig = Readonly<Partial<Record<FaultName, FaultAttr>>>;
 
-/** Rates at which a run still gets on: every kind strikes, none dominates. */
-export const MODEST_FAULTS: Readonly<Record<FaultName, FaultAttr>> = {
+/**
+ * Rates at which a run still gets on: every kind strikes, none dominates. fail_read is not among
+ * them: it kills programs.
+ */
+export const MODEST_FAULTS: Readonly<Record<Exclude<FaultName, 'fail_read'>, FaultAttr>> = {
   fail_page_alloc: { oneIn: 50, interval: 1, times: null },
   fail_charge: { oneIn: 100, interval: 1, times: null },
   fail_trylock: { oneIn: 10, interval: 1, times: null },

@@ -3,8 +3,8 @@
  * Copying an address space (kernel/fork.c, dup_mmap; mm/memory.c, copy_page_range).
  *
  * Anonymous pages are shared: both sides map them read-only, and a write makes a copy
- * (memory_cow.ts). The parent's entries lose their write bit under its mmap_lock; its other CPUs may
- * be writing through what they loaded before, so that one shootdown, after the last table, ends
+ * (memory_cow.ts). The parent's entries lose their write bit under its mmap_lock; its other CPUs
+ * may be writing through what they loaded before, so that one shootdown, after the last table, ends
  * that before the child can run. Entries of files are not copied: the child faults them in.
  */
 import { faultDelay } from '../../shared/fault.ts';
@@ -36,8 +36,8 @@ import { forEachLeaf } from './zap.ts';
 const copied = { pages: 0, slots: 0, full: false };
 
 /**
- * Makes `childMm` a copy of `parentMm`: same VMAs, same pages, both sides write-protected. The child
- * joins the parent's group, and its pages are filled as the parent's.
+ * Makes `childMm` a copy of `parentMm`: same VMAs, same pages, both sides write-protected. The
+ * child joins the parent's group, and its pages are filled as the parent's.
  * @param parentMm the address space that this thread runs in, or one that cannot end meanwhile
  * @param childMm fresh from allocMm: nobody runs in it yet
  * @returns 0; -ENOMEM when rows, page tables or references of swap slots have run out: the child is

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * MADV_FREE (mm/madvise.c, madvise_free_pte_range; mm/swap.c, lru_lazyfree): a page that is clean,
- * not swap-backed and on the inactive file list. Reclaim drops it without a slot, unless a store has
- * made its entry dirty: then it is an ordinary page again (rmap.ts, discardEntry).
+ * not swap-backed and on the inactive file list. Reclaim drops it without a slot, unless a store
+ * has made its entry dirty: then it is an ordinary page again (rmap.ts, discardEntry).
  */
 import {
   folioClear,
@@ -41,8 +41,8 @@ const slots: number[] = [];
 
 /**
  * Frees lazily what lies in a part of one leaf table. Swapped pages go at once.
- * @context mmap_lock held; takes ptl, folio_lock by trylock, lru_lock; waits for a shootdown: stores
- *   that CPUs were at count as earlier than the advice
+ * @context mmap_lock held; takes ptl, folio_lock by trylock, lru_lock; waits for a shootdown:
+ *   stores that CPUs were at count as earlier than the advice
  */
 export function lazyfreeEntries(m: Mm, mm: number, first: number, count: number): void {
   slots.length = 0;

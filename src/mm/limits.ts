@@ -6,6 +6,8 @@ import { assert } from '../../shared/assert.ts';
 export const CPUS_MAX = 32;
 export const NODES_MAX = 16;
 export const PROCESSES_MAX = 256;
+/** Rows of simulated processes, those of the configuration included. */
+export const TASKS_MAX = 1 << 14;
 /** Rows of groups: a page names its group in 16 bits. */
 export const MEMCGS_MAX = 1 << 16;
 /** Longest name of a group, with its end. */

@@ -168,6 +168,11 @@ export function listLruIsolate(m: Mm, item: number, list: number): void {
   count(m, list, -1);
 }
 
+/** Moves an item to the tail within a walk, which goes on with another. @context list_lru held */
+export function listLruMoveTail(m: Mm, item: number, list: number): void {
+  listMoveTail(m.lists.link.next, m.lists.link.prev, item, listHead(m, list));
+}
+
 /** Lets go of the list within a walk, before LRU_RETRY or LRU_REMOVED_RETRY. */
 export function listLruUnlock(m: Mm, list: number): void {
   unlockList(m, list);

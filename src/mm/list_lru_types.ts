@@ -60,6 +60,8 @@ export interface ListLruSizes {
   readonly nrItems: number;
   /** Item of shadow node 0. */
   readonly firstShadow: number;
+  /** Item of the zswap entry of slot 0. */
+  readonly firstZswap: number;
 }
 
 /** @param nrObjects slab objects, 0 counted @param shadowNodes swap cache nodes of 64 slots */
@@ -69,9 +71,10 @@ export function listLruSizes(
   mounts: number,
   nrObjects: number,
   shadowNodes: number,
+  zswapSlots = 0,
 ) {
-  // Dentries and inodes of each mount, and shadow nodes.
-  const nrLrus = 2 * mounts + 2;
+  // Dentries and inodes of each mount, shadow nodes, and entries of zswap.
+  const nrLrus = 2 * mounts + (zswapSlots > 0 ? 3 : 2);
   const nrEntries = 1 + Math.min(nrLrus * (nrMemcgs - 1), Math.max(nrObjects, 4096) + nrMemcgs);
   let nrBuckets = 16;
   while (nrBuckets < nrEntries) nrBuckets *= 2;
@@ -82,8 +85,9 @@ export function listLruSizes(
     nrEntries,
     nrBuckets,
     nrLists: (nrLrus + nrEntries) * nrNodes,
-    nrItems: nrObjects + shadowNodes,
+    nrItems: nrObjects + shadowNodes + zswapSlots,
     firstShadow: nrObjects,
+    firstZswap: nrObjects + shadowNodes,
   } satisfies ListLruSizes;
 }
 

@@ -39,6 +39,9 @@ export const LOCK_ORDER = [
   'shrinker_pool',
   'file_nodes',
   'psi',
+  'tasklist_lock',
+  'rq->lock',
+  'stamp_pool',
 ] as const;
 
 export const LC_OOM = 1;
@@ -74,3 +77,6 @@ export const LC_ZS_POOL = 30;
 export const LC_SHRINKER_POOL = 31;
 export const LC_FILE_NODES = 32;
 export const LC_PSI = 33;
+export const LC_TASKLIST = 34;
+export const LC_RQ = 35;
+export const LC_STAMP_POOL = 36;

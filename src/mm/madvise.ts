@@ -40,8 +40,8 @@ const PAGE_WORK = new Map<number, Work>([
 /**
  * Takes advice about a range.
  * @param advice MADV_*
- * @returns 0; -EINVAL for no range, unknown advice, locked memory, or MADV_FREE of a file's; -ENOMEM
- *   when a part is not mapped (what is mapped was dealt with) or rows have run out
+ * @returns 0; -EINVAL for no range, unknown advice, locked memory, or MADV_FREE of a file's;
+ *   -ENOMEM when a part is not mapped (what is mapped was dealt with) or rows have run out
  * @context outside a section; takes mmap_lock, for writing where it changes VMAs; may block
  */
 export function madvise(m: Mm, mm: number, start: number, end: number, advice: number): number {

@@ -7,6 +7,7 @@ import { memcgSetLow, memcgSetMin } from './memcg_protection.ts';
 import { memcgReclaim } from './memcg_reclaim.ts';
 import type { Mm } from './mm.ts';
 import { parseLimit } from './parse_bytes.ts';
+import { hasZswap } from './zswap_entry.ts';
 
 /** Most pages that a protection can say: `max`. */
 const ALL_PAGES = 0x7fffffff;
@@ -19,6 +20,8 @@ const LIMITS: Readonly<Record<string, (m: Mm, memcg: number, pages: number) => v
   'memory.low': (m, memcg, pages) => memcgSetLow(m, memcg, pages < 0 ? ALL_PAGES : pages),
   // What is above it stays: nothing new goes out.
   'memory.swap.max': (m, memcg, pages) => void Atomics.store(m.memcg.swapMax, memcg, pages),
+  'memory.zswap.max': (m, memcg, pages) =>
+    void Atomics.store(m.memcg.zswapLimit, memcg, Math.min(pages, ALL_PAGES - 1) + 1),
 };
 
 /**
@@ -33,6 +36,12 @@ export function writeMemcgFile(m: Mm, memcg: number, file: string, text: string)
   if (file === 'memory.oom.group') {
     if (!/^[01]\s*$/.test(text)) return EINVAL;
     Atomics.store(m.memcg.oomGroup, memcg, Number(text));
+    return 0;
+  }
+  if (file.startsWith('memory.zswap.') && !hasZswap(m)) return EPERM;
+  if (file === 'memory.zswap.writeback') {
+    if (!/^[01]\s*$/.test(text)) return EINVAL;
+    Atomics.store(m.memcg.zswapNoWriteback, memcg, 1 - Number(text));
     return 0;
   }
   const set = LIMITS[file];

@@ -41,6 +41,7 @@ import { PFN_NONE } from './page_alloc.ts';
 import { PTE_NONE, pteAlloc, ptlLock, ptlUnlock } from './pgtable.ts';
 import { folioAddAnonRmap, folioMapcount } from './rmap.ts';
 import { folioAddLruVma, folioPut } from './swap.ts';
+import { deviceOf, deviceOn, slotSynchronous } from './swap_info.ts';
 import { swapReadahead } from './swap_readahead.ts';
 import { folioFreeSwap, swapCacheGet } from './swap_state.ts';
 import { swapFree, vmSwapFull } from './swapfile.ts';
@@ -56,10 +57,14 @@ export const FAULT_MAJOR = 1;
 export const FAULT_SIGSEGV = 2;
 /** The process is the OOM killer's victim, or no page can be had. */
 export const FAULT_OOM = 3;
+/** Its page is in swap and cannot be read: the process is killed. */
+export const FAULT_SIGBUS = 4;
 
 export const FAULT_FLAG_WRITE = 1;
 /** First touch fills the page from (mm, vpn) instead of zeroing it, and dirties it. */
 export const FAULT_FLAG_FILL = 2;
+/** Nobody touched the page: swapoff brings it back, and it is not young. */
+export const FAULT_FLAG_UNUSE = 4;
 
 /**
  * Handles a fault.
@@ -185,14 +190,19 @@ function swapinFolio(m: Mm, slot: number): number {
   swapin.major = false;
   const cached = swapCacheGet(m, slot);
   if (cached !== 0) return cached;
-  if (!m.config.swapSynchronous) swapReadahead(m, slot);
+  if (!slotSynchronous(m, slot)) swapReadahead(m, slot);
   const pfn = swapinNew(m, slot, m.task.memcg, false);
   if (pfn > 0) swapin.major = true;
   return pfn;
 }
 
-/** Brings a page back from swap. */
-function doSwapPage(
+/**
+ * Brings a page back from swap, to the entry that refers to it.
+ * @param entry as it was found @param flags FAULT_FLAG_*
+ * @returns FAULT_*: FAULT_DONE also when the entry was another's by then
+ * @context mmap_lock held for reading; may block and reclaim
+ */
+export function doSwapPage(
   m: Mm,
   mm: number,
   vma: number,
@@ -211,10 +221,10 @@ function doSwapPage(
   folioLock(m, pfn);
   const stale = !folioTest(m, pfn, PG_SWAPCACHE) || m.page.private[pfn] !== slot;
   if (stale || !folioTest(m, pfn, PG_UPTODATE)) {
-    if (major) dropStaleSwapin(m, pfn);
+    if (major && stale) dropStaleSwapin(m, pfn);
     folioUnlock(m, pfn);
     folioPut(m, pfn);
-    return FAULT_DONE;
+    return stale || Atomics.load(m.pte, pte) !== entry ? FAULT_DONE : FAULT_SIGBUS;
   }
   ptlLock(m, pte);
   if (Atomics.load(m.pte, pte) !== entry) {
@@ -229,6 +239,14 @@ function doSwapPage(
   ptlUnlock(m, pte);
   folioUnlock(m, pfn);
   return major ? FAULT_MAJOR : FAULT_DONE;
+}
+
+/**
+ * Does a slot go once its page is mapped (should_try_to_free_swap)? Readers of a device that is not
+ * synchronous leave it: the page need not be written again.
+ */
+function slotGivenUp(m: Mm, slot: number): boolean {
+  return slotSynchronous(m, slot) || vmSwapFull(m) || !deviceOn(m, deviceOf(m, slot));
 }
 
 /**
@@ -253,12 +271,13 @@ function mapSwappedIn(
   folioAddAnonRmap(m, pfn, vma, vpn, exclusive);
   Atomics.add(m.mm.rssAnon, mm, 1);
   const write = (flags & FAULT_FLAG_WRITE) !== 0;
-  if (m.config.swapSynchronous || write || vmSwapFull(m)) {
+  if (write || slotGivenUp(m, slot)) {
     const freed = folioFreeSwap(m, pfn);
     const { events } = m.task;
     if (!freed) events[EV.kr_swapin_shared] = (events[EV.kr_swapin_shared] as number) + 1;
   }
-  let bits = PTE_PRESENT | PTE_YOUNG;
+  // Whom swapoff brings back was not touched.
+  let bits = (flags & FAULT_FLAG_UNUSE) === 0 ? PTE_PRESENT | PTE_YOUNG : PTE_PRESENT;
   if (exclusive) bits |= writeBit(m, vma);
   if (exclusive && write) {
     bits |= PTE_DIRTY;

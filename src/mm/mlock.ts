@@ -32,7 +32,10 @@ function lockPages(m: Mm, mm: number, start: number, end: number, lock: boolean)
   });
 }
 
-/** How to fault a page of the range in: as a store where that breaks sharing, as the kernel does. */
+/**
+ * How to fault a page of the range in: as a store where that breaks sharing, as the kernel
+ * does.
+ */
 function populateFlags(m: Mm, mm: number, vpn: number): number {
   mmapReadLock(m, mm);
   const vma = findVma(m, mm, vpn);

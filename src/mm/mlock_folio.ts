@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Pages that may not be reclaimed (mm/mlock.c, the part about one folio): PG_MLOCKED, and a place on
- * the unevictable list.
+ * Pages that may not be reclaimed (mm/mlock.c, the part about one folio): PG_MLOCKED, and a place
+ * on the unevictable list.
  *
  * A page is not told how many locked VMAs map it. Munlocking one makes it evictable; reclaim, which
  * sees every VMA, locks it again if another wants that.

@@ -45,12 +45,15 @@ import { declareFiles, shadowNodes } from './mapping_types.ts';
 import { MEMCG_STAT_WORDS } from './memcg_events.ts';
 import * as T from './mm_types.ts';
 import { PSI_COLUMNS } from './psi.ts';
+import { declareSched } from './sched_types.ts';
 import type { ShrinkScan } from './shrink_kernel.ts';
 import type { ShrinkerType } from './shrinker_ops.ts';
 import { declareShrinkers, type ShrinkerSizes, shrinkerSizes } from './shrinker_types.ts';
 import { declareSlabs, type SlabSizes, slabSizes } from './slab_types.ts';
+import { declareSwapDevices, SWAP_DEVICES_MAX, swapLayout, swapSlots } from './swap_types.ts';
 import { NR_VM_EVENTS } from './vmstat_items.ts';
-import { ZS_CLASSES, ZS_PAGES_PER_BLOCK } from './zsmalloc_sizes.ts';
+import { ZS_CLASSES, ZS_PAGES_PER_BLOCK, ZS_POOLS } from './zsmalloc_sizes.ts';
+import { declareZswap } from './zswap_types.ts';
 
 /** Frames of one frame buffer: 1 GiB. */
 export const FRAME_BUFFER_PAGES = 1 << 18;
@@ -92,8 +95,13 @@ export interface MmSizes {
   readonly nrAvcs: number;
   readonly nrSlots: number;
   readonly nrClusters: number;
+  readonly nrSwapDevices: number;
   readonly nrTables: number;
   readonly nrShadowNodes: number;
+  /** Slots that zram's table, and that of files, must know: all of them, or none. */
+  readonly nrZramSlots: number;
+  readonly nrDiskSlots: number;
+  readonly nrZswapSlots: number;
   readonly nrZramPages: number;
   /** First list head: rows from here on are sentinels, not pages. */
   readonly heads: number;
@@ -136,6 +144,13 @@ export const HIST_MAJOR_FAULT = 1;
 export const HIST_ALLOC_STALL = 2;
 export const NR_HISTOGRAMS = 3;
 
+/** Pages of the store: what is kept, each raw at worst, and blocks of classes that are not full. */
+function storePages(config: MmConfig, zramPages: number, zswapPages: number): number {
+  if (!config.contents) return 0;
+  const slack = ZS_CLASSES * ZS_PAGES_PER_BLOCK;
+  return (zramPages > 0 ? zramPages + slack : 0) + (zswapPages > 0 ? zswapPages + slack : 0);
+}
+
 /** @returns how many rows each table of such a machine has; pure */
 export function mmSizes(config: MmConfig): MmSizes {
   const nrZones = config.nodes.reduce((sum, node) => sum + node.zonePages.length, 0);
@@ -149,9 +164,15 @@ export function mmSizes(config: MmConfig): MmSizes {
   const nrMemcgs = config.memcgsMax;
   assert(config.memcgs.length <= nrMemcgs, 'the groups of the configuration fit');
   const nrLruvecs = nrMemcgs * nrNodes;
-  const nrSlots = config.swap === 'none' ? 0 : config.swapPages + 1;
+  const devices = swapLayout(config);
+  assert(devices.length <= SWAP_DEVICES_MAX, 'swap devices are no more than there can be');
+  const nrSlots = swapSlots(devices);
   assert(nrSlots <= PFN_MAX, 'swap fits in the slot field of a page-table entry');
-  const storing = config.swap === 'zram' && config.contents;
+  const nrZswapSlots = config.swap === 'zswap' ? nrSlots : 0;
+  const zramPages = devices.reduce(
+    (sum, { kind, pages }) => sum + (kind === 'zram' ? pages : 0),
+    0,
+  );
   const slabs = slabSizes(nrNodes, nrMemcgs, config.dentriesMax, config.inodesMax);
   const mounts = config.superBlocksMax;
   const nrShadowNodes = shadowNodes(nrSlots);
@@ -163,7 +184,7 @@ export function mmSizes(config: MmConfig): MmSizes {
     nrLruvecs,
     shrinkers: shrinkerSizes(nrNodes, nrLruvecs, config.shrinkersMax),
     slabs,
-    lists: listLruSizes(nrNodes, nrMemcgs, mounts, slabs.nrObjects, nrShadowNodes),
+    lists: listLruSizes(nrNodes, nrMemcgs, mounts, slabs.nrObjects, nrShadowNodes, nrZswapSlots),
     fs: fsSizes(mounts, slabs),
     nrMms: Math.max(config.mmsMax, config.processes.length) + 1,
     // Half of them, and one link for each VMA, are kept for first faults (anon_vma.ts).
@@ -171,9 +192,13 @@ export function mmSizes(config: MmConfig): MmSizes {
     nrAvcs: (AVCS_PER_VMA + 1) * config.vmasMax + 1,
     nrSlots,
     nrClusters: Math.ceil(nrSlots / SWAPFILE_CLUSTER),
+    nrSwapDevices: devices.length,
+    nrZramSlots: zramPages > 0 ? nrSlots : 0,
+    nrDiskSlots: devices.some(({ kind }) => kind === 'file') ? nrSlots : 0,
+    nrZswapSlots,
     nrTables: config.pageTables + 1,
     nrShadowNodes,
-    nrZramPages: storing ? config.swapPages + ZS_CLASSES * ZS_PAGES_PER_BLOCK : 0,
+    nrZramPages: storePages(config, zramPages, Math.min(managed, nrZswapSlots)),
     heads: nrPages,
     nrHeads: nrZones * NR_PAGE_ORDERS + nrZones * config.cpus + nrLruvecs * T.NR_LRU_LISTS,
   };
@@ -207,6 +232,63 @@ function declareObjects(builder: ArenaBuilder, s: MmSizes) {
     ...declareSlabs(builder, s.slabs),
     lists: declareListLru(builder, s.lists),
     fs: declareFs(builder, s.fs),
+  };
+}
+
+/** Slots beyond their own rows: devices, what keeps their pages, the store. */
+function declareSwap(builder: ArenaBuilder, s: MmSizes) {
+  const words = (name: string, rows: number, wordsPerRow: number): I32 =>
+    builder.columns(name, { words: 'i32' }, rows * wordsPerRow).words;
+  return {
+    // @atomic bitmap: slots whose page was all zeroes
+    zeromap: words('slot.zeromap', Math.ceil(s.nrSlots / 32), 1),
+    cluster: builder.columns('cluster', T.CLUSTER_COLUMNS, s.nrClusters),
+    // @atomic lock words of swap_cluster
+    clusterLock: words('cluster.lock', s.nrClusters, 1),
+    // @atomic NR_SWAP_PAGES and its like
+    swapInfo: words('swap_info', 1, LINE_WORDS),
+    swapDevice: declareSwapDevices(builder, s.nrSwapDevices),
+    ...declareZswap(builder, s.nrZswapSlots),
+    swapDisk: builder.columns('swap_disk', T.SWAP_DISK_COLUMNS, s.nrDiskSlots),
+    zram: builder.columns('zram', T.ZRAM_COLUMNS, s.nrZramSlots),
+    // @atomic lock words of zsmalloc_class
+    zsClassLock: words('zs.class_lock', ZS_POOLS * ZS_CLASSES, LINE_WORDS),
+    // @guardedBy zsmalloc_class  rows of zsmalloc.ts  @racy totals: read while stores go on
+    zsClass: words('zs.class', ZS_POOLS * ZS_CLASSES, 8),
+    // @guardedBy zsmalloc_class  block rows of zsmalloc.ts; free ones under zsmalloc_pool
+    zsPage: words('zs.page', Math.ceil(s.nrZramPages / ZS_PAGES_PER_BLOCK), 6),
+    // @guardedBy zsmalloc_pool  the lock, next unused block, free list, blocks; 6 and on: blocks of
+    // each pool, which a limit reads without it
+    zsPool: words('zs.pool', 1, LINE_WORDS),
+  };
+}
+
+/** Address spaces: their rows, VMAs and what leads from pages to them, page tables. */
+function declareAddressSpaces(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
+  const words = (name: string, rows: number, wordsPerRow: number): I32 =>
+    builder.columns(name, { words: 'i32' }, rows * wordsPerRow).words;
+  return {
+    mm: builder.columns('mm', T.MM_COLUMNS, s.nrMms),
+    // @atomic words of mmap_lock
+    mmapLock: words('mm.mmap_lock', s.nrMms, RWSEM_WORDS),
+    // @atomic lock words of page_table_lock
+    pageTableLock: words('mm.page_table_lock', s.nrMms, LINE_WORDS),
+    // @atomic wait queue: woken when an OOM victim has given its memory back
+    exitWait: words('mm.exit_wait', 1, WAIT_QUEUE_WORDS),
+    vma: builder.columns('vma', T.VMA_COLUMNS, config.vmasMax + 1),
+    anonVma: builder.columns('anon_vma', T.ANON_VMA_COLUMNS, s.nrAnonVmas),
+    // @atomic words of anon_vma->rwsem; those of a root are in use
+    anonVmaLock: words('anon_vma.rwsem', s.nrAnonVmas, RWSEM_WORDS),
+    avc: builder.columns('avc', T.AVC_COLUMNS, s.nrAvcs),
+    table: builder.columns('table', T.TABLE_COLUMNS, s.nrTables),
+    // @atomic lock words of ptl
+    ptl: words('table.ptl', s.nrTables, 1),
+    // @atomic entries of all levels: cas on leaves, the CPU marks, ptl holders change
+    pte: words('table.pte', s.nrTables, PTRS_PER_TABLE),
+    // @guardedBy table_pool  POOL_* of row_pool.ts: three words for each kind of rows
+    pool: words('pool', 1, LINE_WORDS),
+    // @atomic lock word of table_pool
+    poolLock: words('pool.lock', 1, LINE_WORDS),
   };
 }
 
@@ -253,46 +335,10 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     ...declareGroups(builder, s),
     shrinker: declareShrinkers(builder, s.shrinkers),
     ...declareObjects(builder, s),
-    mm: builder.columns('mm', T.MM_COLUMNS, s.nrMms),
-    // @atomic words of mmap_lock
-    mmapLock: words('mm.mmap_lock', s.nrMms, RWSEM_WORDS),
-    // @atomic lock words of page_table_lock
-    pageTableLock: words('mm.page_table_lock', s.nrMms, LINE_WORDS),
-    // @atomic wait queue: woken when an OOM victim has given its memory back
-    exitWait: words('mm.exit_wait', 1, WAIT_QUEUE_WORDS),
-    vma: builder.columns('vma', T.VMA_COLUMNS, config.vmasMax + 1),
-    anonVma: builder.columns('anon_vma', T.ANON_VMA_COLUMNS, s.nrAnonVmas),
-    // @atomic words of anon_vma->rwsem; those of a root are in use
-    anonVmaLock: words('anon_vma.rwsem', s.nrAnonVmas, RWSEM_WORDS),
-    avc: builder.columns('avc', T.AVC_COLUMNS, s.nrAvcs),
-    table: builder.columns('table', T.TABLE_COLUMNS, s.nrTables),
-    // @atomic lock words of ptl
-    ptl: words('table.ptl', s.nrTables, 1),
-    // @atomic entries of all levels: cas on leaves, the CPU marks, ptl holders change
-    pte: words('table.pte', s.nrTables, PTRS_PER_TABLE),
-    // @guardedBy table_pool  POOL_* of row_pool.ts: three words for each kind of rows
-    pool: words('pool', 1, LINE_WORDS),
-    // @atomic lock word of table_pool
-    poolLock: words('pool.lock', 1, LINE_WORDS),
+    ...declareAddressSpaces(builder, config, s),
     slot: builder.columns('slot', T.SLOT_COLUMNS, s.nrSlots),
     ...declareFiles(builder, config, s.fs.nrInodes, s.nrShadowNodes),
-    // @atomic bitmap: slots whose page was all zeroes
-    zeromap: words('slot.zeromap', Math.ceil(s.nrSlots / 32), 1),
-    cluster: builder.columns('cluster', T.CLUSTER_COLUMNS, s.nrClusters),
-    // @atomic lock words of swap_cluster
-    clusterLock: words('cluster.lock', s.nrClusters, 1),
-    // @atomic word 0: free slots
-    swapInfo: words('swap_info', 1, LINE_WORDS),
-    zram: builder.columns('zram', T.ZRAM_COLUMNS, s.nrSlots),
-    // @atomic lock words of zsmalloc_class
-    zsClassLock: words('zs.class_lock', ZS_CLASSES, LINE_WORDS),
-    // @guardedBy zsmalloc_class  rows of zsmalloc.ts  @racy totals: read while stores go on
-    zsClass: words('zs.class', ZS_CLASSES, 8),
-    // @guardedBy zsmalloc_class  block rows of zsmalloc.ts; free ones under zsmalloc_pool
-    zsPage: words('zs.page', Math.ceil(s.nrZramPages / ZS_PAGES_PER_BLOCK), 6),
-    // @guardedBy zsmalloc_pool  word 0 the lock, 1 next unused block, 2 free list, 3 blocks in
-    // use, 4 stored bytes, 5 stored objects
-    zsPool: words('zs.pool', 1, LINE_WORDS),
+    ...declareSwap(builder, s),
     // @guardedBy lru_batch  per thread: word 0 the lock, 1 count, 2.. pfns
     lruBatch: words('lru_batch', THREADS_MAX, 2 * LINE_WORDS),
     // @guardedBy memcg_stock  per thread: word 0 the lock, 1 memcg, 2 pages; 3 is the thread's own:
@@ -321,6 +367,7 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     cpuNote: builder.columns('cpu.note', { bytes: 'u8' }, config.cpus * CPU_NOTE_BYTES).bytes,
     // @owner cpu  events done  @racy progress: a late count shows next time
     cpuEvents: builder.columns('cpu.events', { done: 'f64' }, config.cpus * LINE_WORDS).done,
+    sched: declareSched(builder, config, s.nrMms),
     tasks: declareTasks(builder),
     faults: declareFaults(builder, FAULT_NAMES.length),
   };
@@ -383,8 +430,11 @@ export interface Task {
   shrinkerSrcu: SrcuDomain | null;
   /** What finds the next shrinker of a walk, made at first use. */
   shrinkScan: ShrinkScan | null;
-  /** Swap cluster that this thread allocates from. */
-  swapCluster: number;
+  /** Swap device that it allocates from, for so many slots more. */
+  swapDevice: number;
+  swapLeft: number;
+  /** Its cluster on each device, counted from the device's first. */
+  readonly swapClusters: Int32Array;
 }
 
 function bindMm(
@@ -428,7 +478,9 @@ function bindMm(
       reclaimedSlab: 0,
       shrinkerSrcu: null,
       shrinkScan: null,
-      swapCluster: cpu + 1,
+      swapDevice: 0,
+      swapLeft: 0,
+      swapClusters: new Int32Array(SWAP_DEVICES_MAX).fill(cpu + 1),
     },
   };
 }

@@ -17,11 +17,15 @@ import { mmRowsInit } from './mm_rows.ts';
 import { MEMCG_ONLINE, PG_RESERVED } from './mm_types.ts';
 import { objcgInit } from './objcg.ts';
 import { freeOnePageLocked } from './page_alloc.ts';
+import { enqueueTask } from './runqueue.ts';
+import { SCHED_PID } from './sched_types.ts';
 import { shadowListInit } from './shadow_list.ts';
 import { shrinkerInit } from './shrinker.ts';
 import { slabInit } from './slab.ts';
-import { swapInit } from './swapfile.ts';
+import { swapInit } from './swap_info.ts';
+import { activateTask, makeTask } from './task_rows.ts';
 import { setupPcp, setupPerZoneWmarks } from './watermark.ts';
+import { zswapInit } from './zswap_shrinker.ts';
 
 /**
  * Makes the machine ready for its first thread.
@@ -40,6 +44,7 @@ export function mmInit(m: Mm): void {
   objcgInit(m);
   listLruTablesInit(m);
   assert(shadowListInit(m) === 0, 'the first shrinker and list are there');
+  zswapInit(m);
   initMemcgs(m);
   fsListsInit(m);
   swapInit(m);
@@ -112,10 +117,37 @@ function initProcesses(m: Mm): void {
     const mm = index + 1;
     m.mm.memcg[mm] = process.memcg;
     Atomics.add(m.memcg.procs, process.memcg, 1);
-    m.mm.users[mm] = process.cpus.length;
+    m.mm.users[mm] = process.generator ? 1 : process.cpus.length;
     m.mm.running[mm] = process.cpus.length;
     Atomics.add(m.gate, GATE_RUNNING, process.cpus.length);
-    Atomics.add(m.gate, GATE_PROGRAMS, process.cpus.length);
+    // CPUs that take turns come to no barrier.
+    const programs = process.generator ? 0 : process.cpus.length;
+    Atomics.add(m.gate, GATE_PROGRAMS, programs);
   });
   mmRowsInit(m);
+  initTasks(m);
+}
+
+/** Processes whose programs are generators stand in the queues of their first CPUs. */
+function initTasks(m: Mm): void {
+  m.config.processes.forEach((process, index) => {
+    // Its pid is its address space's number, as those of the others.
+    m.sched.words[SCHED_PID] = index;
+    if (!process.generator) return;
+    const mm = index + 1;
+    const row = makeTask(m, {
+      parent: 0,
+      mm,
+      group: 0,
+      cpu: process.cpus[0] as number,
+      affinity: process.cpus.reduce((mask, cpu) => mask | (1 << cpu), 0),
+      program: m.config.programs.length + index,
+      args: null,
+    });
+    assert(row > 0, 'there is a row for each process of the configuration');
+    m.sched.stampSlots[mm] = 1;
+    activateTask(m, row, 0);
+    enqueueTask(m, row);
+  });
+  m.sched.words[SCHED_PID] = m.config.processes.length;
 }

@@ -73,6 +73,7 @@ export const LRUVEC_COLUMNS = {
   activateAnon: 'i32', // @atomic WORKINGSET_ACTIVATE_ANON of this lruvec
   activateFile: 'i32', // @atomic WORKINGSET_ACTIVATE_FILE
   refaultsAnon: 'i32', // @atomic activateAnon at the end of the last reclaim (snapshot_refaults)
+  diskSwapins: 'i32', // @atomic pages read from a file that zswap might have had
   refaultsFile: 'i32', // @atomic activateFile at the end of the last reclaim
 } as const;
 
@@ -109,6 +110,10 @@ export const MEMCG_COLUMNS = {
   oomGroup: 'i32', // @atomic memory.oom.group: 1 kills all of the group or nobody
   eventsLow: 'i32', // @atomic memory.events low, of the subtree as all of them
   eventsHigh: 'i32', // @atomic memory.events high
+  zswapUnits: 'i32', // @atomic memory.zswap.current of the subtree, in units of 32 bytes
+  zswapped: 'i32', // @atomic entries of zswap of the subtree
+  zswapLimit: 'i32', // @atomic memory.zswap.max in pages, + 1; 0 for none
+  zswapNoWriteback: 'i32', // @atomic 1 when memory.zswap.writeback is 0
   eventsMax: 'i32', // @atomic memory.events max
   eventsOom: 'i32', // @atomic memory.events oom
   eventsOomKill: 'i32', // @atomic memory.events oom_kill
@@ -189,6 +194,13 @@ export const SLOT_COLUMNS = {
 export const CLUSTER_COLUMNS = {
   free: 'i32', // @guardedBy swap_cluster  @racy allocation scan: a stale count costs one visit
   hint: 'i32', // @guardedBy swap_cluster  where the search for a free slot starts
+  device: 'i32', // @frozen the device that all of its slots lie on
+  on: 'i32', // @guardedBy swap_cluster  1 while slots may be allocated: they count as free swap
+} as const;
+
+/** What a swap file has. */
+export const SWAP_DISK_COLUMNS = {
+  stored: 'u8', // @guardedBy swap_cluster  1 when the file has the slot's page
 } as const;
 
 /** zram's slot table. */
@@ -262,6 +274,8 @@ export const MMF_OOM_VICTIM = 1;
 export const MMF_OOM_SKIP = 2;
 /** exit_mmap has begun. */
 export const MMF_EXITING = 4;
+/** A page of it could not be read from swap: it was killed (SIGBUS). */
+export const MMF_SIGBUS = 8;
 /** Bits from here on count the row's lives: what was seen of one is not taken for another. */
 export const MMF_LIFE_SHIFT = 8;
 

@@ -36,10 +36,7 @@ export function changeVmaFlags(
   bits: number,
 ): number {
   if (!rangeMapped(m, mm, start, end)) return ENOMEM;
-  if (!splitAtRange(m, mm, start, end)) {
-    mergeRange(m, mm, start, end);
-    return ENOMEM;
-  }
+  if (!splitAtRange(m, mm, start, end)) return ENOMEM;
   let vma = findVma(m, mm, start);
   for (; vma !== 0 && (m.vma.start[vma] as number) < end; vma = m.vma.next[vma] as number) {
     m.vma.flags[vma] = ((m.vma.flags[vma] as number) & ~mask) | bits;

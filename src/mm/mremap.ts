@@ -3,8 +3,8 @@
  * Growing, shrinking and moving a mapping (mm/mremap.c).
  *
  * Pages that move keep their index, as the new VMA starts with that of the old: the rmap finds them
- * in their new place. While entries are between two tables nobody may look for them, so the family's
- * rwsem is held for writing.
+ * in their new place. While entries are between two tables nobody may look for them, so the
+ * family's rwsem is held for writing.
  */
 import {
   anonVmaClone,
@@ -42,8 +42,8 @@ const moving = new Int32Array(PTRS_PER_TABLE);
  * @param start first page of the old range @param pages its length
  * @param newPages the new length
  * @param newStart where to (MREMAP_FIXED, but nothing is unmapped there), or null to stay
- * @returns 0; -EFAULT when the old range is not within one VMA; -EINVAL for no range, a file's, or a
- *   new range that overlaps the old; -ENOMEM when the new range is taken, or rows have run out
+ * @returns 0; -EFAULT when the old range is not within one VMA; -EINVAL for no range, a file's, or
+ *   a new range that overlaps the old; -ENOMEM when the new range is taken, or rows have run out
  * @context outside a section; takes mmap_lock for writing; waits for a shootdown
  */
 export function mremap(

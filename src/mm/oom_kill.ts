@@ -22,6 +22,7 @@ import { drainAllStock } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
 import { MMF_EXITING, MMF_OOM_SKIP, MMF_OOM_VICTIM } from './mm_types.ts';
 import { drainAllPages } from './page_alloc.ts';
+import { hasTaskOn, wakeTasksOf } from './runqueue.ts';
 import { memInfoLine } from './show_mem.ts';
 import { lruAddDrainAll } from './swap.ts';
 import { nrSwapPages } from './swapfile.ts';
@@ -83,6 +84,8 @@ function selectBadProcess(m: Mm, memcg: number): number {
 function kill(m: Mm, victim: number, seen: number): boolean {
   const killed = seen | MMF_OOM_VICTIM;
   if (Atomics.compareExchange(m.mm.flags, victim, seen, killed) !== seen) return false;
+  // Where it sleeps, it must hear of it.
+  wakeTasksOf(m, victim);
   const { events } = m.task;
   events[EV.oom_kill] = (events[EV.oom_kill] as number) + 1;
   rcuReadLock();
@@ -149,15 +152,18 @@ export function outOfMemory(m: Mm, memcg: number): boolean {
     waitForVictim(m);
     return true;
   }
-  let again = true;
-  if (pendingVictim(m, memcg) === 0) {
-    const victim = selectBadProcess(m, memcg);
-    if (victim === 0) again = false;
-    else oomKillProcess(m, victim, memcg);
+  let victim = pendingVictim(m, memcg);
+  if (victim === 0) {
+    victim = selectBadProcess(m, memcg);
+    if (victim !== 0) oomKillProcess(m, victim, memcg);
   }
   spinUnlock(m.oom, 0, LC_OOM);
-  if (again && !selfIsVictim(m)) waitForVictim(m);
-  return again;
+  if (victim === 0) return false;
+  if (selfIsVictim(m)) return true;
+  // It cannot end before the caller's task has given way: the fault fails, and its CPU sees to it.
+  if (m.task.cpu >= 0 && hasTaskOn(m, victim, m.task.cpu)) return false;
+  waitForVictim(m);
+  return true;
 }
 
 /** As outOfMemory, for a full group. @returns false when the charge must fail */

@@ -2,19 +2,30 @@
 /**
  * Swap I/O: one page between a frame and the swap device (mm/page_io.c).
  *
- * zram is synchronous: when swapWriteout returns, writeback has ended.
+ * The caller waits for the device, whatever it is: when swapWriteout returns, writeback has ended.
  */
 import { assert } from '../../shared/assert.ts';
 import { faultDelay, shouldFail } from '../../shared/fault.ts';
 import { pageWords } from './content.ts';
-import { FAULT_DELAY, FAULT_WRITE } from './faults.ts';
+import { FAULT_DELAY, FAULT_READ, FAULT_WRITE } from './faults.ts';
 import { folioClear, folioEndWriteback, folioNid, folioSet, folioUnlock } from './folio.ts';
+import { lruvecRow } from './lruvec.ts';
 import { countMemcg, MS } from './memcg_events.ts';
 import type { Mm } from './mm.ts';
 import { PG_DIRTY, PG_RECLAIM, PG_UPTODATE, PG_WRITEBACK } from './mm_types.ts';
+import { deviceDiscard, deviceRead, deviceWrite } from './swap_backend.ts';
 import { EV } from './vmstat_items.ts';
 import { zeromapTest, zeromapTestClear, zeromapTestSet } from './zeromap.ts';
-import { sameFilledWord, zramDiscard, zramRead, zramWrite } from './zram.ts';
+import { sameFilledWord } from './zram.ts';
+import {
+  ZSWAP_BROKEN,
+  ZSWAP_NOT_HERE,
+  zswapInvalidate,
+  zswapLoad,
+  zswapStore,
+  zswapWritebackEnabled,
+} from './zswap.ts';
+import { hasZswap } from './zswap_entry.ts';
 
 /** The page is on the device; the folio is unlocked. */
 export const WRITE_DONE = 0;
@@ -30,7 +41,8 @@ export function swapWriteout(m: Mm, pfn: number): number {
   const { events } = m.task;
   const slot = m.page.private[pfn] as number;
   if (m.config.contents && sameFilledWord(pageWords(m, pfn)) === 0) {
-    zramDiscard(m, slot);
+    zswapInvalidate(m, slot);
+    deviceDiscard(m, slot);
     if (zeromapTestSet(m, slot)) {
       events[EV.kr_swap_zero_freed] = (events[EV.kr_swap_zero_freed] as number) + 1;
     }
@@ -42,10 +54,27 @@ export function swapWriteout(m: Mm, pfn: number): number {
   if (zeromapTestClear(m, slot)) {
     events[EV.kr_swap_zero_freed] = (events[EV.kr_swap_zero_freed] as number) + 1;
   }
+  if (zswapStore(m, pfn, slot)) {
+    folioClear(m, pfn, PG_RECLAIM);
+    folioUnlock(m, pfn);
+    return WRITE_DONE;
+  }
+  if (hasZswap(m) && !zswapWritebackEnabled(m, m.slot.memcg[slot] as number)) {
+    // Its group keeps away from the disk: the page stays in memory.
+    folioSet(m, pfn, PG_DIRTY);
+    folioClear(m, pfn, PG_RECLAIM);
+    return WRITE_FAILED;
+  }
+  return writeToDevice(m, pfn, slot);
+}
+
+/** The device's part of swapWriteout (__swap_writepage). */
+function writeToDevice(m: Mm, pfn: number, slot: number): number {
+  const { events } = m.task;
   folioSet(m, pfn, PG_WRITEBACK);
   Atomics.add(m.node.writeback, folioNid(m, pfn), 1);
   faultDelay(FAULT_DELAY);
-  if (shouldFail(FAULT_WRITE) || !zramWrite(m, pfn, slot)) {
+  if (shouldFail(FAULT_WRITE) || !deviceWrite(m, pfn, slot)) {
     folioSet(m, pfn, PG_DIRTY);
     folioClear(m, pfn, PG_RECLAIM);
     folioEndWriteback(m, pfn);
@@ -62,21 +91,43 @@ export function swapWriteout(m: Mm, pfn: number): number {
   return WRITE_DONE;
 }
 
+function countReadError(m: Mm): void {
+  const { events } = m.task;
+  events[EV.kr_swap_read_error] = (events[EV.kr_swap_read_error] as number) + 1;
+}
+
+/** The shrinker of zswap writes back less for a while (zswap_folio_swapin). */
+function countDiskSwapin(m: Mm, pfn: number): void {
+  const lruvec = lruvecRow(m, m.page.memcg[pfn] as number, folioNid(m, pfn));
+  Atomics.add(m.lruvec.diskSwapins, lruvec, 1);
+}
+
 /**
- * Reads a folio's page from its slot (swap_read_folio). @context folio locked, in the swap cache
+ * Reads a folio's page from its slot (swap_read_folio). On an error of the device the folio stays
+ * without PG_UPTODATE, for whoever wanted it to see.
+ * @context folio locked, in the swap cache; may block
  */
 export function swapReadFolio(m: Mm, pfn: number): void {
   const { events } = m.task;
   const slot = m.page.private[pfn] as number;
   assert((Atomics.load(m.page.flags, pfn) & PG_UPTODATE) === 0, 'reading over an uptodate folio');
+  const zswap = zswapLoad(m, pfn, slot);
+  if (zswap === ZSWAP_BROKEN) {
+    countReadError(m);
+    return;
+  }
   if (zeromapTest(m, slot)) {
     if (m.config.contents) pageWords(m, pfn).fill(0);
     events[EV.swpin_zero] = (events[EV.swpin_zero] as number) + 1;
-  } else {
-    zramRead(m, pfn, slot);
+  } else if (zswap === ZSWAP_NOT_HERE) {
+    if (hasZswap(m)) countDiskSwapin(m, pfn);
     events[EV.pswpin] = (events[EV.pswpin] as number) + 1;
     countMemcg(m, m.page.memcg[pfn] as number, MS.pswpin);
     events[EV.pgpgin] = (events[EV.pgpgin] as number) + 4;
+    if (shouldFail(FAULT_READ) || !deviceRead(m, pfn, slot)) {
+      countReadError(m);
+      return;
+    }
   }
   folioSet(m, pfn, PG_UPTODATE);
 }

@@ -20,6 +20,7 @@ import {
   shrinkerDir,
   shrinkerOfDir,
 } from './shrinker_debug.ts';
+import { isZswapFile, writeZswapFile } from './zswap_files.ts';
 
 const DROP_CACHES = '/proc/sys/vm/drop_caches';
 const NODE_FILE = /^\/sys\/devices\/system\/node\/node(\d+)\/state$/;
@@ -98,8 +99,7 @@ export function readMachineFile(m: Mm, path: string): string | number {
 
 /**
  * Writes to a file of the machine: drop_caches, a node's state (online, offline), a shrinker's
- * scan, a group's limits and
- * memory.reclaim.
+ * scan, a group's limits and memory.reclaim, a parameter of zswap.
  * @returns 0; ENOENT when there is none, EPERM for one that can only be read, EINVAL for a text
  *   that it does not take
  * @context a thread of the machine, no lock held; may block and reclaim
@@ -115,5 +115,6 @@ export function writeMachineFile(m: Mm, path: string, text: string): number {
     return shrinkerOfDir(m, dir) === 0 ? ENOENT : EPERM;
   }
   if (path.startsWith(CGROUP_MOUNT)) return writeGroupFile(m, path, text);
+  if (isZswapFile(path)) return writeZswapFile(m, path, text);
   return procEntries(m, []).has(path) ? EPERM : ENOENT;
 }

@@ -7,27 +7,40 @@ import { PAGE_SIZE } from './limits.ts';
 import { nodeOnline } from './memory_hotplug.ts';
 import type { Mm } from './mm.ts';
 import { addMemcgFiles, type LazyFiles, listedMemcgs, MemcgStats } from './proc_memcg.ts';
-import { procMeminfo, procSwaps, totalSwapPages } from './proc_meminfo.ts';
+import { procMeminfo, procSwaps } from './proc_meminfo.ts';
 import { procVmstat } from './proc_vmstat.ts';
 import { procZoneinfo } from './proc_zoneinfo.ts';
 import { memoryPressure } from './psi.ts';
 import { totalManaged } from './show_mem.ts';
 import { registeredShrinkers, shrinkerDebugCount, shrinkerDir } from './shrinker_debug.ts';
+import { deviceName } from './swap_info.ts';
+import { SWAP_KIND_ZRAM } from './swap_types.ts';
 import { defaultMinFreeKbytes } from './watermark.ts';
 import { ZRAM_EMPTY, ZRAM_RAW, ZRAM_SAME } from './zram.ts';
 import { zsUsage } from './zsmalloc.ts';
+import { zswapFiles } from './zswap_files.ts';
 
 /** Row of RCU's readers that no thread of a machine has: CPUs and daemons are fewer. */
 const OUTSIDE_READER = THREADS_MAX - 1;
-const ZRAM = '/sys/block/zram0';
 
-/** mm_stat of zram: what is stored, what it takes. Peaks and compaction are not kept: 0. */
+/** Files of every zram device. */
 function zramFiles(m: Mm): Record<string, string> {
+  const files: Record<string, string> = {};
+  for (let device = 0; device < m.sizes.nrSwapDevices; device++) {
+    if (m.swapDevice.kind[device] === SWAP_KIND_ZRAM) Object.assign(files, zramFilesOf(m, device));
+  }
+  return files;
+}
+
+/** mm_stat: what is stored, what it takes. Peaks and compaction are not kept: 0. */
+function zramFilesOf(m: Mm, device: number): Record<string, string> {
   let pages = 0;
   let compressed = 0;
   let same = 0;
   let huge = 0;
-  for (let slot = 1; slot < m.sizes.nrSlots; slot++) {
+  const base = m.swapDevice.base[device] as number;
+  const size = m.swapDevice.pages[device] as number;
+  for (let slot = base + 1; slot <= base + size; slot++) {
     const kind = m.zram.kind[slot];
     if (kind === ZRAM_EMPTY) continue;
     pages++;
@@ -35,13 +48,12 @@ function zramFiles(m: Mm): Record<string, string> {
     if (kind === ZRAM_SAME) same++;
     if (kind === ZRAM_RAW) huge++;
   }
+  // The store is one for all devices.
   const used = m.zram8 === null ? 0 : zsUsage(m).bytes;
   const columns = [pages * PAGE_SIZE, compressed, used, 0, used, same, 0, huge, huge];
   const text = columns.map((value) => String(value).padStart(8)).join(' ');
-  return {
-    [`${ZRAM}/disksize`]: `${totalSwapPages(m) * PAGE_SIZE}\n`,
-    [`${ZRAM}/mm_stat`]: `${text}\n`,
-  };
+  const folder = deviceName(m, device).replace('/dev/', '/sys/block/');
+  return { [`${folder}/disksize`]: `${size * PAGE_SIZE}\n`, [`${folder}/mm_stat`]: `${text}\n` };
 }
 
 function sysctlFiles(m: Mm): Record<string, string> {
@@ -75,7 +87,7 @@ export function procEntries(m: Mm, memcgs: readonly number[] = listedMemcgs(m)):
     const state = (): string => (nodeOnline(m, nid) ? 'online\n' : 'offline\n');
     files.set(`/sys/devices/system/node/node${nid}/state`, state);
   }
-  const made = { ...sysctlFiles(m), ...(m.config.swap === 'zram' ? zramFiles(m) : {}) };
+  const made = { ...sysctlFiles(m), ...zramFiles(m), ...zswapFiles(m) };
   for (const [path, text] of Object.entries(made)) files.set(path, () => text);
   const stats = new MemcgStats(m);
   for (const memcg of memcgs) addMemcgFiles(m, memcg, stats, files);

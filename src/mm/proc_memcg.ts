@@ -14,6 +14,8 @@ import type { Mm } from './mm.ts';
 import { NR_LRU_LISTS, PG_SWAPCACHE } from './mm_types.ts';
 import { addObjectBytes } from './objcg.ts';
 import { memoryPressure } from './psi.ts';
+import { hasZswap } from './zswap_entry.ts';
+import { ZSWAP_UNIT } from './zswap_types.ts';
 
 const LIST_NAMES = ['inactive_anon', 'active_anon', 'inactive_file', 'active_file', 'unevictable'];
 
@@ -193,4 +195,8 @@ export function addMemcgFiles(m: Mm, memcg: number, stats: MemcgStats, files: La
       fail: Atomics.load(m.memcg.eventsSwapFail, memcg),
     }),
   );
+  if (!hasZswap(m)) return;
+  add('memory.zswap.current', () => `${Atomics.load(m.memcg.zswapUnits, memcg) * ZSWAP_UNIT}\n`);
+  add('memory.zswap.max', () => limitText(Atomics.load(m.memcg.zswapLimit, memcg) - 1));
+  add('memory.zswap.writeback', () => `${1 - Atomics.load(m.memcg.zswapNoWriteback, memcg)}\n`);
 }

@@ -2,20 +2,14 @@
 /** The text of /proc/meminfo (fs/proc/meminfo.c) and /proc/swaps (mm/swapfile.c). */
 import type { Mm } from './mm.ts';
 import { totalManaged } from './show_mem.ts';
-import { nrSwapPages } from './swapfile.ts';
+import { deviceName, nrSwapPages, totalSwapPages } from './swap_info.ts';
+import { SWAP_KIND_ZRAM, SWAP_OFF } from './swap_types.ts';
 import { vmGauges } from './vmstat.ts';
 
 const KB_PER_PAGE = 4;
-/** Priority that zram devices are swapped on with. */
-const ZRAM_PRIORITY = 100;
 
 function line(label: string, pages: number): string {
   return `${`${label}:`.padEnd(16)}${String(pages * KB_PER_PAGE).padStart(8)} kB\n`;
-}
-
-/** Slots of the swap device. */
-export function totalSwapPages(m: Mm): number {
-  return Math.max(m.sizes.nrSlots - 1, 0);
 }
 
 /** Memory that could be had without swapping (si_mem_available). */
@@ -34,7 +28,6 @@ function availablePages(m: Mm, free: number, fileCache: number): number {
 export function procMeminfo(m: Mm): string {
   const gauges = vmGauges(m);
   const g = (name: string): number => gauges[name] as number;
-  const swapFree = m.sizes.nrSlots === 0 ? 0 : nrSwapPages(m);
   const fileCache = g('nr_active_file') + g('nr_inactive_file');
   return [
     line('MemTotal', totalManaged(m)),
@@ -50,9 +43,9 @@ export function procMeminfo(m: Mm): string {
     line('Active(file)', g('nr_active_file')),
     line('Inactive(file)', g('nr_inactive_file')),
     line('Unevictable', g('nr_unevictable')),
-    line('Mlocked', 0),
+    line('Mlocked', g('nr_mlock')),
     line('SwapTotal', totalSwapPages(m)),
-    line('SwapFree', swapFree),
+    line('SwapFree', nrSwapPages(m)),
     line('Dirty', g('nr_dirty')),
     line('Writeback', g('nr_writeback')),
     line('AnonPages', g('nr_anon_pages')),
@@ -66,13 +59,18 @@ export function procMeminfo(m: Mm): string {
   ].join('');
 }
 
-/** @context any */
+/** Devices that are on, or on their way out. @context any */
 export function procSwaps(m: Mm): string {
-  const title = 'Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n';
-  if (m.sizes.nrSlots === 0) return title;
+  const lines = ['Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n'];
   const column = (kb: number): string => `${kb}\t${kb < 10_000_000 ? '\t' : ''}`;
-  const size = totalSwapPages(m);
-  const used = size - nrSwapPages(m);
-  const sizes = column(size * KB_PER_PAGE) + column(used * KB_PER_PAGE);
-  return `${title}${'/dev/zram0'.padEnd(40)}partition\t${sizes}${ZRAM_PRIORITY}\n`;
+  const { kind, pages, free, priority, state } = m.swapDevice;
+  for (let device = 0; device < m.sizes.nrSwapDevices; device++) {
+    if (Atomics.load(state, device) === SWAP_OFF) continue;
+    const size = pages[device] as number;
+    const used = size - Atomics.load(free, device);
+    const type = kind[device] === SWAP_KIND_ZRAM ? 'partition\t' : 'file\t\t';
+    const sizes = column(size * KB_PER_PAGE) + column(used * KB_PER_PAGE);
+    lines.push(`${deviceName(m, device).padEnd(40)}${type}${sizes}${priority[device]}\n`);
+  }
+  return lines.join('');
 }

@@ -198,11 +198,11 @@ export function folioRemoveRmap(m: Mm, pfn: number): void {
 export const unmapOut = { cpuMask: 0 };
 
 /**
- * Takes every entry that maps the folio away (try_to_unmap with batched flush): its swap entry comes
- * instead, or nothing for a lazily freed one that nobody has written to.
+ * Takes every entry that maps the folio away (try_to_unmap with batched flush): its swap entry
+ * comes instead, or nothing for a lazily freed one that nobody has written to.
  * The bytes may still be written until `tlbFlush(unmapOut.cpuMask)`; the mask accumulates.
- * @returns false when the folio is still mapped: its lock is taken, a VMA has it locked in memory, a
- *   slot has no room for another reference, or a lazily freed one is in use again
+ * @returns false when the folio is still mapped: its lock is taken, a VMA has it locked in memory,
+ *   a slot has no room for another reference, or a lazily freed one is in use again
  * @context folio locked, in the swap cache or lazily freed; takes anon_vma->rwsem by trylock, ptl,
  *   swap_cluster
  */

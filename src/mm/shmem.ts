@@ -15,7 +15,7 @@ import { rcuBarrier } from '../../shared/rcu_callback.ts';
 import { condResched } from '../../shared/sched.ts';
 import { memcgCharge } from './charge.ts';
 import { pageWords } from './content.ts';
-import { EBUSY, EEXIST, ENOENT, ENOMEM, ENOSPC } from './errno.ts';
+import { EBUSY, EEXIST, EIO, ENOENT, ENOMEM, ENOSPC } from './errno.ts';
 import { FAULT_DELAY } from './faults.ts';
 import { folioClear, folioLock, folioSet, folioTest, folioTryLock, folioUnlock } from './folio.ts';
 import {
@@ -24,6 +24,7 @@ import {
   mappingErase,
   mappingGet,
   mappingNext,
+  mappingPeek,
   mappingReset,
   XA_NONE,
 } from './mapping.ts';
@@ -41,6 +42,7 @@ import {
 import { PFN_NONE } from './page_alloc.ts';
 import { allocPages } from './page_alloc_slow.ts';
 import { folioAddLru, folioPut } from './swap.ts';
+import { slotSynchronous } from './swap_info.ts';
 import { swapReadahead } from './swap_readahead.ts';
 import { folioFreeSwap, swapCacheGet } from './swap_state.ts';
 import { swapFree } from './swapfile.ts';
@@ -61,7 +63,8 @@ export function chargeGroup(m: Mm): number {
  * @param inode row, 1 and up @param index page of the file, 0 .. 2^32-1
  * @param create make a zeroed page where there is a hole
  * @returns its pfn, locked, up to date and with a reference for the caller; or ENOENT for a hole,
- *   ENOMEM without memory or charge, ENOSPC when files may hold no more pages
+ *   ENOMEM without memory or charge, ENOSPC when files may hold no more pages, EIO when swap cannot
+ *   be read
  * @context a thread registered with RCU, no lock held; may block, reclaim and swap in
  */
 export function shmemGetFolio(m: Mm, inode: number, index: number, create: boolean): number {
@@ -122,7 +125,7 @@ function swapIn(m: Mm, inode: number, index: number, slot: number): number {
   let pfn = swapCacheGet(m, slot);
   const read = pfn === 0;
   if (read) {
-    if (!m.config.swapSynchronous) swapReadahead(m, slot);
+    if (!slotSynchronous(m, slot)) swapReadahead(m, slot);
     pfn = swapinNew(m, slot, chargeGroup(m), false);
     if (pfn === PFN_NONE) return ENOMEM;
     if (pfn < 0) return EEXIST;
@@ -130,8 +133,13 @@ function swapIn(m: Mm, inode: number, index: number, slot: number): number {
   faultDelay(FAULT_DELAY);
   folioLock(m, pfn);
   const ours = folioTest(m, pfn, PG_SWAPCACHE) && m.page.private[pfn] === slot;
-  const usable = ours && folioTest(m, pfn, PG_UPTODATE);
-  if (!usable || mappingAdd(m, pfn, inode, index, -slot) !== 0) {
+  const broken = ours && !folioTest(m, pfn, PG_UPTODATE);
+  if (broken && mappingPeek(m, inode, index) === -slot) {
+    folioUnlock(m, pfn);
+    folioPut(m, pfn);
+    return EIO;
+  }
+  if (!ours || broken || mappingAdd(m, pfn, inode, index, -slot) !== 0) {
     if (read) dropStaleSwapin(m, pfn);
     folioUnlock(m, pfn);
     folioPut(m, pfn);

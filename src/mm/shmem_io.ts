@@ -31,7 +31,10 @@ const STAMP_SERIAL = 0;
 const STAMP_INDEX = 1;
 const STAMP_SEQ = 2;
 
-/** What is wrong with the page that `shmemRead` found wrong. Private to the thread. */
+/**
+ * What is wrong with the page that `shmemRead` found wrong; empty where swap could not be read.
+ * Private to the thread.
+ */
 export const badPage = { note: '' };
 
 function serialOf(m: Mm, inode: number): number {
@@ -83,7 +86,8 @@ export function checkFilePage(
  * Writes one page of a file.
  * @param inode row, 1 and up @param index page of the file, 0 .. 2^32-1
  * @param seq number of the write, 1 .. SEQ_MAX; best unlike that of the page's last one
- * @returns 0, ENOMEM without memory or charge, ENOSPC when files may hold no more
+ * @returns 0, ENOMEM without memory or charge, ENOSPC when files may hold no more, EIO when swap
+ *   cannot be read
  * @context as shmemGetFolio
  */
 export function shmemWrite(m: Mm, inode: number, index: number, seq: number): number {
@@ -109,12 +113,14 @@ export function shmemWrite(m: Mm, inode: number, index: number, seq: number): nu
 /**
  * Reads one page of a file and checks it.
  * @returns the number of its last write (0 for a page that was made and not written to, and always
- *   without contents), ENOENT for a hole, EIO when the page is not right (see `badPage`), ENOMEM
+ *   without contents), ENOENT for a hole, EIO when the page is not right or cannot be read (see
+ *   `badPage`), ENOMEM
  * @context as shmemGetFolio
  */
 export function shmemRead(m: Mm, inode: number, index: number): number {
   const pfn = shmemGetFolio(m, inode, index, false);
   if (pfn === ENOENT) return readHole(m, inode, index);
+  if (pfn === EIO) badPage.note = '';
   if (pfn < 0) return pfn;
   let seq = 0;
   let wrong: string | null = null;

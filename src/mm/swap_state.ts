@@ -169,6 +169,19 @@ export function removeMapping(m: Mm, pfn: number, targetMemcg: number): boolean 
 }
 
 /**
+ * Takes a folio that was only there to be written out of the cache; the slot gets its shadow back.
+ * Who has found the folio meanwhile holds a reference, and finds it gone.
+ * @context folio locked, in the cache, on no list; takes swap_cluster
+ */
+export function swapCacheRemove(m: Mm, pfn: number, slot: number, tag: number, age: number): void {
+  clusterLock(m, slot);
+  setSlotShadow(m, slot, tag, age);
+  dropLocked(m, pfn, slot);
+  clusterUnlock(m, slot);
+  Atomics.sub(m.page.refcount, pfn, 1);
+}
+
+/**
  * Takes a folio out of the cache and gives its slot up, if no page table refers to the slot
  * (folio_free_swap). The folio becomes dirty: it is the only copy.
  * @returns whether it did

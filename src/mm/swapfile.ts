@@ -3,9 +3,10 @@
  * Swap slots: allocation and reference counts (mm/swapfile.c).
  *
  * Slots come in clusters of SWAPFILE_CLUSTER, one lock each. Every thread allocates from a cluster
- * of its own until it is full, so that neighbours in time are neighbours on the device and threads
- * rarely meet. A slot's count has one reference per page-table entry, plus SWAP_HAS_CACHE while a
- * folio of it is in the swap cache; at zero the device's copy is dropped at once.
+ * of its own on each device until it is full, so that neighbours in time are neighbours on the
+ * device and threads rarely meet. The device of the highest priority that has room is filled first;
+ * equals take turns. A slot's count has one reference per page-table entry, plus SWAP_HAS_CACHE
+ * while a folio of it is in the swap cache; at zero the device's copy is dropped at once.
  *
  * Slot 0 is reserved: a page-table entry of 0 is empty.
  */
@@ -19,64 +20,29 @@ import { unchargeSwap } from './memcg_swap.ts';
 import type { Mm } from './mm.ts';
 import { SWAP_HAS_CACHE, SWAP_MAP_BAD, SWAP_MAP_MAX } from './mm_types.ts';
 import { setSlotShadow } from './shadow_nodes.ts';
+import { deviceFreeLocked } from './swap_backend.ts';
 import { clusterLock, clusterOf, clusterUnlock } from './swap_cluster.ts';
+import { deviceOn, nrSwapPages } from './swap_info.ts';
+import { NR_SWAP_PAGES, SWAP_TURN } from './swap_types.ts';
 import { EV } from './vmstat_items.ts';
 import { zeromapTestClear } from './zeromap.ts';
-import { zramFreeLocked } from './zram.ts';
+import { zswapInvalidateLocked } from './zswap_entry.ts';
+
+export { nrSwapPages, vmSwapFull } from './swap_info.ts';
 
 /** No slot: swap is full, or off. */
 export const SLOT_NONE = 0;
 
-/** @context boot */
-export function swapInit(m: Mm): void {
-  if (m.sizes.nrSlots === 0) return;
-  m.slot.count[0] = SWAP_MAP_BAD;
-  for (let cluster = 0; cluster < m.sizes.nrClusters; cluster++) {
-    const first = cluster * SWAPFILE_CLUSTER;
-    const slots = Math.min(SWAPFILE_CLUSTER, m.sizes.nrSlots - first);
-    m.cluster.free[cluster] = cluster === 0 ? slots - 1 : slots;
-    m.cluster.hint[cluster] = first;
-  }
-  Atomics.store(m.swapInfo, 0, m.sizes.nrSlots - 1);
-}
-
-/** @returns free swap slots at this moment */
-export function nrSwapPages(m: Mm): number {
-  return Atomics.load(m.swapInfo, 0);
-}
-
-/** More than half of swap is used: swap-in gives the slot up (vm_swap_full). */
-export function vmSwapFull(m: Mm): boolean {
-  return nrSwapPages(m) * 2 < m.sizes.nrSlots - 1;
-}
-
-/**
- * Allocates a slot, referenced by the swap cache only.
- * @returns the slot, or SLOT_NONE when swap is full
- * @context takes swap_cluster
- */
-export function allocSlot(m: Mm): number {
-  const { nrClusters } = m.sizes;
-  if (nrClusters === 0 || nrSwapPages(m) === 0 || shouldFail(FAULT_SWAP_FULL)) return SLOT_NONE;
-  for (let i = 0; i < nrClusters; i++) {
-    const cluster = (m.task.swapCluster + i) % nrClusters;
-    if ((m.cluster.free[cluster] as number) === 0) continue;
-    const slot = allocFromCluster(m, cluster);
-    if (slot !== SLOT_NONE) {
-      m.task.swapCluster = cluster;
-      return slot;
-    }
-  }
-  return SLOT_NONE;
-}
-
+/** @returns a slot of a cluster, referenced by the swap cache only, or SLOT_NONE */
 function allocFromCluster(m: Mm, cluster: number): number {
+  if ((m.cluster.free[cluster] as number) === 0) return SLOT_NONE;
   const { count } = m.slot;
+  const device = m.cluster.device[cluster] as number;
   const first = cluster * SWAPFILE_CLUSTER;
   const end = Math.min(first + SWAPFILE_CLUSTER, m.sizes.nrSlots);
   let found = SLOT_NONE;
   spinLock(m.clusterLock, cluster, LC_SWAP_CLUSTER);
-  if ((m.cluster.free[cluster] as number) > 0) {
+  if ((m.cluster.free[cluster] as number) > 0 && m.cluster.on[cluster] === 1) {
     const hint = m.cluster.hint[cluster] as number;
     for (let i = 0; i < end - first; i++) {
       const slot = hint + i < end ? hint + i : hint + i - (end - first);
@@ -84,7 +50,8 @@ function allocFromCluster(m: Mm, cluster: number): number {
       count[slot] = SWAP_HAS_CACHE;
       m.cluster.free[cluster] = (m.cluster.free[cluster] as number) - 1;
       m.cluster.hint[cluster] = slot + 1 < end ? slot + 1 : first;
-      Atomics.sub(m.swapInfo, 0, 1);
+      Atomics.sub(m.swapDevice.free, device, 1);
+      Atomics.sub(m.swapInfo, NR_SWAP_PAGES, 1);
       found = slot;
       break;
     }
@@ -92,6 +59,61 @@ function allocFromCluster(m: Mm, cluster: number): number {
   }
   spinUnlock(m.clusterLock, cluster, LC_SWAP_CLUSTER);
   return found;
+}
+
+/** A slot of a device: of the thread's own cluster there, or the next one that has any. */
+function allocFromDevice(m: Mm, device: number): number {
+  const { swapClusters } = m.task;
+  const first = (m.swapDevice.base[device] as number) / SWAPFILE_CLUSTER;
+  const clusters = Math.ceil(((m.swapDevice.pages[device] as number) + 1) / SWAPFILE_CLUSTER);
+  for (let i = 0; i < clusters; i++) {
+    const at = ((swapClusters[device] as number) + i) % clusters;
+    const slot = allocFromCluster(m, first + at);
+    if (slot === SLOT_NONE) continue;
+    swapClusters[device] = at;
+    return slot;
+  }
+  return SLOT_NONE;
+}
+
+/** Devices by priority; those of one priority take turns, a cluster's worth of slots each. */
+function allocByPriority(m: Mm): number {
+  const { order, priority, free } = m.swapDevice;
+  const { nrSwapDevices } = m.sizes;
+  for (let from = 0, to = 0; from < nrSwapDevices; from = to) {
+    const highest = priority[order[from] as number];
+    while (to < nrSwapDevices && priority[order[to] as number] === highest) to++;
+    const equals = to - from;
+    const turn = equals > 1 ? Atomics.add(m.swapInfo, SWAP_TURN, 1) >>> 0 : 0;
+    for (let i = 0; i < equals; i++) {
+      const device = order[from + ((turn + i) % equals)] as number;
+      if (!deviceOn(m, device) || Atomics.load(free, device) === 0) continue;
+      const slot = allocFromDevice(m, device);
+      if (slot === SLOT_NONE) continue;
+      m.task.swapDevice = device;
+      m.task.swapLeft = SWAPFILE_CLUSTER - 1;
+      return slot;
+    }
+  }
+  return SLOT_NONE;
+}
+
+/**
+ * Allocates a slot, referenced by the swap cache only (folio_alloc_swap).
+ * @returns the slot, or SLOT_NONE when swap is full
+ * @context takes swap_cluster
+ */
+export function allocSlot(m: Mm): number {
+  if (nrSwapPages(m) === 0 || shouldFail(FAULT_SWAP_FULL)) return SLOT_NONE;
+  const { task } = m;
+  if (task.swapLeft > 0) {
+    task.swapLeft--;
+    const first = (m.swapDevice.base[task.swapDevice] as number) / SWAPFILE_CLUSTER;
+    const own = task.swapClusters[task.swapDevice] as number;
+    const slot = allocFromCluster(m, first + own);
+    if (slot !== SLOT_NONE) return slot;
+  }
+  return allocByPriority(m);
 }
 
 /**
@@ -146,13 +168,15 @@ export function putCacheRefLocked(m: Mm, slot: number): void {
 function freeSlotLocked(m: Mm, slot: number): void {
   const { events } = m.task;
   setSlotShadow(m, slot, 0, 0);
+  zswapInvalidateLocked(m, slot);
   if (zeromapTestClear(m, slot)) {
     events[EV.kr_swap_zero_freed] = (events[EV.kr_swap_zero_freed] as number) + 1;
-  } else if (zramFreeLocked(m, slot)) {
+  } else if (deviceFreeLocked(m, slot)) {
     events[EV.kr_swap_slot_freed] = (events[EV.kr_swap_slot_freed] as number) + 1;
   }
   unchargeSwap(m, m.slot.memcg[slot] as number);
   const cluster = clusterOf(slot);
   m.cluster.free[cluster] = (m.cluster.free[cluster] as number) + 1;
-  Atomics.add(m.swapInfo, 0, 1);
+  Atomics.add(m.swapDevice.free, m.cluster.device[cluster] as number, 1);
+  if (m.cluster.on[cluster] === 1) Atomics.add(m.swapInfo, NR_SWAP_PAGES, 1);
 }

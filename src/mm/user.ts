@@ -36,11 +36,19 @@ import {
   FAULT_FLAG_FILL,
   FAULT_FLAG_WRITE,
   FAULT_MAJOR,
+  FAULT_SIGBUS,
   FAULT_SIGSEGV,
   handleMmFault,
 } from './memory.ts';
 import { FRAME_BUFFER_PAGES, HIST_FAULT, HIST_MAJOR_FAULT, type Mm } from './mm.ts';
-import { PTE_DIRTY, PTE_PRESENT, PTE_SHIFT, PTE_SPECIAL, PTE_WRITE } from './mm_types.ts';
+import {
+  MMF_SIGBUS,
+  PTE_DIRTY,
+  PTE_PRESENT,
+  PTE_SHIFT,
+  PTE_SPECIAL,
+  PTE_WRITE,
+} from './mm_types.ts';
 import { PTE_NONE, pteAlloc, pteOffset } from './pgtable.ts';
 import { sectionEnter, sectionLeave } from './tlb.ts';
 import { type TouchKernel, touchKernelOf } from './touch_kernel.ts';
@@ -52,6 +60,8 @@ export const RUN_DONE = 0;
 export const RUN_KILLED = 1;
 export const RUN_SIGSEGV = 2;
 export const RUN_STOPPED = 3;
+/** Killed: a page could not be read from swap. */
+export const RUN_SIGBUS = 4;
 
 /** What a context expects of a page that it inherited: what it finds at its first access. */
 export const SEQ_INHERITED = -(2 ** 31);
@@ -388,6 +398,11 @@ export class UserContext {
       return RUN_DONE;
     }
     if (result === FAULT_SIGSEGV) return RUN_SIGSEGV;
+    if (result === FAULT_SIGBUS) {
+      // All of its CPUs end: those that run see it at their next window.
+      Atomics.or(m.mm.flags, this.mm, MMF_SIGBUS);
+      return RUN_SIGBUS;
+    }
     return this.#outOfMemory();
   }
 

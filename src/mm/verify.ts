@@ -6,23 +6,36 @@
  * It neither faults nor changes a counter. A resident page is copied inside a section, which keeps
  * reclaim from giving its frame away; a swapped one is unpacked from zram under its cluster lock.
  */
+import { bug } from '../../shared/assert.ts';
 import { condResched } from '../../shared/sched.ts';
 import { pageWords, verifyFill } from './content.ts';
-import { folioLock, folioUnlock } from './folio.ts';
+import { folioLock, folioTest, folioUnlock } from './folio.ts';
 import { PAGE_WORDS, PTRS_PER_TABLE } from './limits.ts';
 import { migrationEntryWait } from './migrate_entry.ts';
 import type { Mm } from './mm.ts';
-import { PTE_MIGRATION, PTE_PRESENT, PTE_SHIFT, PTE_SPECIAL, SWAP_HAS_CACHE } from './mm_types.ts';
+import {
+  PG_SWAPCACHE,
+  PG_UPTODATE,
+  PTE_MIGRATION,
+  PTE_PRESENT,
+  PTE_SHIFT,
+  PTE_SPECIAL,
+  SWAP_HAS_CACHE,
+} from './mm_types.ts';
 import { mmapReadLock, mmapReadUnlock } from './mmap.ts';
 import { PTE_NONE, pteOffset } from './pgtable.ts';
 import { folioPut } from './swap.ts';
 import { clusterLock, clusterUnlock } from './swap_cluster.ts';
+import { diskHolds, diskReadInto } from './swap_disk.ts';
+import { slotOnFile } from './swap_info.ts';
 import { swapCacheGet } from './swap_state.ts';
 import { sectionEnter, sectionLeave } from './tlb.ts';
 import { SEQ_ANY, SEQ_INHERITED, type UserContext } from './user.ts';
 import { findVma, pageIndex } from './vma.ts';
 import { zeromapTest } from './zeromap.ts';
 import { zramReadInto } from './zram.ts';
+import { zswapReadInto } from './zswap.ts';
+import { zswapHolds } from './zswap_entry.ts';
 
 const copy = new Int32Array(PAGE_WORDS);
 
@@ -34,10 +47,11 @@ export interface Verification {
 }
 
 /**
- * Copies a page's bytes, wherever they are, into `copy`.
- * @returns false when the page was never touched
+ * Copies a page's bytes, wherever they are.
+ * @returns false when the page was never touched, or maps the zero page
+ * @context the address space's own CPU, outside a section; may block
  */
-function readPage(m: Mm, pte: number): boolean {
+export function readPage(m: Mm, pte: number, copy: Int32Array): boolean {
   for (;;) {
     sectionEnter(m);
     const entry = Atomics.load(m.pte, pte);
@@ -66,19 +80,52 @@ export function readSwapped(m: Mm, slot: number, copy: Int32Array): boolean {
   const pfn = swapCacheGet(m, slot);
   if (pfn !== 0) {
     folioLock(m, pfn);
-    copy.set(pageWords(m, pfn));
+    const ours = folioTest(m, pfn, PG_SWAPCACHE) && m.page.private[pfn] === slot;
+    const uptodate = folioTest(m, pfn, PG_UPTODATE);
+    if (ours && uptodate) copy.set(pageWords(m, pfn));
+    // A read that failed left the folio empty: the page is where it was, and stays there.
+    const read = ours && (uptodate || readStored(m, slot, copy));
     folioUnlock(m, pfn);
     folioPut(m, pfn);
-    return true;
+    return read;
   }
   clusterLock(m, slot);
   const count = m.slot.count[slot] as number;
   // In the cache, or being handed out: look again.
   const stable = count !== 0 && (count & SWAP_HAS_CACHE) === 0;
-  if (stable && zeromapTest(m, slot)) copy.fill(0);
-  else if (stable) zramReadInto(m, slot, copy);
+  const onDisk = stable && slotOnFile(m, slot) && diskHolds(m, slot);
+  const read = stable && !onDisk && readStored(m, slot, copy);
   clusterUnlock(m, slot);
-  return stable;
+  return onDisk ? readDisk(m, slot, copy) : read;
+}
+
+/**
+ * Copies the page that is stored for a slot. @returns false when it cannot be read
+ * @context the slot does not change: its folio is locked, or swap_cluster is held and it is not on
+ *   a file
+ */
+function readStored(m: Mm, slot: number, copy: Int32Array): boolean {
+  if (zeromapTest(m, slot)) copy.fill(0);
+  else if (zswapHolds(m, slot)) return zswapReadInto(m, slot, bytesOf(copy));
+  else if (slotOnFile(m, slot)) return diskReadInto(m, slot, bytesOf(copy));
+  else zramReadInto(m, slot, copy);
+  return true;
+}
+
+function bytesOf(words: Int32Array): Uint8Array {
+  return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+}
+
+/**
+ * Reads from the file without a lock. Programs have ended: the slot may come and go, or be written
+ * again, but with the same bytes while its entry stays, which the caller looks at afterwards.
+ */
+function readDisk(m: Mm, slot: number, copy: Int32Array): boolean {
+  if (!diskReadInto(m, slot, bytesOf(copy))) bug(`the swap file gives slot ${slot} no more`);
+  clusterLock(m, slot);
+  const same = diskHolds(m, slot);
+  clusterUnlock(m, slot);
+  return same;
 }
 
 /** @returns what the page is filled from beside its address space; -1 where nothing is mapped */
@@ -108,7 +155,7 @@ export function verifyPages(m: Mm, user: UserContext, fill: boolean): Verificati
     }
     const vpn = user.vpnOf(slot);
     const expected = user.lastSeqOf(slot);
-    if (table === PTE_NONE || !readPage(m, table + (slot % PTRS_PER_TABLE))) {
+    if (table === PTE_NONE || !readPage(m, table + (slot % PTRS_PER_TABLE), copy)) {
       if (expected === 0 || expected === SEQ_ANY || expected === SEQ_INHERITED) continue;
       result.mismatches++;
       result.first ??= `vpn ${vpn}: stored to, and gone`;

@@ -164,14 +164,16 @@ export function splitVma(m: Mm, vma: number, at: number): number {
 
 /**
  * Makes VMA borders at both ends of a range, where they lie within VMAs.
- * @returns false when rows have run out
+ * @returns false when rows have run out: nothing has changed then
  * @context mmap_lock held for writing; may block
  */
 export function splitAtRange(m: Mm, mm: number, start: number, end: number): boolean {
   for (const at of [start, end]) {
     const vma = findVma(m, mm, at);
     if (vma === 0 || m.vma.start[vma] === at) continue;
-    if (splitVma(m, vma, at) === 0) return false;
+    if (splitVma(m, vma, at) !== 0) continue;
+    mergeRange(m, mm, start, end);
+    return false;
   }
   return true;
 }

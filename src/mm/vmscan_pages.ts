@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Reclaiming given pages (mm/vmscan.c, reclaim_pages): for MADV_PAGEOUT. */
-import { folioLruList, folioLruvec, folioNid, folioTestClear, isFileLru } from './folio.ts';
+import {
+  folioClear,
+  folioLruList,
+  folioLruvec,
+  folioNid,
+  folioTestClear,
+  isFileLru,
+} from './folio.ts';
 import { lruLock, lruUnlock, lruvecDelFolioLocked } from './lruvec.ts';
 import type { Mm } from './mm.ts';
-import { PG_LRU, PG_UNEVICTABLE } from './mm_types.ts';
+import { PG_ACTIVE, PG_LRU, PG_UNEVICTABLE } from './mm_types.ts';
 import { scanControl } from './scan_control.ts';
 import { modIsolated, reclaimStat, shrinkFolioList } from './vmscan_folio.ts';
 import { putbackLru } from './vmscan_lists.ts';
@@ -46,5 +53,7 @@ function isolateFolio(m: Mm, pfn: number): boolean {
   lruLock(m, lruvec);
   lruvecDelFolioLocked(m, lruvec, pfn, Atomics.load(m.page.flags, pfn));
   lruUnlock(m, lruvec);
+  // What goes on the list of pages to reclaim is not active; it may become so if it stays.
+  folioClear(m, pfn, PG_ACTIVE);
   return true;
 }

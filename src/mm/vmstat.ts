@@ -56,6 +56,7 @@ export function vmGauges(m: Mm): Record<string, number> {
     nr_zone_inactive_file: lists.inactive_file,
     nr_zone_active_file: lists.active_file,
     nr_zone_unevictable: lists.unevictable,
+    nr_mlock: sumNodes(m, m.node.mlocked),
     nr_inactive_anon: lists.inactive_anon,
     nr_active_anon: lists.active_anon,
     nr_inactive_file: lists.inactive_file,

@@ -59,6 +59,9 @@ export const VM_EVENTS = [
   'swap_ra_hit',
   'swpin_zero',
   'swpout_zero',
+  'zswpin',
+  'zswpout',
+  'zswpwb',
   // Counted per lruvec by the kernel, summed over the machine here.
   'workingset_refault_anon',
   'workingset_refault_file',
@@ -81,6 +84,8 @@ export const VM_EVENTS = [
   'kr_swap_zero_freed',
   'kr_swap_overwrite',
   'kr_swapin_stale',
+  'kr_swap_read_error',
+  'kr_zswap_freed',
   'kr_swapin_shared',
   'kr_zram_store',
   'kr_zram_same',

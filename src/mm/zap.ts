@@ -2,10 +2,10 @@
 /**
  * Unmapping pages (mm/memory.c, zap_pte_range; mm/mmu_gather.c).
  *
- * A batch is what one leaf table has in the range. Its entries go under ptl; then one shootdown waits
- * until no CPU can touch the pages any more; only then do they lose the references of the entries.
- * Until then a reclaimer that finds one unmapped sees a reference that it does not know, and lets it
- * be.
+ * A batch is what one leaf table has in the range. Its entries go under ptl; then one shootdown
+ * waits until no CPU can touch the pages any more; only then do they lose the references of the
+ * entries. Until then a reclaimer that finds one unmapped sees a reference that it does not know,
+ * and lets it be.
  */
 import { faultDelay } from '../../shared/fault.ts';
 import { condResched } from '../../shared/sched.ts';

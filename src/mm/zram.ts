@@ -72,28 +72,21 @@ export function zramWrite(m: Mm, pfn: number, slot: number): boolean {
 
 function setSlot(m: Mm, slot: number, kind: number, handle: number, size: number): void {
   clusterLock(m, slot);
-  overwriteLocked(m, slot);
+  zramOverwriteLocked(m, slot);
   m.zram.kind[slot] = kind;
   m.zram.handle[slot] = handle;
   m.zram.size[slot] = size;
   clusterUnlock(m, slot);
 }
 
-/** Drops what the slot held before it is written again. @context swap_cluster held */
-function overwriteLocked(m: Mm, slot: number): void {
+/**
+ * Drops what the slot held, before it is written anew or kept elsewhere.
+ * @context swap_cluster held
+ */
+export function zramOverwriteLocked(m: Mm, slot: number): void {
   if (!zramFreeLocked(m, slot)) return;
   const { events } = m.task;
   events[EV.kr_swap_overwrite] = (events[EV.kr_swap_overwrite] as number) + 1;
-}
-
-/**
- * Drops what the slot held: its page is all zeroes now, which is kept elsewhere.
- * @context folio locked; takes swap_cluster
- */
-export function zramDiscard(m: Mm, slot: number): void {
-  clusterLock(m, slot);
-  overwriteLocked(m, slot);
-  clusterUnlock(m, slot);
 }
 
 /**

@@ -15,7 +15,13 @@ import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
 import { LC_ZS_CLASS, LC_ZS_POOL } from './lock_order.ts';
 import type { Mm } from './mm.ts';
-import { ZS_BLOCK_BYTES, zsClassBytes, zsSizeClass } from './zsmalloc_sizes.ts';
+import {
+  ZS_BLOCK_BYTES,
+  ZS_CLASSES,
+  ZS_POOL_ZRAM,
+  zsClassBytes,
+  zsSizeClass,
+} from './zsmalloc_sizes.ts';
 
 export const ZS_HANDLE_NONE = 0;
 
@@ -35,21 +41,24 @@ const CLASS_WORDS = 8;
 const POOL_FRESH = 1;
 const POOL_FREE = 2;
 const POOL_BLOCKS = 3;
+/** From here on: blocks of each ZS_POOL_*. */
+const POOL_EACH = 6;
 
 const HANDLE_OBJECT_BITS = 9;
 
 /**
  * Room for `size` bytes.
+ * @param pool ZS_POOL_*
  * @returns a handle, or ZS_HANDLE_NONE when the store is full
  * @context takes zsmalloc_class, then zsmalloc_pool
  */
-export function zsMalloc(m: Mm, size: number): number {
-  const cls = zsSizeClass(size);
+export function zsMalloc(m: Mm, size: number, pool: number = ZS_POOL_ZRAM): number {
+  const cls = pool * ZS_CLASSES + zsSizeClass(size);
   const row = cls * CLASS_WORDS;
   spinLock(m.zsClassLock, cls * LINE_WORDS, LC_ZS_CLASS);
   let block = m.zsClass[row] as number;
   if (block === 0) {
-    block = takeBlock(m);
+    block = takeBlock(m, pool);
     if (block === 0) {
       spinUnlock(m.zsClassLock, cls * LINE_WORDS, LC_ZS_CLASS);
       return ZS_HANDLE_NONE;
@@ -96,7 +105,7 @@ export function zsFree(m: Mm, handle: number): void {
     unlinkPartial(m, row, block);
     m.zsClass[row + 2] = (m.zsClass[row + 2] as number) - 1;
     m.zsPage[base + BLOCK_CLASS] = 0;
-    putBlock(m, block);
+    putBlock(m, block, Math.floor(cls / ZS_CLASSES));
   }
   spinUnlock(m.zsClassLock, cls * LINE_WORDS, LC_ZS_CLASS);
 }
@@ -109,11 +118,15 @@ export function zsOffset(m: Mm, handle: number): number {
   return objectWord(block, cls, handle & ((1 << HANDLE_OBJECT_BITS) - 1)) * 4;
 }
 
-/** Objects in use and blocks taken, over all classes. @context exact at quiescence */
-export function zsUsage(m: Mm): { objects: number; blocks: number; bytes: number } {
+/** Objects in use and blocks taken, over all classes of a pool. @context exact at quiescence */
+export function zsUsage(
+  m: Mm,
+  pool: number = ZS_POOL_ZRAM,
+): { objects: number; blocks: number; bytes: number } {
   let objects = 0;
   let blocks = 0;
-  for (let row = 0; row < m.zsClass.length; row += CLASS_WORDS) {
+  const first = pool * ZS_CLASSES * CLASS_WORDS;
+  for (let row = first; row < first + ZS_CLASSES * CLASS_WORDS; row += CLASS_WORDS) {
     objects += m.zsClass[row + 1] as number;
     blocks += m.zsClass[row + 2] as number;
   }
@@ -121,11 +134,11 @@ export function zsUsage(m: Mm): { objects: number; blocks: number; bytes: number
 }
 
 function objectsPerBlock(cls: number): number {
-  return Math.floor(ZS_BLOCK_BYTES / zsClassBytes(cls));
+  return Math.floor(ZS_BLOCK_BYTES / zsClassBytes(cls % ZS_CLASSES));
 }
 
 function objectWord(block: number, cls: number, object: number): number {
-  return (block * ZS_BLOCK_BYTES + object * zsClassBytes(cls)) / 4;
+  return (block * ZS_BLOCK_BYTES + object * zsClassBytes(cls % ZS_CLASSES)) / 4;
 }
 
 function takeObject(m: Mm, block: number, cls: number): number {
@@ -160,7 +173,7 @@ function unlinkPartial(m: Mm, row: number, block: number): void {
 }
 
 /** @returns a block, or 0 when there is none left @context takes zsmalloc_pool */
-function takeBlock(m: Mm): number {
+function takeBlock(m: Mm, pool: number): number {
   spinLock(m.zsPool, 0, LC_ZS_POOL);
   let block = m.zsPool[POOL_FREE] as number;
   if (block !== 0) {
@@ -172,15 +185,19 @@ function takeBlock(m: Mm): number {
       block = fresh;
     }
   }
-  if (block !== 0) m.zsPool[POOL_BLOCKS] = (m.zsPool[POOL_BLOCKS] as number) + 1;
+  if (block !== 0) {
+    m.zsPool[POOL_BLOCKS] = (m.zsPool[POOL_BLOCKS] as number) + 1;
+    Atomics.add(m.zsPool, POOL_EACH + pool, 1);
+  }
   spinUnlock(m.zsPool, 0, LC_ZS_POOL);
   return block;
 }
 
-function putBlock(m: Mm, block: number): void {
+function putBlock(m: Mm, block: number, pool: number): void {
   spinLock(m.zsPool, 0, LC_ZS_POOL);
   m.zsPage[block * BLOCK_WORDS + BLOCK_NEXT] = m.zsPool[POOL_FREE] as number;
   m.zsPool[POOL_FREE] = block;
   m.zsPool[POOL_BLOCKS] = (m.zsPool[POOL_BLOCKS] as number) - 1;
+  Atomics.sub(m.zsPool, POOL_EACH + pool, 1);
   spinUnlock(m.zsPool, 0, LC_ZS_POOL);
 }

@@ -13,6 +13,11 @@ export const ZS_BLOCK_BYTES = ZS_PAGES_PER_BLOCK * PAGE_SIZE;
 export const ZS_CLASSES = ZS_MAX_COMPRESSED / ZS_GRANULE + 1;
 export const ZS_RAW_CLASS = ZS_CLASSES - 1;
 
+/** Whose objects: blocks of one are not shared with the other. */
+export const ZS_POOL_ZRAM = 0;
+export const ZS_POOL_ZSWAP = 1;
+export const ZS_POOLS = 2;
+
 /** Bytes of an object of a class. */
 export function zsClassBytes(cls: number): number {
   return cls === ZS_RAW_CLASS ? PAGE_SIZE : (cls + 1) * ZS_GRANULE;

@@ -9,7 +9,7 @@
  * to the program here.
  */
 
-import { CPU_MISMATCHES } from '../../kthreads/cpu.ts';
+import { CPU_MISMATCHES } from '../../kthreads/cpu_state.ts';
 import { resolveMachine } from '../config.ts';
 import { Machine } from '../machine.ts';
 import { checkQuiescent } from '../mm/check.ts';

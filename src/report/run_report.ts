@@ -42,10 +42,20 @@ export interface MemcgReport {
 }
 
 /** How a program ended. */
-export type ProcessStatus = 'done' | 'killed' | 'fault' | 'stopped' | 'not run' | 'unknown';
+/** How a process ended; 'bus error' is a page that could not be read from swap. */
+export type ProcessStatus =
+  | 'done'
+  | 'killed'
+  | 'bus error'
+  | 'fault'
+  | 'stopped'
+  | 'not run'
+  | 'unknown';
 
 export interface ProcessReport {
   readonly pid: number;
+  /** pid of the process that forked it, 0 for one of the configuration. */
+  readonly parent: number;
   readonly comm: string;
   /** The first of its CPUs. */
   readonly cpu: number;
@@ -54,6 +64,8 @@ export interface ProcessReport {
   readonly status: ProcessStatus;
   /** What the program returned on its first CPU. */
   readonly result: number | null;
+  /** Of a generator program: 0 .. 255; 137 killed, 139 an access outside its memory, 130 stopped */
+  readonly exitCode: number | null;
   /** Accesses made. */
   readonly events: number;
   readonly faults: number;
@@ -62,6 +74,19 @@ export interface ProcessReport {
   readonly rss: number;
   readonly swapped: number;
   readonly pageTables: number;
+}
+
+/** Simulated processes over the whole run, also those that `processes` does not list. */
+export interface TasksReport {
+  /** Made at run time: forked, spawned, threads. */
+  readonly forks: number;
+  readonly exits: number;
+  /** Of those that ended: by `kill`, or by the OOM killer. */
+  readonly kills: number;
+  /** Most at once. */
+  readonly peak: number;
+  /** Not listed one by one. */
+  readonly omitted: number;
 }
 
 export interface TraceReport {
@@ -164,6 +189,8 @@ export interface RunReport {
   /** Groups made at run time that are not among them. */
   readonly memcgsOmitted: number;
   readonly processes: readonly ProcessReport[];
+  /** Null where no program is a generator. */
+  readonly tasks: TasksReport | null;
   readonly traces: readonly TraceReport[];
   /** The built-in scenario that was run, null for none. */
   readonly scenario: ScenarioReport | null;

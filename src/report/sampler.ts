@@ -6,6 +6,7 @@
 import { ktimeNs } from '../../shared/ktime.ts';
 import type { Mm } from '../mm/mm.ts';
 import { totalFree } from '../mm/show_mem.ts';
+import { nrSwapPages, totalSwapPages } from '../mm/swap_info.ts';
 import { vmEvent } from '../mm/vmstat.ts';
 import { EV, type VmEvent } from '../mm/vmstat_items.ts';
 import type { SeriesReport } from './run_report.ts';
@@ -38,7 +39,7 @@ export function readSample(m: Mm, timeMs: number): Sample {
     time_ms: Math.round(timeMs),
     events: totalEvents(m),
     nr_free_pages: totalFree(m),
-    swap_used: Math.max(m.sizes.nrSlots - 1, 0) - Atomics.load(m.swapInfo, 0),
+    swap_used: totalSwapPages(m) - nrSwapPages(m),
   };
   for (const name of SAMPLED) sample[name] = vmEvent(m, EV[name]);
   return sample;

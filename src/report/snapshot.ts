@@ -3,13 +3,7 @@
  * What a machine's tables say at one instant, as parts of a report. Reads only, takes no lock:
  * exact when the machine rests, and as good as can be had after a panic.
  */
-import {
-  CPU_ENDED,
-  CPU_MISMATCHES,
-  CPU_PAGES_VERIFIED,
-  CPU_RESULT,
-  CPU_STATUS,
-} from '../../kthreads/cpu.ts';
+import { CPU_MISMATCHES, CPU_PAGES_VERIFIED } from '../../kthreads/cpu_state.ts';
 import { faultsInjected } from '../../shared/fault.ts';
 import { HistogramMerge } from '../../shared/histogram.ts';
 import { THREADS_MAX } from '../../shared/limits.ts';
@@ -25,20 +19,17 @@ import {
   type Mm,
   NR_HISTOGRAMS,
 } from '../mm/mm.ts';
-import { MMF_OOM_VICTIM } from '../mm/mm_types.ts';
 import { oomReports } from '../mm/oom_kill.ts';
 import { procFiles } from '../mm/proc_files.ts';
 import { listedMemcgs, MemcgStats, memcgEvents } from '../mm/proc_memcg.ts';
 import { ownItems, vmstatItems } from '../mm/proc_vmstat.ts';
 import { nodeLists, zoneName } from '../mm/proc_zoneinfo.ts';
-import { RUN_DONE, RUN_KILLED, RUN_SIGSEGV, RUN_STOPPED } from '../mm/user.ts';
+import { processReports, taskTotals } from './process_report.ts';
 import type {
   LatencyReport,
   LockReport,
   MemcgReport,
   NodeReport,
-  ProcessReport,
-  ProcessStatus,
   RunReport,
 } from './run_report.ts';
 
@@ -54,6 +45,7 @@ export type Snapshot = Pick<
   | 'memcgs'
   | 'memcgsOmitted'
   | 'processes'
+  | 'tasks'
   | 'lockStat'
   | 'proc'
   | 'oomReports'
@@ -110,52 +102,6 @@ function memcgReports(m: Mm, memcgs: readonly number[]): MemcgReport[] {
       swap: Atomics.load(m.memcg.swapUsage, memcg),
       events: memcgEvents(m, memcg),
       stat: stats.of(memcg),
-    };
-  });
-}
-
-const STATUS: Readonly<Record<number, ProcessStatus>> = {
-  [RUN_DONE]: 'done',
-  [RUN_KILLED]: 'killed',
-  [RUN_SIGSEGV]: 'fault',
-  [RUN_STOPPED]: 'stopped',
-};
-
-/** The worst of how the CPUs of a process ended. */
-function processStatus(m: Mm, cpus: readonly number[]): ProcessStatus {
-  const statuses = cpus.map((cpu): ProcessStatus => {
-    const row = cpu * LINE_WORDS;
-    const stage = Atomics.load(m.cpuState, row + CPU_STATUS);
-    if (stage === 0) return 'not run';
-    if (stage !== CPU_ENDED) return 'unknown';
-    return STATUS[Atomics.load(m.cpuState, row + CPU_RESULT)] ?? 'done';
-  });
-  const worst: ProcessStatus[] = ['unknown', 'fault', 'killed', 'stopped', 'not run'];
-  return worst.find((status) => statuses.includes(status)) ?? 'done';
-}
-
-function processReports(m: Mm): ProcessReport[] {
-  return m.config.processes.map(({ comm, cpus, memcg }, index) => {
-    const mm = index + 1;
-    const first = cpus[0] as number;
-    const events = cpus.map((cpu) => m.cpuEvents[cpu * LINE_WORDS] as number);
-    const row = first * LINE_WORDS;
-    const ended = Atomics.load(m.cpuState, row + CPU_STATUS) === CPU_ENDED;
-    return {
-      pid: mm,
-      comm,
-      cpu: first,
-      cpus,
-      memcg: m.config.memcgs[memcg]?.name ?? '',
-      status: processStatus(m, cpus),
-      result: ended ? Atomics.load(m.cpuState, row + CPU_RESULT) : null,
-      events: events.reduce((a, b) => a + b, 0),
-      faults: Atomics.load(m.mm.faults, mm),
-      majorFaults: Atomics.load(m.mm.majorFaults, mm),
-      oomKilled: (Atomics.load(m.mm.flags, mm) & MMF_OOM_VICTIM) !== 0,
-      rss: Atomics.load(m.mm.rssAnon, mm),
-      swapped: Atomics.load(m.mm.swapEnts, mm),
-      pageTables: Atomics.load(m.mm.nrTables, mm),
     };
   });
 }
@@ -226,6 +172,7 @@ export function takeSnapshot(m: Mm): Snapshot {
     memcgs: memcgReports(m, shown),
     memcgsOmitted: omitted,
     processes: processReports(m),
+    tasks: taskTotals(m),
     lockStat: lockReports(m),
     proc: procFiles(m, shown),
     oomReports: oomReports(m),

@@ -20,6 +20,19 @@ function plural(count: number, what: string): string {
   return `${formatNumber(count)} ${what}${count === 1 ? '' : ending}`;
 }
 
+/** Processes that the summary lists where programs fork. */
+const PROCESS_LINES = 20;
+
+function swapText({ swap, swapSize, swapDevices }: RunReport['config']): string {
+  if (swapDevices !== null) {
+    const devices = swapDevices.map(
+      ({ kind, sizePages }) => `${kind} ${formatBytes(sizePages * PAGE_SIZE)}`,
+    );
+    return `${swap === 'zswap' ? 'zswap, ' : ''}${devices.join(', ')}`;
+  }
+  return swap === 'none' ? 'none' : `${swap} ${formatBytes(swapSize as number)}`;
+}
+
 function headLines(report: RunReport): string[] {
   const { config, footprintPages } = report;
   const memory = config.memory as number;
@@ -33,8 +46,7 @@ function headLines(report: RunReport): string[] {
     `memory ${formatBytes(memory)}${share}`,
   ];
   if (config.memcgMax !== null) machine.push(`limit ${formatBytes(config.memcgMax as number)}`);
-  const swap = config.swap === 'none' ? 'none' : `zram ${formatBytes(config.swapSize as number)}`;
-  machine.push(`swap ${swap}`);
+  machine.push(`swap ${swapText(config)}`);
   const events = report.processes.reduce((sum, process) => sum + process.events, 0);
   const seconds = report.wallMs / 1000;
   const rate = seconds > 0 ? ` (${formatNumber(events / seconds)}/s)` : '';
@@ -72,8 +84,19 @@ function shrinkerLines(report: RunReport): string[] {
   return lines;
 }
 
+/** Processes made at run time, over the whole run. */
+function taskLine({ tasks }: RunReport): string[] {
+  if (tasks === null) return [];
+  const n = formatNumber;
+  const rest = tasks.exits - PROCESS_LINES;
+  const more = rest > 0 ? `${n(rest)} more; ` : '';
+  const { forks, exits, kills, peak } = tasks;
+  return [`${more}${n(forks)} forks, ${n(exits)} exits, ${n(kills)} killed, ${n(peak)} at once`];
+}
+
 function processLines(report: RunReport): string[] {
-  const rows = report.processes.map((process) => [
+  const shown = report.tasks === null ? report.processes : report.processes.slice(0, PROCESS_LINES);
+  const rows = shown.map((process) => [
     process.pid,
     oneLine(process.comm),
     process.cpus.join(','),
@@ -83,7 +106,7 @@ function processLines(report: RunReport): string[] {
     process.oomKilled ? 'killed: out of memory' : process.status,
   ]);
   const title = ['pid', 'comm', 'cpu', 'accesses', 'faults', 'major', 'end'];
-  return ['processes', ...formatTable(title, rows, [1, 6])];
+  return ['processes', ...formatTable(title, rows, [1, 6]), ...taskLine(report)];
 }
 
 function threadLines(report: RunReport): string[] {

@@ -3,6 +3,7 @@
  * Scenarios that need no file: a name for a workload and a machine, with a few options of its own.
  */
 import { oneLine, UsageError } from '../errors.ts';
+import { forkstorm } from './forkstorm.ts';
 import { generateTrace } from './generators.ts';
 import { memcgTmpfs } from './memcg_tmpfs.ts';
 import { mountLoop } from './mount_loop.ts';
@@ -39,6 +40,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   quick,
   'memcg-tmpfs': memcgTmpfs,
   'mount-loop': mountLoop,
+  forkstorm,
 };
 
 /** @returns the scenario of that name, or undefined */

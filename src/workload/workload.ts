@@ -20,12 +20,27 @@ export interface ProcessSpec {
   readonly program: ModuleRef & { readonly args?: unknown };
   /** Passed to the program: structured-clonable; may stand in `program` instead. */
   readonly args?: unknown;
+  /**
+   * The program is a generator function: it starts on the first of `cpus`, and the processes that
+   * it forks take turns on all of them. Default false.
+   */
+  readonly generator?: boolean;
   /** Mapped before the program starts. */
   readonly vmas: readonly VmaSpec[];
   /** Pages that it touches. Default: all pages of its VMAs. */
   readonly footprintPages?: number;
-  /** Page tables that those pages need. Default: what all pages of the VMAs need. */
+  /**
+   * Page tables that an address space of it needs, also those that are forked. Default: what all
+   * pages of the VMAs need.
+   */
   readonly pageTables?: number;
+}
+
+/** A generator program that processes fork by its name. */
+export interface ProgramSpec extends ModuleRef {
+  readonly name: string;
+  /** What each instance sees as `proc.shared`: structured-clonable. */
+  readonly shared?: unknown;
 }
 
 /** The module of the trace replayer. */

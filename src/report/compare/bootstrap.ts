@@ -7,8 +7,9 @@
  *   unpaired   each side is drawn for itself
  *
  * The interval is the percentile interval: without the outer 2.5 % of the resamples at each end.
- * For medians it covers what it says from six runs on, as test/unit/src/report/compare measures. Not
- * BCa: its correction comes from leaving out one run at a time, and tells nothing about a median.
+ * For medians it covers what it says from six runs on, as test/unit/src/report/compare measures.
+ * Not BCa: its correction comes from leaving out one run at a time, and tells nothing about a
+ * median.
  */
 import { Prng } from '../../../shared/prng.ts';
 

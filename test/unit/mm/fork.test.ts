@@ -128,7 +128,7 @@ describe('fork', () => {
     expectEmpty(m);
   });
 
-  it('shares swapped pages that neither brought back, over the cache of an asynchronous device', () => {
+  it('shares swapped pages that neither brought back, through the swap cache', () => {
     const m = bootForks({ memcgMax: 300, swapSynchronous: false });
     const parent = context(m, 1);
     touch(m, parent, range(0, 250));

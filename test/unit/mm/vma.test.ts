@@ -2,6 +2,7 @@
 /** VMAs on one thread: splitting, merging, unmapping, protecting, moving; a model as the oracle. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { MADV_DONTNEED, MADV_FREE, madvise } from '../../../dist/src/mm/madvise.js';
 import type { Mm } from '../../../dist/src/mm/mm.js';
 import { VM_READ, VM_WRITE } from '../../../dist/src/mm/mm_types.js';
 import { mmapAnon } from '../../../dist/src/mm/mmap.js';
@@ -107,7 +108,7 @@ describe('mprotect', () => {
     expectEmpty(m);
   });
 
-  it('a read-only page of a parent is the same in the child, and copied when both may write', () => {
+  it('a read-only page of a parent is the child’s too, and copied when both may write', () => {
     const m = bootForks();
     const user = context(m, 1);
     touch(m, user, range(0, 10));
@@ -219,6 +220,37 @@ describe('mremap', () => {
     expect(verify(m, child).mismatches).toBe(0);
     exit(m, child.mm);
     expectEmpty(m);
+  });
+});
+
+describe('shootdowns', () => {
+  const stops: [string, (m: Mm, user: ReturnType<typeof context>) => unknown][] = [
+    ['munmap', (m) => munmap(m, 1, at(0), at(5))],
+    ['mprotect', (m) => mprotect(m, 1, at(0), at(5), VM_READ)],
+    ['mremap', (m) => mremap(m, 1, at(0), 5, 5, at(9000))],
+    ['MADV_DONTNEED', (m) => madvise(m, 1, at(0), at(5), MADV_DONTNEED)],
+    ['MADV_FREE', (m) => madvise(m, 1, at(0), at(5), MADV_FREE)],
+    ['fork', (m, user) => fork(m, user)],
+  ];
+  it.each(stops)('%s waits until other CPUs cannot use what it took away', (_, stop) => {
+    const m = bootForks();
+    const user = context(m, 1);
+    touch(m, user, range(0, 5));
+    const before = vmEvents(m).kr_shootdown;
+    stop(m, user);
+    expect(vmEvents(m).kr_shootdown - before).toBe(1);
+  });
+
+  it('a copy on write waits, and a page that is reused does not', () => {
+    const m = bootForks();
+    const user = context(m, 1);
+    touch(m, user, range(0, 5));
+    const child = fork(m, user);
+    const before = vmEvents(m).kr_shootdown;
+    touch(m, child, [3]);
+    expect(vmEvents(m).kr_shootdown - before).toBe(1);
+    touch(m, user, [3]);
+    expect(vmEvents(m).kr_shootdown - before).toBe(1);
   });
 });
 

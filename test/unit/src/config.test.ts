@@ -236,7 +236,10 @@ describe('wrong values are one line that names them', () => {
     [{ faults: { fail_page_alloc: '1/0' } }, /^faults/],
     [{ faults: { nothing: '1/2' } }, /^faults.*fail_page_alloc/],
     [{ faultSeed: -1 }, /^faultSeed: -1/],
-    [{ swap: 'zswap' }, /not in this version yet/],
+    [{ swap: 'ssd' }, /^swap: 'ssd' will not do; give 'zram', 'file', 'zswap' or 'none'/],
+    [{ swapDevices: [] }, /^swapDevices.*1\.\.23 devices/],
+    [{ swap: 'none', swapDevices: [{ kind: 'zram', sizePages: 9 }] }, /^swapDevices: swap is/],
+    [{ swapDevices: [{ kind: 'zram', sizePages: 9, path: 'x' }] }, /^swapDevices: zram has no/],
     [{ memroy: 1 }, /^unknown option 'memroy'; known are memory,/],
     [{ 'vm.foo': 1 }, /^unknown option 'vm\.foo'/],
   ])('%j', (config, expected) => {

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Memory as a generator program sees it: its mappings, and loads and stores. Ranges are in pages,
+ * addresses of loads and stores in bytes. Failures are negative and named as Linux's
+ * (src/mm/errno.ts).
+ */
+import { EINVAL } from '../src/mm/errno.ts';
+import { MADV_DONTNEED, MADV_FREE, madvise } from '../src/mm/madvise.ts';
+import { mlock, munlock } from '../src/mm/mlock.ts';
+import type { Mm } from '../src/mm/mm.ts';
+import { mmapAnon, rangeOk } from '../src/mm/mmap.ts';
+import { mprotect } from '../src/mm/mprotect.ts';
+import { mremap } from '../src/mm/mremap.ts';
+import { munmap } from '../src/mm/munmap.ts';
+import { forgetStamps, moveStamps } from '../src/mm/stamp.ts';
+import { RUN_DONE } from '../src/mm/user.ts';
+import { UserAccess } from '../src/mm/user_access.ts';
+import { endOf } from './task_end.ts';
+
+/** The memory of a task. @context the CPU of the task, while it runs; every call may block */
+export class ProcMemory {
+  readonly access: UserAccess;
+  protected readonly m: Mm;
+  /** The task's row. */
+  protected readonly row: number;
+  /** Its address space. */
+  protected readonly mm: number;
+  /** Calls of this turn. */
+  protected calls = 0;
+
+  /** @param row the task, which has an address space */
+  constructor(m: Mm, row: number) {
+    this.m = m;
+    this.row = row;
+    this.mm = Atomics.load(m.sched.task.mm, row);
+    this.access = new UserAccess(m, row);
+  }
+
+  /**
+   * Maps anonymous memory, readable and writable.
+   * @param start first page number @param pages at least 1
+   * @returns 0, or EINVAL when it overlaps a mapping or all rows are in use
+   */
+  mmap(start: number, pages: number): number {
+    this.enter();
+    if (!rangeOk(start, start + pages)) return EINVAL;
+    return mmapAnon(this.m, this.mm, start, start + pages) === 0 ? EINVAL : 0;
+  }
+
+  /** Unmaps a range; what of it is not mapped does not matter. @returns 0, EINVAL, ENOMEM */
+  munmap(start: number, pages: number): number {
+    this.enter();
+    const error = munmap(this.m, this.mm, start, start + pages);
+    if (error === 0) forgetStamps(this.m, this.row, start, pages);
+    return error;
+  }
+
+  /** Allows or forbids stores. @param prot VM_READ (1), or both with VM_WRITE (2) */
+  mprotect(start: number, pages: number, prot: number): number {
+    this.enter();
+    return mprotect(this.m, this.mm, start, start + pages, prot);
+  }
+
+  /** @param advice MADV_* of src/mm/madvise.ts @returns 0, EINVAL, ENOMEM */
+  madvise(start: number, pages: number, advice: number): number {
+    this.enter();
+    const drops = advice === MADV_DONTNEED || advice === MADV_FREE;
+    // Also when it fails half way: what is not known is not compared.
+    if (drops && rangeOk(start, start + pages)) forgetStamps(this.m, this.row, start, pages);
+    return madvise(this.m, this.mm, start, start + pages, advice);
+  }
+
+  /**
+   * Changes the size or the place of a mapping.
+   * @param newStart null to stay @returns 0, EFAULT, EINVAL, ENOMEM
+   */
+  mremap(start: number, pages: number, newPages: number, newStart: number | null = null): number {
+    this.enter();
+    const error = mremap(this.m, this.mm, start, pages, newPages, newStart);
+    if (error < 0) return error;
+    if (newPages < pages) forgetStamps(this.m, this.row, start + newPages, pages - newPages);
+    const to = newStart ?? start;
+    if (to !== start) moveStamps(this.m, this.row, start, to, Math.min(pages, newPages));
+    return 0;
+  }
+
+  /** Keeps a range in memory. @returns 0, EINVAL, ENOMEM */
+  mlock(start: number, pages: number): number {
+    this.enter();
+    return mlock(this.m, this.mm, start, start + pages);
+  }
+
+  /** Lets a range go again. @returns 0, EINVAL, ENOMEM */
+  munlock(start: number, pages: number): number {
+    this.enter();
+    return munlock(this.m, this.mm, start, start + pages);
+  }
+
+  /**
+   * Loads `size` bytes, little endian.
+   * @param va address in bytes; the value may lie in two pages @param size 1 .. 8
+   * @returns a number up to 6 bytes, a bigint from 7
+   * @throws TaskEnd when the process is to end
+   */
+  load(va: number, size: 1 | 2 | 3 | 4 | 5 | 6): number;
+  load(va: number, size: 7 | 8): bigint;
+  load(va: number, size: number): number | bigint;
+  load(va: number, size: number): number | bigint {
+    this.calls++;
+    const { access } = this;
+    this.check(access.load(va, size));
+    if (size <= 6) return access.low + access.high * 2 ** 32;
+    return BigInt(access.low) | (BigInt(access.high) << 32n);
+  }
+
+  /**
+   * Stores the low `size` bytes of a value, little endian.
+   * @param value an integer of at most 53 bits, or a bigint @param va @param size as `load`
+   * @throws TaskEnd as `load`; RangeError for a number that is no such integer
+   */
+  store(va: number, size: number, value: number | bigint): void {
+    this.calls++;
+    if (typeof value === 'bigint') {
+      const low = Number(BigInt.asUintN(32, value));
+      const high = Number(BigInt.asUintN(32, value >> 32n));
+      this.check(this.access.store(va, size, low, high));
+      return;
+    }
+    if (!Number.isSafeInteger(value)) throw new RangeError(`store: ${value} is no safe integer`);
+    this.check(this.access.store(va, size, value >>> 0, Math.floor(value / 2 ** 32) >>> 0));
+  }
+
+  /**
+   * Reads or writes each of so many pages once, and checks that they hold what was stored (stamps:
+   * bytes 0 .. 255 and 3840 .. 4095 of such a page are theirs).
+   * @param start first page number @param pages at least 1
+   * @throws TaskEnd as `load`
+   */
+  touch(start: number, pages: number, write: boolean): void {
+    this.calls++;
+    this.check(this.access.touch(start, pages, write));
+  }
+
+  /** The top of a system call. @throws TaskEnd when the task is to end */
+  protected enter(): void {
+    this.calls++;
+    this.check(this.access.fatal());
+  }
+
+  /** @param result RUN_* @throws TaskEnd unless it is RUN_DONE */
+  protected check(result: number): void {
+    if (result !== RUN_DONE) throw endOf(result);
+  }
+}
