@@ -5,8 +5,9 @@
  *
  * An entry names the old frame, whose folio lock is held until no entry is left. It keeps its
  * write, young and dirty bits, and its place in rss, but no reference and no part of the mapcount.
- * Under ptl anybody may take one away (zap), forbid stores in it (mprotect) or copy it (fork: the child is
- * behind its parent in the ring of the rmap, so that the walk which ends the migration finds it).
+ * Under ptl anybody may take one away (zap), forbid stores in it (mprotect) or copy it (fork: the
+ * child is behind its parent in the ring of the rmap, so the walk that ends the migration finds
+ * it).
  */
 
 import { bitWaitHeld } from '../../shared/bit_lock.ts';

@@ -53,6 +53,7 @@ export function folioMapcount(m: Mm, pfn: number): number {
  * meanwhile. So look again under the lock: what a mapped folio names is alive, as unlink_anon_vmas
  * comes after the last unmap and needs the lock for writing.
  * @returns its row, 0 when the folio is not mapped, REFERENCED_CONTENDED when `tryLock` failed
+ * @context takes anon_vma->rwsem; may block without `tryLock`
  */
 export function folioLockAnonVmaRead(m: Mm, pfn: number, tryLock: boolean): number {
   for (;;) {
@@ -88,6 +89,7 @@ export function anonVmaUnlockRead(m: Mm, anonVma: number): void {
  * Visits every entry that maps the folio, under its ptl.
  * @param kind PTE_PRESENT, or PTE_MIGRATION for those that wait for its migration
  * @param visit gets the entry's index and the VMA; returns false to stop
+ * @context anon_vma->rwsem held for reading; takes ptl
  */
 export function walkAnon(
   m: Mm,

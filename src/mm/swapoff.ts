@@ -23,7 +23,7 @@ import { memcgLeave, memcgRefresh } from './memcg_task.ts';
 import { memcgMargin } from './memcontrol.ts';
 import { doSwapPage, FAULT_FLAG_UNUSE, FAULT_OOM, FAULT_SIGBUS } from './memory.ts';
 import type { Mm } from './mm.ts';
-import { PG_SWAPCACHE, PTE_PRESENT, PTE_SHIFT } from './mm_types.ts';
+import { PG_SWAPCACHE, PTE_MIGRATION, PTE_PRESENT, PTE_SHIFT } from './mm_types.ts';
 import { mmapReadLock, mmapReadUnlock } from './mmap.ts';
 import { shmemGetFolio } from './shmem.ts';
 import { totalFree } from './show_mem.ts';

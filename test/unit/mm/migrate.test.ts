@@ -83,7 +83,11 @@ function finish(m: Machine, users: ReturnType<typeof context>[], pages: number):
   expectEmpty(m);
 }
 
-/** A page on its way (by another thread, so no lock order is checked): locked, isolated, its entries waiting. `end` maps it again. */
+/**
+ * A page on its way, as if by another thread, so that no lock order is checked: locked, isolated,
+ * its entries waiting.
+ * @returns what maps it again
+ */
 function onItsWay(m: Machine, pfn: number) {
   expect(isolateForMigration(m, pfn)).toBe(true);
   folioLock(m, pfn);
