@@ -53,9 +53,8 @@ import {
 import { freePage } from './page_alloc.ts';
 import { folioMapcount } from './rmap.ts';
 import { folioOfFile } from './shmem_writeout.ts';
-import { folioAddLru, folioPut } from './swap.ts';
+import { discardNewPage, folioAddLru, folioPut } from './swap.ts';
 import { folioFreeSwap, swapCacheReplace } from './swap_state.ts';
-import { discardNewPage } from './swapin.ts';
 import { tlbFlush } from './tlb.ts';
 import { modIsolated } from './vmscan_folio.ts';
 import { putbackLru } from './vmscan_lists.ts';

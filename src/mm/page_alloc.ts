@@ -159,12 +159,22 @@ function rmqueuePcp(m: Mm, zone: number): number {
 export function rmqueue(m: Mm, zone: number, order: number): number {
   const pfn = order === 0 && m.task.cpu >= 0 ? rmqueuePcp(m, zone) : rmqueueBuddy(m, zone, order);
   if (pfn === PFN_NONE) return PFN_NONE;
+  takeFirstRef(m, pfn);
+  countZoneAlloc(m, zone, 1 << order);
+  return pfn;
+}
+
+function takeFirstRef(m: Mm, pfn: number): void {
   assert(Atomics.load(m.page.mapcount, pfn) === 0, 'allocated page is mapped');
   if (Atomics.compareExchange(m.page.refcount, pfn, 0, 1) !== 0) {
     bug(`allocated pfn ${pfn} had references`);
   }
-  countZoneAlloc(m, zone, 1 << order);
-  return pfn;
+}
+
+/** A page that compaction took off the free lists itself is as if allocated. */
+export function noteRmqueue(m: Mm, zone: number, pfn: number): void {
+  takeFirstRef(m, pfn);
+  countZoneAlloc(m, zone, 1);
 }
 
 function countZoneAlloc(m: Mm, zone: number, pages: number): void {

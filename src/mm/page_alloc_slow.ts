@@ -6,6 +6,7 @@
  *   fast   any zone above low                                   -> page
  *   slow   wake kswapd on every node; any zone above min        -> page
  *          memalloc: no watermark, no reclaim                   -> page or nothing
+ *          order > 0: compaction; try again
  *          direct reclaim; try again; drain pcp lists; again
  *          progress, or some zone could still pass min: repeat, at most 16 times without progress
  *          OOM: a victim dies; repeat
@@ -13,6 +14,7 @@
 import { shouldFail } from '../../shared/fault.ts';
 import { ktimeNs } from '../../shared/ktime.ts';
 import { kthreadShouldStop } from '../../shared/sched.ts';
+import { tryToCompactPages } from './compaction.ts';
 import { fatalSignalPending } from './fatal_signal.ts';
 import { FAULT_PAGE_ALLOC } from './faults.ts';
 import { recordLatency } from './latency.ts';
@@ -102,6 +104,10 @@ function allocPagesSlow(
     let pfn = getPageFromFreelist(m, zones, order, WMARK_MIN, flags);
     if (pfn !== PFN_NONE || m.task.memalloc) return pfn;
     if (fatal()) return PFN_NONE;
+    if (order > 0 && tryToCompactPages(m, zones, order)) {
+      pfn = getPageFromFreelist(m, zones, order, WMARK_MIN, flags);
+      if (pfn !== PFN_NONE) return pfn;
+    }
     const before = ktimeNs();
     const progress = tryToFreePages(m, nid, zones[0] as number, fatal);
     recordLatency(m, HIST_ALLOC_STALL, ktimeNs() - before);

@@ -16,7 +16,7 @@ import { shmemEvict } from '../../../dist/src/mm/shmem.js';
 import { shmemRead, shmemWrite } from '../../../dist/src/mm/shmem_io.js';
 import { slabAlloc, slabFree } from '../../../dist/src/mm/slab.js';
 import { CACHE_DENTRY } from '../../../dist/src/mm/slab_types.js';
-import { discardNewPage } from '../../../dist/src/mm/swapin.js';
+import { discardNewPage } from '../../../dist/src/mm/swap.js';
 import { pgdatBalanced } from '../../../dist/src/mm/vmscan_kswapd.js';
 import { vmEvents, vmGauges } from '../../../dist/src/mm/vmstat.js';
 import {
