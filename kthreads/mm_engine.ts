@@ -6,12 +6,14 @@ import { SRCU_MUTEX } from '../shared/srcu.ts';
 import { LINE_WORDS } from '../shared/types.ts';
 import type { MmConfig } from '../src/mm/config.ts';
 import { faultAttrs } from '../src/mm/faults.ts';
+import { HOST_NAMES_LOCK } from '../src/mm/host_types.ts';
 import { LIST_STRIDE } from '../src/mm/list_lru_types.ts';
 import * as L from '../src/mm/lock_order.ts';
 import { enterMapping } from '../src/mm/mapping.ts';
 import { attachMm, type Mm, type MmBuffers } from '../src/mm/mm.ts';
 import { bindRcuCallbacks } from '../src/mm/rcu_ids.ts';
 // Any thread may run what others queued for a grace period: each must know all of it.
+import '../src/mm/hostfs.ts';
 import '../src/mm/shrinker.ts';
 import { SCHED_STAMP_LOCK } from '../src/mm/sched_types.ts';
 import { installShrinkerTypes } from '../src/mm/shrinker_install.ts';
@@ -52,6 +54,7 @@ function lockRegions(m: Mm): LockRegion[] {
     region(L.LC_ZONE, m.zoneLock, sizes.nrZones, LINE_WORDS),
     region(L.LC_ZS_CLASS, m.zsClassLock, m.zsClassLock.length / LINE_WORDS, LINE_WORDS),
     region(L.LC_ZS_POOL, m.zsPool, 1, 1),
+    { ...region(L.LC_HOST_NAMES, m.hostInfo, 1, 1), base: HOST_NAMES_LOCK },
     region(L.LC_SHRINKER_POOL, m.shrinker.poolLock, 1, 1),
     region(L.LC_FILE_NODES, m.filePool.words, 1, 1),
     region(L.LC_TASKLIST, m.sched.words, 1, 1),

@@ -59,7 +59,7 @@ export class Process {
 
   constructor(m: Mm, mm: number, shouldStop: () => boolean) {
     this.shrinkers = new ProcessShrinkers(m);
-    this.files = new ProcessFiles(m);
+    this.files = new ProcessFiles(m, mm);
     this.nodes = new ProcessNodes(m);
     this.#m = m;
     this.#mm = mm;

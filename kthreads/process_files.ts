@@ -7,6 +7,7 @@ import { DISKFS, TMPFS } from '../src/mm/fs_types.ts';
 import type { Mm } from '../src/mm/mm.ts';
 import { closeFile, lookup, openFile, unlink } from '../src/mm/namei.ts';
 import { mount, umount } from '../src/mm/super.ts';
+import { ProcessHostFiles } from './process_host_files.ts';
 
 /** Kinds of mounts by name. */
 const FS_TYPES = { tmpfs: TMPFS, diskfs: DISKFS } as const;
@@ -20,8 +21,12 @@ export class ProcessFiles {
   /** How often each file is open here. */
   readonly #open = new Map<number, number>();
 
-  constructor(m: Mm) {
+  /** Files of the host. */
+  readonly host: ProcessHostFiles;
+
+  constructor(m: Mm, mm: number) {
     this.#m = m;
+    this.host = new ProcessHostFiles(m, mm);
   }
 
   /**
@@ -75,6 +80,7 @@ export class ProcessFiles {
 
   /** Closes all that is open. @context the program has ended */
   closeAll(): void {
+    this.host.closeAll();
     for (const [file, times] of this.#open) {
       for (let i = 0; i < times; i++) closeFile(this.#m, file);
     }

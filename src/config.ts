@@ -283,6 +283,9 @@ export function resolveMachine(
   programs: readonly ProgramSpec[] = [],
 ): ResolvedMachine {
   const full = parseConfig(given);
+  if (full.hostFiles && !full.contents) {
+    throw new UsageError('hostFiles: needs page contents; give contents true');
+  }
   if (processes.length === 0 || processes.length > PROCESSES_MAX) {
     throw new UsageError(`processes: ${processes.length} will not do; give 1..${PROCESSES_MAX}`);
   }
@@ -315,7 +318,13 @@ export function resolveMachine(
     superBlocksMax: full.mountsMax,
     dentriesMax: full.dentriesMax,
     inodesMax: full.inodesMax,
-    filePagesMax: full.filePagesMax,
+    // Shadows take room beside the pages.
+    filePagesMax: Math.max(full.filePagesMax, full.hostFiles ? 4 * memory : 0),
+    hostFiles: full.hostFiles,
+    readAheadKb: full.readAheadKb,
+    dirtyRatio: full.dirtyRatio,
+    dirtyBackgroundRatio: full.dirtyBackgroundRatio,
+    dirtyWritebackCentisecs: full.dirtyWritebackCentisecs,
     vfsCachePressure: full.vfsCachePressure,
     processes: processes.map((spec) => processConfig(spec, groups.length - 1)),
     programs: programs.map(programConfig),

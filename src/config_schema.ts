@@ -94,6 +94,16 @@ export interface MachineConfig {
    * default, for 256 where a program is a generator, else none.
    */
   readonly tasksMax?: number | null;
+  /** Programs may mount directories of the host; needs `contents`. Default false. */
+  readonly hostFiles?: boolean;
+  /** read_ahead_kb: most that a read of a host's file reads ahead, 0 .. 4096. Default 128. */
+  readonly readAheadKb?: number;
+  /** vm.dirty_ratio, 1 .. 100: writers of more dirty memory wait. Default 20. */
+  readonly dirtyRatio?: number;
+  /** vm.dirty_background_ratio, 0 .. 100: from here on the flusher writes. Default 10. */
+  readonly dirtyBackgroundRatio?: number;
+  /** vm.dirty_writeback_centisecs, 0 .. 2^20: how often all is written. Default 500. */
+  readonly dirtyWritebackCentisecs?: number;
   /** Entries of each CPU's emulated TLB, a power of two; 0, the default, for none. */
   readonly tlb?: number;
   /** The emulated TLB is flushed every so many accesses; 0, the default, for never. */
@@ -232,6 +242,11 @@ const SCHEMA = v.strictObject({
   filePagesMax: v.optional(int(0, FILE_PAGES_MAX), 1024),
   inodesMax: v.optional(int(1, OBJECTS_MAX), 1024),
   tasksMax: v.optional(v.nullable(int(0, TASKS_MAX)), null),
+  hostFiles: v.optional(flag, false),
+  readAheadKb: v.optional(int(0, 4096), 128),
+  dirtyRatio: v.optional(int(1, 100), 20),
+  dirtyBackgroundRatio: v.optional(int(0, 100), 10),
+  dirtyWritebackCentisecs: v.optional(int(0, 1 << 20), 500),
   tlb: v.optional(v.pipe(int(0, 2 ** 20), powerOfTwo), 0),
   tlbFlush: v.optional(int(0, 2 ** 30), 0),
   contents: v.optional(flag, true),
@@ -252,6 +267,9 @@ export const SYSCTLS: Readonly<Record<string, keyof MachineConfig>> = {
   'vm.min_free_kbytes': 'minFreeKbytes',
   'vm.watermark_scale_factor': 'watermarkScaleFactor',
   'vm.vfs_cache_pressure': 'vfsCachePressure',
+  'vm.dirty_ratio': 'dirtyRatio',
+  'vm.dirty_background_ratio': 'dirtyBackgroundRatio',
+  'vm.dirty_writeback_centisecs': 'dirtyWritebackCentisecs',
 };
 
 const OPTION_NAMES = Object.keys(SCHEMA.entries);

@@ -54,6 +54,7 @@ export function machineThreads(config: MmConfig): ThreadSpec[] {
   if (config.swap === 'zswap') {
     specs.push(kthreadSpec('zswap_shrink', kthread('zswap_shrink', 'zswapShrink')));
   }
+  if (config.hostFiles) specs.push(kthreadSpec('flusher', kthread('flusher', 'flusher')));
   if (config.memcgsMax > config.memcgs.length) {
     const destroy = kthreadSpec('cgroup_destroy', kthread('cgroup_destroy', 'cgroupDestroy'));
     specs.push({ ...destroy, stage: STAGE_RELEASE });

@@ -13,6 +13,7 @@ import { type MachineConfig, type ResolvedMachine, resolveMachine } from './conf
 import { UsageError } from './errors.ts';
 import { Machine, type MachineOptions, type MachineState, type RunResult } from './machine.ts';
 import { MachineBootError } from './machine_errors.ts';
+import { hostCloseAll } from './mm/host_evict.ts';
 import { createMm, type Mm } from './mm/mm.ts';
 import { mmInit } from './mm/mm_init.ts';
 import { procEntries, shrinkerEntries } from './mm/proc_files.ts';
@@ -170,8 +171,10 @@ export class ReclaimMachine {
   }
 
   /** Stops everything, drained. May be called at any time, any number of times. */
-  shutdown(): Promise<MachineState> {
-    return this.#machine.shutdown();
+  async shutdown(): Promise<MachineState> {
+    const state = await this.#machine.shutdown();
+    hostCloseAll(this.mm);
+    return state;
   }
 
   get panic(): PanicRecord | null {

@@ -252,6 +252,8 @@ export class Supervisor {
     const worker = new Worker(new URL('../kthreads/entry.js', import.meta.url), {
       workerData,
       name: spec.comm,
+      // Files that a thread has opened are the machine's: they stay open when it ends.
+      trackUnmanagedFds: false,
       ...(execArgv === undefined ? {} : { execArgv: [...execArgv] }),
     });
     const member: Member = { id, spec, worker, exited: false, error: undefined };

@@ -82,6 +82,8 @@ class HostRun {
     const worker = new Worker(new URL('./host.js', import.meta.url), {
       workerData,
       name: 'host',
+      // As the supervisor's: a thread started from one that keeps track of files does so too.
+      trackUnmanagedFds: false,
       // Ours first: what the user preloads finds the patched functions.
       execArgv: ['--import', PRELOAD, ...process.execArgv],
     });

@@ -93,6 +93,7 @@ export async function runSeeds(options: SeedsOptions): Promise<SeedsReport> {
   // Here, not above: who runs no range does without the pool.
   const { Piscina } = await import('piscina');
   const pool = new Piscina({
+    trackUnmanagedFds: false,
     filename: new URL('./seed_task.js', import.meta.url).href,
     minThreads: jobs,
     maxThreads: jobs,

@@ -234,7 +234,8 @@ function checkNodes(m: Mm, check: Checker, mapped: Int32Array): void {
     const nid = m.zone.nid[m.page.zone[pfn] as number] as number;
     const locked = (Atomics.load(m.page.flags, pfn) & PG_MLOCKED) !== 0;
     if (locked) mlocked[nid] = (mlocked[nid] as number) + 1;
-    if ((mapped[pfn] as number) > 0) anon[nid] = (anon[nid] as number) + 1;
+    const ofFile = (m.page.mapping[pfn] as number) < 0;
+    if ((mapped[pfn] as number) > 0 && !ofFile) anon[nid] = (anon[nid] as number) + 1;
   }
   for (let nid = 0; nid < m.sizes.nrNodes; nid++) {
     check.equal(Atomics.load(m.node.isolatedAnon, nid), 0, `node ${nid} nr_isolated_anon`);

@@ -79,7 +79,9 @@ export function checkCounters(m: Mm, check: Checker): void {
     e.zswpin + e.zswpwb + e.kr_zswap_freed + Atomics.load(m.zswapWords, ZSWAP_STORED),
     'zswpout = zswpin + zswpwb + freed + stored',
   );
-  check.equal(e.nr_written, e.pswpout, 'nr_written = pswpout');
+  check.equal(e.nr_written, e.pswpout + e.kr_file_written, 'nr_written = to swap + to files');
+  atMost(e.workingset_activate_file, e.workingset_refault_file, 'activate_file <= refault_file');
+  atMost(e.workingset_restore_file, e.workingset_activate_file, 'restore_file <= activate_file');
   // A synchronous device's slot is freed by the swap-in, unless its entry had changed meanwhile,
   // others refer to it too, or it could not be read.
   if (allSynchronous(m)) {

@@ -59,6 +59,7 @@ export function checkMms(m: Mm, check: Checker): TableWalk {
     if (m.mm.pgd[mm] === 0) continue;
     let rss = 0;
     let swap = 0;
+    let ofFiles = 0;
     if (m.mm.pgd[mm] === 0) continue;
     const tables = walkTable(m, m.mm.pgd[mm] as number, 3, 0, (entry, vpn) => {
       const target = entry >>> PTE_SHIFT;
@@ -69,12 +70,14 @@ export function checkMms(m: Mm, check: Checker): TableWalk {
         swap++;
         slotRefs[target] = (slotRefs[target] as number) + 1;
       } else if ((entry & PTE_SPECIAL) === 0) {
-        rss++;
+        if ((m.page.mapping[target] as number) < 0) ofFiles++;
+        else rss++;
         mapped[target] = (mapped[target] as number) + 1;
         checkAnonEntry(m, check, mm, vpn, target);
       }
     });
     check.equal(Atomics.load(m.mm.rssAnon, mm), rss, `mm ${mm} rss`);
+    check.equal(Atomics.load(m.mm.rssFile, mm), ofFiles, `mm ${mm} rss of files`);
     check.equal(Atomics.load(m.mm.swapEnts, mm), swap, `mm ${mm} swap entries`);
     check.equal(Atomics.load(m.mm.nrTables, mm), tables, `mm ${mm} page tables`);
   }

@@ -139,6 +139,15 @@ export interface MmConfig {
   readonly inodesMax: number;
   /** Pages that all files together may hold, swapped ones included: 0 .. 2^26. */
   readonly filePagesMax: number;
+  /** Directories of the host can be mounted; there is a flusher thread then. */
+  readonly hostFiles: boolean;
+  /** read_ahead_kb of the host's files: 0 reads only what is asked for. */
+  readonly readAheadKb: number;
+  /** vm.dirty_ratio and vm.dirty_background_ratio, in percent of the memory that may be dirty. */
+  readonly dirtyRatio: number;
+  readonly dirtyBackgroundRatio: number;
+  /** vm.dirty_writeback_centisecs: dirty pages are written every so often; 0 is never. */
+  readonly dirtyWritebackCentisecs: number;
   /** vm.vfs_cache_pressure, in percent: 0 .. 1000. */
   readonly vfsCachePressure: number;
   readonly processes: readonly ProcessConfig[];

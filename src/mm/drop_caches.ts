@@ -3,10 +3,13 @@
 import { kthreadShouldStop } from '../../shared/sched.ts';
 import { EINVAL } from './errno.ts';
 import { fatalSignalPending } from './fatal_signal.ts';
+import { invalidateFile } from './file_room.ts';
+import { forEachHostInode } from './host_inodes.ts';
 import { FULL_WALK, memcgIter, memcgIterBreak } from './memcg_iter.ts';
 import type { Mm } from './mm.ts';
 import { shrinkSlab } from './shrink_slab.ts';
 import { GFP_KERNEL } from './shrinker_ops.ts';
+import { lruAddDrainAll } from './swap.ts';
 import { EV } from './vmstat_items.ts';
 
 /** Bits of what is written to drop_caches. */
@@ -17,6 +20,13 @@ const PASSES_MAX = 31;
 
 function interrupted(m: Mm): boolean {
   return fatalSignalPending(m) || kthreadShouldStop();
+}
+
+/** Drops what the host has too, of every file. @context no lock held */
+function dropPagecache(m: Mm): void {
+  lruAddDrainAll(m, false);
+  const cached = (inode: number): boolean => (m.mapping.nrPages[inode] as number) > 0;
+  forEachHostInode(m, cached, (inode) => invalidateFile(m, inode));
 }
 
 /** One pass over all groups of a node. @returns objects freed, -1 when it was interrupted */
@@ -52,14 +62,15 @@ export function dropSlab(m: Mm): number {
 }
 
 /**
- * What a write to /proc/sys/vm/drop_caches does. The page cache has nothing that could be dropped:
- * pages of tmpfs files have no other copy.
+ * What a write to /proc/sys/vm/drop_caches does. Of the page cache, clean and unmapped pages of the
+ * host's files go; pages of tmpfs files have no other copy.
  * @param what 1 page cache, 2 slab, 3 both @returns 0, or EINVAL @context as dropSlab
  */
 export function dropCaches(m: Mm, what: number): number {
   if (!Number.isInteger(what) || what < 1 || what > 3) return EINVAL;
   const { events } = m.task;
   if ((what & DROP_PAGECACHE) !== 0) {
+    dropPagecache(m);
     events[EV.drop_pagecache] = (events[EV.drop_pagecache] as number) + 1;
   }
   if ((what & DROP_SLAB) !== 0) {

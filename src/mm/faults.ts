@@ -13,6 +13,7 @@
  *   compress_grow     a page is compressed                         stored raw, counted huge
  *   fail_write        a page goes to the device                    it stays dirty and in memory
  *   fail_read         a page comes from the device                 who needs it is killed
+ *                     pages are read from a file of the host       EIO, or the fault tries again
  *
  * None may lose a byte or leave a count wrong: the walkers and the contents say so.
  */

@@ -17,6 +17,8 @@ import type { SlabSizes } from './slab_types.ts';
 export const TMPFS = 1;
 /** A read-only disk: every name has a file, which can be read again at any time. */
 export const DISKFS = 2;
+/** A directory of the host: its files are cached, and written back. */
+export const HOSTFS = 3;
 
 /** States of a mount's row. */
 export const SB_FREE = 0;

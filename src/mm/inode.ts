@@ -24,7 +24,16 @@ import {
   superLink,
   superUnlink,
 } from './fs_lists.ts';
-import { I_FREEING, I_HASHED, I_REFERENCED, SB_BORN, SUPER_INODES, TMPFS } from './fs_types.ts';
+import {
+  HOSTFS,
+  I_FREEING,
+  I_HASHED,
+  I_REFERENCED,
+  SB_BORN,
+  SUPER_INODES,
+  TMPFS,
+} from './fs_types.ts';
+import { hostEvict } from './host_evict.ts';
 import {
   LRU_REMOVED,
   LRU_ROTATE,
@@ -69,7 +78,9 @@ export function claimInodes(m: Mm, whose: number): boolean {
 /** Frees what the file holds. @param inode I_FREEING, its row is that of its pages @context none */
 export function evictPages(m: Mm, inode: number): void {
   // A disk's files have no pages here: their content is not modelled.
-  if (m.fs.super.type[m.fs.inode.sb[inode] as number] === TMPFS) shmemEvict(m, inode);
+  const type = m.fs.super.type[m.fs.inode.sb[inode] as number];
+  if (type === TMPFS) shmemEvict(m, inode);
+  else if (type === HOSTFS) hostEvict(m, inode);
 }
 
 /**
@@ -118,11 +129,40 @@ function tryHold(m: Mm, row: number, sb: number, ino: number): boolean {
 }
 
 /**
+ * Takes a reference on whatever file of a mount a row is now.
+ * @returns false when it is free, another mount's, or going
+ * @context the mount cannot go: s_umount held for reading
+ */
+export function igrabRow(m: Mm, row: number, sb: number): boolean {
+  const { inode } = m.fs;
+  lock(m, row);
+  const live =
+    m.object.state[itemOf(m, CACHE_INODE, row)] === OBJECT_USED &&
+    inode.sb[row] === sb &&
+    ((inode.state[row] as number) & I_FREEING) === 0;
+  if (live) inode.count[row] = (inode.count[row] as number) + 1;
+  unlock(m, row);
+  return live;
+}
+
+/** The name is another file's from now on. @context the caller has a reference */
+export function inodeUnhash(m: Mm, row: number): void {
+  lock(m, row);
+  const state = m.fs.inode.state[row] as number;
+  if ((state & I_HASHED) !== 0) {
+    hashRemove(m, inodeHash(m), row);
+    m.fs.inode.state[row] = state & ~I_HASHED;
+  }
+  unlock(m, row);
+}
+
+/**
  * The inode of a file of a disk: the cached one, or a new one.
- * @returns a reference, 0 when there is no memory
+ * @param fill makes a new one what it is to be, before anybody can find it; 0, or an errno
+ * @returns a reference, 0 when there is no memory, or what `fill` failed with
  * @context may block and reclaim; no spinlock held
  */
-export function iget(m: Mm, sb: number, ino: number): number {
+export function iget(m: Mm, sb: number, ino: number, fill?: (row: number) => number): number {
   const hash = inodeHash(m);
   for (;;) {
     rcuReadLock();
@@ -133,6 +173,12 @@ export function iget(m: Mm, sb: number, ino: number): number {
     if (known !== 0) continue;
     const made = newInode(m, sb, ino);
     if (made === 0) return 0;
+    const error = fill?.(made) ?? 0;
+    if (error < 0) {
+      dropNlink(m, made);
+      iput(m, made);
+      return error;
+    }
     lock(m, made);
     const inserted = hashInsert(m, hash, made);
     if (inserted) m.fs.inode.state[made] = I_HASHED;
@@ -229,7 +275,8 @@ function isolateInode(m: Mm, item: number, list: number, freeing: number[]): num
   let result = LRU_REMOVED;
   const state = inode.state[row] as number;
   if ((inode.count[row] as number) > 0) listLruIsolate(m, item, list);
-  else if ((state & I_REFERENCED) !== 0) {
+  else if ((state & I_REFERENCED) !== 0 || (m.mapping.nrPages[row] as number) > 0) {
+    // One with pages waits until reclaim has had them: nothing is written from here.
     inode.state[row] = state & ~I_REFERENCED;
     result = LRU_ROTATE;
   } else {

@@ -9,12 +9,13 @@ export const LOCK_ORDER = [
   'oom_lock',
   'cgroup_mutex',
   's_umount',
+  'i_rwsem',
   'mmap_lock',
+  'invalidate_lock',
   'shrinker_rwsem',
   'shrinker_srcu',
   'shrinker',
   'list_lrus_mutex',
-  'invalidate_lock',
   'folio_lock',
   'i_mmap_rwsem',
   'anon_vma->rwsem',
@@ -38,6 +39,7 @@ export const LOCK_ORDER = [
   'zsmalloc_pool',
   'shrinker_pool',
   'file_nodes',
+  'host_names',
   'psi',
   'tasklist_lock',
   'rq->lock',
@@ -47,36 +49,38 @@ export const LOCK_ORDER = [
 export const LC_OOM = 1;
 export const LC_CGROUP = 2;
 export const LC_S_UMOUNT = 3;
-export const LC_MMAP = 4;
-export const LC_SHRINKER = 5;
-export const LC_SHRINKER_SRCU = 6;
-export const LC_SHRINKER_MAP = 7;
-export const LC_LIST_LRUS = 8;
-export const LC_INVALIDATE = 9;
-export const LC_FOLIO = 10;
-export const LC_I_MMAP = 11;
-export const LC_ANON_VMA = 12;
-export const LC_PAGE_TABLE = 13;
-export const LC_PTL = 14;
-export const LC_TABLE_POOL = 15;
-export const LC_I_LOCK = 16;
-export const LC_D_LOCK = 17;
-export const LC_I_PAGES = 18;
-export const LC_SWAP_CLUSTER = 19;
-export const LC_LIST_LRU = 20;
-export const LC_OBJECT_LISTS = 21;
-export const LC_OBJCG = 22;
-export const LC_SLAB = 23;
-export const LC_LRU_BATCH = 24;
-export const LC_LRU = 25;
-export const LC_MEMCG_STOCK = 26;
-export const LC_PCP = 27;
-export const LC_ZONE = 28;
-export const LC_ZS_CLASS = 29;
-export const LC_ZS_POOL = 30;
-export const LC_SHRINKER_POOL = 31;
-export const LC_FILE_NODES = 32;
-export const LC_PSI = 33;
-export const LC_TASKLIST = 34;
-export const LC_RQ = 35;
-export const LC_STAMP_POOL = 36;
+export const LC_I_RWSEM = 4;
+export const LC_MMAP = 5;
+export const LC_INVALIDATE = 6;
+export const LC_SHRINKER = 7;
+export const LC_SHRINKER_SRCU = 8;
+export const LC_SHRINKER_MAP = 9;
+export const LC_LIST_LRUS = 10;
+export const LC_FOLIO = 11;
+export const LC_I_MMAP = 12;
+export const LC_ANON_VMA = 13;
+export const LC_PAGE_TABLE = 14;
+export const LC_PTL = 15;
+export const LC_TABLE_POOL = 16;
+export const LC_I_LOCK = 17;
+export const LC_D_LOCK = 18;
+export const LC_I_PAGES = 19;
+export const LC_SWAP_CLUSTER = 20;
+export const LC_LIST_LRU = 21;
+export const LC_OBJECT_LISTS = 22;
+export const LC_OBJCG = 23;
+export const LC_SLAB = 24;
+export const LC_LRU_BATCH = 25;
+export const LC_LRU = 26;
+export const LC_MEMCG_STOCK = 27;
+export const LC_PCP = 28;
+export const LC_ZONE = 29;
+export const LC_ZS_CLASS = 30;
+export const LC_ZS_POOL = 31;
+export const LC_SHRINKER_POOL = 32;
+export const LC_FILE_NODES = 33;
+export const LC_HOST_NAMES = 34;
+export const LC_PSI = 35;
+export const LC_TASKLIST = 36;
+export const LC_RQ = 37;
+export const LC_STAMP_POOL = 38;

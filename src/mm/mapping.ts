@@ -60,7 +60,8 @@ interface Tables {
 const handles = new WeakMap<Mm, Tables[]>();
 const HANDLES = 256;
 
-function tablesOf(m: Mm, inode: number): Tables {
+/** A file's tables: its pages, and what was written to them. @context under i_pages, or RCU */
+export function tablesOf(m: Mm, inode: number): Tables {
   let all = handles.get(m);
   if (all === undefined) {
     all = [];
@@ -82,12 +83,12 @@ function tablesOf(m: Mm, inode: number): Tables {
 }
 
 /** @context inside the folio lock; outside swap_cluster; nothing may sleep under it */
-function iPagesLock(m: Mm, inode: number): void {
+export function iPagesLock(m: Mm, inode: number): void {
   spinLock(m.iPages, inode, LC_I_PAGES);
 }
 
 /** Releases i_pages, then hands nodes that were taken out to RCU. */
-function iPagesUnlock(m: Mm, inode: number): void {
+export function iPagesUnlock(m: Mm, inode: number): void {
   spinUnlock(m.iPages, inode, LC_I_PAGES);
   while (takenOut.length > 0) callRcu(RCU_FILE_NODE, takenOut.pop() as number);
 }
@@ -133,7 +134,8 @@ export function folioInMapping(m: Mm, pfn: number, inode: number, index: number)
   return m.page.mapping[pfn] === -inode && m.page.index[pfn] === index;
 }
 
-function addCounts(m: Mm, inode: number, pages: number, swapped: number): void {
+/** Changes a file's counts. @param swapped entries that are slots, or shadows @context i_pages */
+export function addCounts(m: Mm, inode: number, pages: number, swapped: number): void {
   m.mapping.nrPages[inode] = (m.mapping.nrPages[inode] as number) + pages;
   m.mapping.nrSwapped[inode] = (m.mapping.nrSwapped[inode] as number) + swapped;
 }
@@ -177,7 +179,7 @@ export function mappingAdd(
 }
 
 /** Counts one more entry. @returns false when filePagesMax are in use */
-function takeEntry(m: Mm): boolean {
+export function takeEntry(m: Mm): boolean {
   if (Atomics.add(m.fileInfo, 0, 1) < m.config.filePagesMax) return true;
   Atomics.sub(m.fileInfo, 0, 1);
   return false;

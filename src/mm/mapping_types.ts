@@ -15,7 +15,7 @@ export const MAPPING_COLUMNS = {
   serial: 'i32', // @atomic files that the row held before: content of one is no other's
   vmaHead: 'i32', // @guardedBy i_mmap_rwsem  VMAs that map the file
   nrPages: 'i32', // @guardedBy i_pages  entries that are pages  @racy sums
-  nrSwapped: 'i32', // @guardedBy i_pages  entries that are slots  @racy sums
+  nrSwapped: 'i32', // @guardedBy i_pages  entries that are slots, or shadows  @racy sums
 } as const;
 
 /** One row per SHADOW_NODE_SLOTS neighbouring slots; row 0 is unused. */

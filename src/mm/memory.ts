@@ -10,7 +10,18 @@
 import { faultDelay } from '../../shared/fault.ts';
 import { anonVmaPrepare } from './anon_vma.ts';
 import { fillPage, pageWords } from './content.ts';
+import {
+  FAULT_DONE,
+  FAULT_FLAG_FILL,
+  FAULT_FLAG_UNUSE,
+  FAULT_FLAG_WRITE,
+  FAULT_MAJOR,
+  FAULT_OOM,
+  FAULT_SIGBUS,
+  FAULT_SIGSEGV,
+} from './fault_codes.ts';
 import { FAULT_DELAY } from './faults.ts';
+import { FAULT_NOT_FILE, handleFileFault } from './filemap_fault.ts';
 import { folioLock, folioSet, folioTest, folioUnlock } from './folio.ts';
 import { countMemcg, MS } from './memcg_events.ts';
 import { memcgHandleOverHigh } from './memcg_high.ts';
@@ -49,22 +60,16 @@ import { swapinNew } from './swapin.ts';
 import { findVma, pageIndex } from './vma.ts';
 import { EV } from './vmstat_items.ts';
 
-/** The access may be tried again: it will succeed, or fault anew. */
-export const FAULT_DONE = 0;
-/** As FAULT_DONE; the page came from swap. */
-export const FAULT_MAJOR = 1;
-/** No VMA there. */
-export const FAULT_SIGSEGV = 2;
-/** The process is the OOM killer's victim, or no page can be had. */
-export const FAULT_OOM = 3;
-/** Its page is in swap and cannot be read: the process is killed. */
-export const FAULT_SIGBUS = 4;
-
-export const FAULT_FLAG_WRITE = 1;
-/** First touch fills the page from (mm, vpn) instead of zeroing it, and dirties it. */
-export const FAULT_FLAG_FILL = 2;
-/** Nobody touched the page: swapoff brings it back, and it is not young. */
-export const FAULT_FLAG_UNUSE = 4;
+export {
+  FAULT_DONE,
+  FAULT_FLAG_FILL,
+  FAULT_FLAG_UNUSE,
+  FAULT_FLAG_WRITE,
+  FAULT_MAJOR,
+  FAULT_OOM,
+  FAULT_SIGBUS,
+  FAULT_SIGSEGV,
+} from './fault_codes.ts';
 
 /**
  * Handles a fault.
@@ -111,6 +116,10 @@ function handlePteFault(
   flags: number,
 ): number {
   const entry = Atomics.load(m.pte, pte);
+  if (m.vma.file[vma] !== 0) {
+    const result = handleFileFault(m, { mm, vma, vpn, pte }, entry, flags);
+    if (result !== FAULT_NOT_FILE) return result;
+  }
   if (entry === 0) return doAnonymousPage(m, mm, vma, vpn, pte, flags);
   if ((entry & (PTE_PRESENT | PTE_MIGRATION)) === PTE_MIGRATION) {
     migrationEntryWait(m, pte);

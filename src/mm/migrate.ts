@@ -15,6 +15,7 @@ import { putAnonVma } from './anon_vma.ts';
 import { pageWords } from './content.ts';
 import { EAGAIN, ENOMEM } from './errno.ts';
 import { FAULT_DELAY } from './faults.ts';
+import { folioOfHost } from './file_dirty.ts';
 import {
   folioLock,
   folioLruList,
@@ -135,7 +136,8 @@ export function migrateFolio(m: Mm, pfn: number, dst: number, wait: boolean): nu
 function migrateLocked(m: Mm, pfn: number, dst: number): number {
   const flags = Atomics.load(m.page.flags, pfn);
   if ((flags & PG_WRITEBACK) !== 0 || (flags & PG_UPTODATE) === 0) return EAGAIN;
-  // Pages of files that are mapped have another rmap.
+  // Pages of files of the host stay where they are; those that are mapped have another rmap.
+  if (folioOfHost(m, pfn)) return EAGAIN;
   if (folioMapcount(m, pfn) > 0 && (m.page.mapping[pfn] as number) <= 0) return EAGAIN;
   const locked = folioTryLock(m, dst);
   assert(locked, 'a new folio is locked');

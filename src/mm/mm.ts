@@ -28,6 +28,7 @@ import { newSharedMemory, type SharedMemory } from '../../shared/wasm.ts';
 import { type MmConfig, type ShrinkerFlaw, shrinkerFlaws, shrinkerWalk } from './config.ts';
 import { FAULT_NAMES } from './faults.ts';
 import { declareFs, type FsSizes, fsSizes } from './fs_types.ts';
+import { declareHostFiles } from './host_types.ts';
 import {
   ACCESS_WINDOW_WORDS,
   CPUS_MAX,
@@ -338,6 +339,7 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     ...declareAddressSpaces(builder, config, s),
     slot: builder.columns('slot', T.SLOT_COLUMNS, s.nrSlots),
     ...declareFiles(builder, config, s.fs.nrInodes, s.nrShadowNodes),
+    ...declareHostFiles(builder, config, s.fs),
     ...declareSwap(builder, s),
     // @guardedBy lru_batch  per thread: word 0 the lock, 1 count, 2.. pfns
     lruBatch: words('lru_batch', THREADS_MAX, 2 * LINE_WORDS),

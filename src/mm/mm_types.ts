@@ -47,6 +47,10 @@ export const NODE_COLUMNS = {
   isolatedAnon: 'i32', // @atomic NR_ISOLATED_ANON
   isolatedFile: 'i32', // @atomic NR_ISOLATED_FILE
   anonMapped: 'i32', // @atomic NR_ANON_MAPPED: pages with mapcount > 0
+  fileMapped: 'i32', // @atomic NR_FILE_MAPPED: pages of files with mapcount > 0
+  filePages: 'i32', // @atomic pages of the host's files: NR_FILE_PAGES without shmem, swap cache
+  dirty: 'i32', // @atomic NR_FILE_DIRTY
+  dirtyTail: 'i32', // @atomic PGDAT_DIRTY: reclaim met nothing but dirty pages; kswapd may write
   swapCache: 'i32', // @atomic NR_SWAPCACHE
   writeback: 'i32', // @atomic NR_WRITEBACK
   mlocked: 'i32', // @atomic NR_MLOCK: pages with PG_MLOCKED
@@ -132,7 +136,8 @@ export const MM_COLUMNS = {
   users: 'i32', // @atomic threads that run in it; the last one out frees it
   running: 'i32', // @atomic CPUs whose program has not ended
   flags: 'i32', // @atomic MMF_* bits, and above MMF_LIFE_SHIFT the row's lives so far
-  rssAnon: 'i32', // @atomic pages mapped
+  rssAnon: 'i32', // @atomic anonymous pages mapped
+  rssFile: 'i32', // @atomic pages of files mapped
   swapEnts: 'i32', // @atomic page-table entries that are swap entries
   nrTables: 'i32', // @atomic page-table pages
   cpuMask: 'i32', // @atomic CPUs that run this mm now: who must be waited for by a shootdown

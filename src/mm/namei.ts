@@ -9,7 +9,7 @@
 import { condResched } from '../../shared/sched.ts';
 import { dAdd, dAlloc, dDeleteLocked, dLock, dLookup, dput, dUnlock } from './dcache.ts';
 import { EINVAL, ENODEV, ENOENT, ENOMEM, EPERM } from './errno.ts';
-import { D_PINNED, DISKFS } from './fs_types.ts';
+import { D_PINNED, DISKFS, HOSTFS, TMPFS } from './fs_types.ts';
 import { dropNlink, iget, ihold, iput, newInode } from './inode.ts';
 import { memcgRefresh } from './memcg_task.ts';
 import type { Mm } from './mm.ts';
@@ -34,8 +34,11 @@ function walk(m: Mm, sb: number, name: number): number {
   }
 }
 
-/** @returns the inode of a dentry that the caller has, with a reference; 0 when it is negative */
-function inodeOf(m: Mm, dentry: number): number {
+/**
+ * @returns the inode of a dentry that the caller has, with a reference; 0 when it is negative
+ * @context takes d_lock and i_lock
+ */
+export function inodeOf(m: Mm, dentry: number): number {
   dLock(m, dentry);
   const inode = m.fs.dentry.inode[dentry] as number;
   dUnlock(m, dentry);
@@ -64,8 +67,8 @@ function create(m: Mm, sb: number, dentry: number): number {
   return known;
 }
 
-/** @returns 0, or why the call cannot begin; ends with superPut */
-function begin(m: Mm, sb: number, name: number): number {
+/** @returns 0, or why the call cannot begin; ends with superPut @context no lock held */
+export function begin(m: Mm, sb: number, name: number): number {
   if (!Number.isInteger(name) || name <= 0 || name > 0x7fffffff) return EINVAL;
   condResched();
   if (m.task.mm !== 0) memcgRefresh(m, m.task.mm);
@@ -82,6 +85,10 @@ function begin(m: Mm, sb: number, name: number): number {
 export function openFile(m: Mm, sb: number, name: number, mayCreate: boolean): number {
   const error = begin(m, sb, name);
   if (error < 0) return error;
+  if (m.fs.super.type[sb] === HOSTFS) {
+    superPut(m, sb);
+    return EINVAL;
+  }
   const dentry = walk(m, sb, name);
   let inode = dentry;
   if (dentry > 0) {
@@ -108,7 +115,8 @@ export function closeFile(m: Mm, inode: number): void {
 export function unlink(m: Mm, sb: number, name: number): number {
   const error = begin(m, sb, name);
   if (error < 0) return error;
-  const result = m.fs.super.type[sb] === DISKFS ? EPERM : unlinkName(m, sb, name);
+  const readOnly = m.fs.super.type[sb] !== TMPFS;
+  const result = readOnly ? EPERM : unlinkName(m, sb, name);
   superPut(m, sb);
   return result;
 }

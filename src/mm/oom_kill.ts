@@ -42,7 +42,7 @@ const OOM_WAIT_MS = 4;
 function oomBadness(m: Mm, mm: number): number {
   const flags = Atomics.load(m.mm.flags, mm);
   if (Atomics.load(m.mm.users, mm) === 0 || (flags & (MMF_OOM_SKIP | MMF_EXITING)) !== 0) return -1;
-  const rss = Atomics.load(m.mm.rssAnon, mm);
+  const rss = Atomics.load(m.mm.rssAnon, mm) + Atomics.load(m.mm.rssFile, mm);
   return rss + Atomics.load(m.mm.swapEnts, mm) + Atomics.load(m.mm.nrTables, mm);
 }
 

@@ -5,6 +5,7 @@
  */
 import type { I32 } from '../../shared/types.ts';
 import { memcgPath } from './cgroup_names.ts';
+import { folioOfHost } from './file_dirty.ts';
 import { PAGE_SIZE } from './limits.ts';
 import { hierarchyLruSize, lruvecRow } from './lruvec.ts';
 import { memcgOnline } from './memcg_css.ts';
@@ -35,6 +36,8 @@ interface PageCounts {
   readonly anon: Int32Array;
   readonly swapCached: Int32Array;
   readonly shmem: Int32Array;
+  /** Pages of the host's files. */
+  readonly file: Int32Array;
   /** Bytes of kernel objects. */
   readonly objects: Float64Array;
   /** Events, MEMCG_STATS.length for each group. */
@@ -54,6 +57,7 @@ function countPages(m: Mm): PageCounts {
   const anon = new Int32Array(m.sizes.nrMemcgs);
   const swapCached = new Int32Array(m.sizes.nrMemcgs);
   const shmem = new Int32Array(m.sizes.nrMemcgs);
+  const file = new Int32Array(m.sizes.nrMemcgs);
   const objects = new Float64Array(m.sizes.nrMemcgs);
   addObjectBytes(m, objects);
   const nr = MEMCG_STATS.length;
@@ -63,9 +67,10 @@ function countPages(m: Mm): PageCounts {
   };
   for (let pfn = 1; pfn < m.sizes.nrPages; pfn++) {
     const memcg = m.page.memcg[pfn] as number;
-    if (Atomics.load(m.page.mapcount, pfn) > 0) bump(anon, memcg, 1);
+    const ofFile = (m.page.mapping[pfn] as number) < 0;
+    if (Atomics.load(m.page.mapcount, pfn) > 0 && !ofFile) bump(anon, memcg, 1);
     if ((Atomics.load(m.page.flags, pfn) & PG_SWAPCACHE) !== 0) bump(swapCached, memcg, 1);
-    if ((m.page.mapping[pfn] as number) < 0) bump(shmem, memcg, 1);
+    if (ofFile) bump(folioOfHost(m, pfn) ? file : shmem, memcg, 1);
   }
   const rows: number[] = [];
   for (let at = 0; at >= 0 && rows.length < m.sizes.nrMemcgs; at = nextDescendant(m, 0, at)) {
@@ -78,6 +83,7 @@ function countPages(m: Mm): PageCounts {
     bump(anon, parent, anon[memcg] as number);
     bump(swapCached, parent, swapCached[memcg] as number);
     bump(shmem, parent, shmem[memcg] as number);
+    bump(file, parent, file[memcg] as number);
     bump(objects, parent, objects[memcg] as number);
     for (let cell = 0; cell < nr; cell++) {
       bump(events, parent * nr + cell, events[memcg * nr + cell] as number);
@@ -85,7 +91,7 @@ function countPages(m: Mm): PageCounts {
   }
   // The root's objects are charged to nobody: it has what the machine has.
   objects[0] = slabBytes(m);
-  return { anon, swapCached, shmem, objects, events };
+  return { anon, swapCached, shmem, file, objects, events };
 }
 
 /** memory.stat of any number of groups at one instant: the pages are counted once, when asked. */
@@ -100,12 +106,12 @@ export class MemcgStats {
   /** Sizes in bytes, events in pages. @context exact at quiescence */
   of(memcg: number): Record<string, number> {
     this.#counts ??= countPages(this.#m);
-    const { anon, swapCached, shmem, objects, events } = this.#counts;
+    const { anon, swapCached, shmem, file, objects, events } = this.#counts;
     const files = (shmem[memcg] as number) * PAGE_SIZE;
     const slab = objects[memcg] as number;
     return {
       anon: (anon[memcg] as number) * PAGE_SIZE,
-      file: files,
+      file: files + (file[memcg] as number) * PAGE_SIZE,
       shmem: files,
       swapcached: (swapCached[memcg] as number) * PAGE_SIZE,
       ...listSizes(this.#m, memcg),

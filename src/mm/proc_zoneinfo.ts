@@ -44,7 +44,12 @@ function nodeStats(m: Mm, nid: number): string[] {
     nr_isolated_anon: Atomics.load(node.isolatedAnon, nid),
     nr_isolated_file: Atomics.load(node.isolatedFile, nid),
     nr_anon_pages: Atomics.load(node.anonMapped, nid),
-    nr_file_pages: Atomics.load(node.swapCache, nid),
+    nr_mapped: Atomics.load(node.fileMapped, nid),
+    nr_file_pages:
+      Atomics.load(node.swapCache, nid) +
+      Atomics.load(node.filePages, nid) +
+      Atomics.load(node.shmem, nid),
+    nr_dirty: Atomics.load(node.dirty, nid),
     nr_writeback: Atomics.load(node.writeback, nid),
     nr_swapcached: Atomics.load(node.swapCache, nid),
   };

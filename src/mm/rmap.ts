@@ -29,7 +29,9 @@ import {
   VM_SEQ_READ,
 } from './mm_types.ts';
 import { PTE_NONE, pteOffset, ptepTestAndClearYoung, ptlLock, ptlUnlock } from './pgtable.ts';
+import { rmapWalkFile } from './rmap_file.ts';
 import { swapDuplicate } from './swapfile.ts';
+import { unmapOut } from './unmap_out.ts';
 import { pageIndex } from './vma.ts';
 
 /** Bits that say what an entry is. */
@@ -123,16 +125,15 @@ export function walkAnon(
  * @param memcg only VMAs of processes in this group's subtree count; 0 for global reclaim
  * @param rwTryLock false blocks on the rmap lock (kshrinkd)
  * @returns the count, or REFERENCED_CONTENDED; VM flags in `referencedOut`
- * @context folio isolated; takes anon_vma->rwsem, then ptl
+ * @context folio isolated, and locked if it is a page of a file of the host; takes
+ *   anon_vma->rwsem or i_mmap_rwsem, then ptl
  */
 export function folioReferenced(m: Mm, pfn: number, memcg: number, rwTryLock: boolean): number {
   referencedOut.vmFlags = 0;
   if (folioMapcount(m, pfn) === 0) return 0;
-  const anonVma = folioLockAnonVmaRead(m, pfn, rwTryLock);
-  if (anonVma <= 0) return anonVma;
   let referenced = 0;
   let left = folioMapcount(m, pfn);
-  walkAnon(m, pfn, anonVma, PTE_PRESENT, (pte, vma) => {
+  const visit = (pte: number, vma: number): boolean => {
     const flags = m.vma.flags[vma] as number;
     if (memcg !== 0 && !mmWithin(m, m.vma.mm[vma] as number, memcg)) return true;
     if ((flags & VM_LOCKED) !== 0) {
@@ -147,7 +148,13 @@ export function folioReferenced(m: Mm, pfn: number, memcg: number, rwTryLock: bo
       referencedOut.vmFlags |= flags;
     }
     return --left > 0;
-  });
+  };
+  if ((m.page.mapping[pfn] as number) < 0) {
+    return rmapWalkFile(m, pfn, rwTryLock, visit) ? referenced : REFERENCED_CONTENDED;
+  }
+  const anonVma = folioLockAnonVmaRead(m, pfn, rwTryLock);
+  if (anonVma <= 0) return anonVma;
+  walkAnon(m, pfn, anonVma, PTE_PRESENT, visit);
   anonVmaUnlockRead(m, anonVma);
   return referenced;
 }
@@ -193,11 +200,10 @@ export function folioMoveAnonRmap(m: Mm, pfn: number, vma: number): void {
 export function folioRemoveRmap(m: Mm, pfn: number): void {
   const before = Atomics.sub(m.page.mapcount, pfn, 1);
   assert(before > 0, 'removing a mapping that is not there');
-  if (before === 1) Atomics.sub(m.node.anonMapped, folioNid(m, pfn), 1);
+  if (before !== 1) return;
+  const mapped = (m.page.mapping[pfn] as number) < 0 ? m.node.fileMapped : m.node.anonMapped;
+  Atomics.sub(mapped, folioNid(m, pfn), 1);
 }
-
-/** CPUs whose sections must end before the bytes may be read: gathered by `tryToUnmap`. */
-export const unmapOut = { cpuMask: 0 };
 
 /**
  * Takes every entry that maps the folio away (try_to_unmap with batched flush): its swap entry

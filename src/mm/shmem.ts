@@ -18,6 +18,7 @@ import { pageWords } from './content.ts';
 import { EBUSY, EEXIST, EIO, ENOENT, ENOMEM, ENOSPC } from './errno.ts';
 import { FAULT_DELAY } from './faults.ts';
 import { folioClear, folioLock, folioSet, folioTest, folioTryLock, folioUnlock } from './folio.ts';
+import { HOSTFS } from './fs_types.ts';
 import {
   folioInMapping,
   mappingAdd,
@@ -205,6 +206,7 @@ export function shmemEvict(m: Mm, inode: number): void {
 /** Evicts every file that has pages. @context as shmemEvict */
 export function shmemEvictAll(m: Mm): void {
   for (let inode = 1; inode < m.sizes.fs.nrInodes; inode++) {
-    if (Atomics.load(m.mapping.head, inode) !== 0) shmemEvict(m, inode);
+    const ofHost = m.fs.super.type[m.fs.inode.sb[inode] as number] === HOSTFS;
+    if (!ofHost && Atomics.load(m.mapping.head, inode) !== 0) shmemEvict(m, inode);
   }
 }

@@ -16,6 +16,7 @@ import { dAlloc, shrinkDcacheForUmount } from './dcache.ts';
 import { EBUSY, EINVAL, ENODEV, ENOMEM, ENOSPC } from './errno.ts';
 import {
   DISKFS,
+  HOSTFS,
   INODES_OF_MOUNTS,
   SB_BORN,
   SB_DYING,
@@ -36,6 +37,13 @@ import { SHRINKER_MEMCG_AWARE, SHRINKER_NUMA_AWARE } from './shrinker_types.ts';
 /** Objects of one scan of a mount, from the kernel: each takes s_umount. */
 const SUPER_BATCH = 1024;
 const AWARE = SHRINKER_MEMCG_AWARE | SHRINKER_NUMA_AWARE;
+
+/** Names of the types in those of shrinkers. */
+const FS_NAMES: Readonly<Record<number, string>> = {
+  [TMPFS]: 'tmpfs',
+  [DISKFS]: 'diskfs',
+  [HOSTFS]: 'hostfs',
+};
 
 /** A free row, claimed. @returns 0 when there is none */
 function claim(m: Mm): number {
@@ -61,7 +69,7 @@ function fill(m: Mm, sb: number, type: number, name: string): number {
   s.dentries[sb] = 0;
   s.inodes[sb] = 0;
   Atomics.store(s.nextIno, sb, 1);
-  const label = `sb-${type === TMPFS ? 'tmpfs' : 'diskfs'}:${name}`;
+  const label = `sb-${FS_NAMES[type] as string}:${name}`;
   const shrinker = shrinkerAlloc(m, AWARE, SHRINKER_TYPE_SUPER, sb, label);
   if (shrinker < 0) return shrinker;
   m.shrinker.batch[shrinker] = SUPER_BATCH;
@@ -96,13 +104,13 @@ function shutdown(m: Mm, sb: number): void {
 
 /**
  * Makes a mount.
- * @param fsType TMPFS or DISKFS @param name for the shrinker's name
+ * @param fsType TMPFS, DISKFS or, by hostMount alone, HOSTFS @param name for the shrinker's name
  * @returns the mount, ENOSPC when there are too many, ENOMEM, EINVAL, EBUSY when programs of this
  *   machine use rows of inodes by number
  * @context may block and reclaim; no spinlock held. Its objects are charged to this thread's group
  */
 export function mount(m: Mm, fsType: number, name: string): number {
-  if (fsType !== TMPFS && fsType !== DISKFS) return EINVAL;
+  if (fsType !== TMPFS && fsType !== DISKFS && fsType !== HOSTFS) return EINVAL;
   if (!claimInodes(m, INODES_OF_MOUNTS)) return EBUSY;
   if (m.task.mm !== 0) memcgRefresh(m, m.task.mm);
   const sb = claim(m);

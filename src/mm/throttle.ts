@@ -32,6 +32,8 @@ import { EV } from './vmstat_items.ts';
 export const JIFFY_MS = 4;
 /** HZ/50. */
 const THROTTLE_ISOLATED_MS = 20;
+/** HZ/10. */
+const THROTTLE_WRITEBACK_MS = 100;
 /** A direct reclaimer waits for kswapd at most so long before it looks again. */
 const PFMEMALLOC_WAIT_MS = 100;
 
@@ -55,6 +57,16 @@ export function tooManyIsolated(m: Mm, nid: number, file: boolean, sc: ScanContr
 export function reclaimThrottleIsolated(m: Mm, nid: number): void {
   Atomics.add(m.node.nrThrottled, nid, 1);
   sleepOn(m.reclaimWait, nid * WAIT_QUEUE_WORDS, THROTTLE_ISOLATED_MS);
+  Atomics.sub(m.node.nrThrottled, nid, 1);
+}
+
+/**
+ * Reclaim met nothing but dirty pages: time for the flusher to clean some (HZ/10 at most).
+ * @context may block; the flusher's locks are not held
+ */
+export function reclaimThrottleWriteback(m: Mm, nid: number): void {
+  Atomics.add(m.node.nrThrottled, nid, 1);
+  sleepOn(m.reclaimWait, nid * WAIT_QUEUE_WORDS, THROTTLE_WRITEBACK_MS);
   Atomics.sub(m.node.nrThrottled, nid, 1);
 }
 

@@ -3,12 +3,15 @@
  * The end of a run reads every page back, resident or swapped, and compares what it holds with
  * what must be there: this CPU's slot, and the fill.
  *
- * It neither faults nor changes a counter. A resident page is copied inside a section, which keeps
- * reclaim from giving its frame away; a swapped one is unpacked from zram under its cluster lock.
+ * It neither faults nor changes a counter, but for pages of the host's files that are read again. A
+ * resident page is copied inside a section, which keeps reclaim from giving its frame away; a
+ * swapped one is unpacked from zram under its cluster lock.
  */
 import { bug } from '../../shared/assert.ts';
 import { condResched } from '../../shared/sched.ts';
 import { pageWords, verifyFill } from './content.ts';
+import { newFileRa } from './file_ra.ts';
+import { fileReadPage } from './filemap.ts';
 import { folioLock, folioTest, folioUnlock } from './folio.ts';
 import { PAGE_WORDS, PTRS_PER_TABLE } from './limits.ts';
 import { migrationEntryWait } from './migrate_entry.ts';
@@ -137,6 +140,28 @@ function indexOf(m: Mm, mm: number, vpn: number): number {
   return index;
 }
 
+/** The page of a file that `fileOf` found. Private to the thread. */
+const found = { inode: 0, index: 0 };
+
+/** Does a page belong to a VMA that maps a file of the host? Leaves which in `found`. */
+function fileOf(m: Mm, mm: number, vpn: number): boolean {
+  mmapReadLock(m, mm);
+  const vma = findVma(m, mm, vpn);
+  found.inode = vma === 0 ? 0 : (m.vma.file[vma] as number);
+  if (found.inode !== 0) found.index = pageIndex(m, vma, vpn);
+  mmapReadUnlock(m, mm);
+  return found.inode !== 0;
+}
+
+/** Copies the page of the file: nobody maps it any more. @returns false when it cannot be had */
+function readFile(m: Mm): boolean {
+  const pfn = fileReadPage(m, found.inode, found.index, newFileRa(), 1);
+  if (pfn <= 0) return false;
+  copy.set(pageWords(m, pfn));
+  folioPut(m, pfn);
+  return true;
+}
+
 /**
  * Reads back every page of the context's address space that was touched.
  * @param fill also compare the whole fill; one CPU of a process does
@@ -155,7 +180,9 @@ export function verifyPages(m: Mm, user: UserContext, fill: boolean): Verificati
     }
     const vpn = user.vpnOf(slot);
     const expected = user.lastSeqOf(slot);
-    if (table === PTE_NONE || !readPage(m, table + (slot % PTRS_PER_TABLE), copy)) {
+    const mapped = table !== PTE_NONE && readPage(m, table + (slot % PTRS_PER_TABLE), copy);
+    const ofFile = m.config.hostFiles && fileOf(m, user.mm, vpn);
+    if (!mapped && !(ofFile && expected !== 0 && readFile(m))) {
       if (expected === 0 || expected === SEQ_ANY || expected === SEQ_INHERITED) continue;
       result.mismatches++;
       result.first ??= `vpn ${vpn}: stored to, and gone`;
@@ -167,7 +194,7 @@ export function verifyPages(m: Mm, user: UserContext, fill: boolean): Verificati
       result.mismatches++;
       result.first ??= `vpn ${vpn}: slot holds ${copy[word + 1]}, ` + `last store was ${expected}`;
     }
-    const wrong = fill ? verifyFill(copy, fillId, indexOf(m, user.mm, vpn)) : -1;
+    const wrong = fill && !ofFile ? verifyFill(copy, fillId, indexOf(m, user.mm, vpn)) : -1;
     if (wrong >= 0) {
       result.mismatches++;
       result.first ??= `vpn ${vpn}: fill differs at word ${wrong}`;

@@ -7,6 +7,7 @@
 import { condResched } from '../../shared/sched.ts';
 import { pageWords } from './content.ts';
 import { folioLock, folioUnlock } from './folio.ts';
+import { HOSTFS } from './fs_types.ts';
 import { PAGE_WORDS } from './limits.ts';
 import {
   folioInMapping,
@@ -72,6 +73,7 @@ export function verifyFiles(m: Mm): Verification {
   if (!m.config.contents) return result;
   for (let inode = 1; inode < m.sizes.fs.nrInodes; inode++) {
     const { head, seqHead } = m.mapping;
+    if (m.fs.super.type[m.fs.inode.sb[inode] as number] === HOSTFS) continue;
     if (Atomics.load(head, inode) === 0 && Atomics.load(seqHead, inode) === 0) continue;
     verifyFile(m, inode, result);
   }

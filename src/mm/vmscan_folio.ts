@@ -10,6 +10,7 @@
 import { assert } from '../../shared/assert.ts';
 import { faultDelay, shouldFail } from '../../shared/fault.ts';
 import { FAULT_DELAY, FAULT_TRYLOCK } from './faults.ts';
+import { folioOfHost } from './file_dirty.ts';
 import {
   folioClear,
   folioRefFreeze,
@@ -45,13 +46,20 @@ import {
   REFERENCED_CONTENDED,
   referencedOut,
   tryToUnmap,
-  unmapOut,
 } from './rmap.ts';
 import type { ScanControl } from './scan_control.ts';
 import { folioOfFile, shmemToSwap } from './shmem_writeout.ts';
 import { addToSwap, folioFreeSwap, removeMapping } from './swap_state.ts';
 import { SLOT_NONE, vmSwapFull } from './swapfile.ts';
 import { tlbFlush } from './tlb.ts';
+import { unmapOut } from './unmap_out.ts';
+import {
+  FILE_KEEP,
+  FILE_MAPPED,
+  FILE_READY,
+  reclaimFilePage,
+  unmapFilePage,
+} from './vmscan_file.ts';
 import { EV } from './vmstat_items.ts';
 
 export const FOLIOREF_RECLAIM = 0;
@@ -66,11 +74,19 @@ export interface ReclaimStat {
   nrUnmapFail: number;
   nrActivate: number;
   nrContended: number;
+  nrUnqueuedDirty: number;
 }
 
 /** @returns a record with nothing counted */
 export function reclaimStat(): ReclaimStat {
-  return { nrPageout: 0, nrRefKeep: 0, nrUnmapFail: 0, nrActivate: 0, nrContended: 0 };
+  return {
+    nrPageout: 0,
+    nrRefKeep: 0,
+    nrUnmapFail: 0,
+    nrActivate: 0,
+    nrContended: 0,
+    nrUnqueuedDirty: 0,
+  };
 }
 
 /** Pages of one isolated batch: at most SWAP_CLUSTER_MAX. Reused per thread. */
@@ -142,7 +158,12 @@ function tryPrepare(m: Mm, pfn: number, sc: ScanControl, stat: ReclaimStat): boo
     activateLocked(m, pfn, stat);
     return false;
   }
-  switch (sc.ignoreReferences ? FOLIOREF_RECLAIM : folioCheckReferences(m, pfn, sc, stat)) {
+  const ofHost = folioOfHost(m, pfn);
+  if (ofHost && (flags & PG_DIRTY) !== 0) stat.nrUnqueuedDirty++;
+  const references = sc.ignoreReferences
+    ? FOLIOREF_RECLAIM
+    : folioCheckReferences(m, pfn, sc, stat);
+  switch (references) {
     case FOLIOREF_ACTIVATE:
       activateLocked(m, pfn, stat);
       return false;
@@ -153,6 +174,7 @@ function tryPrepare(m: Mm, pfn: number, sc: ScanControl, stat: ReclaimStat): boo
     default:
       break;
   }
+  if (ofHost) return prepareFile(m, pfn, sc, stat, references === FOLIOREF_RECLAIM_CLEAN);
   if (!folioTest(m, pfn, PG_SWAPCACHE)) {
     if (folioOfFile(m, pfn)) {
       // Isolation and the file: anybody else may be about to use it (is_page_cache_freeable).
@@ -177,6 +199,30 @@ function tryPrepare(m: Mm, pfn: number, sc: ScanControl, stat: ReclaimStat): boo
     return false;
   }
   return true;
+}
+
+/** As `tryPrepare`, for a page of a file of the host. @returns whether it is ready for phase 2 */
+function prepareFile(
+  m: Mm,
+  pfn: number,
+  sc: ScanControl,
+  stat: ReclaimStat,
+  clean: boolean,
+): boolean {
+  switch (unmapFilePage(m, pfn, sc, clean)) {
+    case FILE_READY:
+      return true;
+    case FILE_KEEP:
+      folioUnlock(m, pfn);
+      return false;
+    case FILE_MAPPED:
+      stat.nrUnmapFail++;
+      activateLocked(m, pfn, stat);
+      return false;
+    default:
+      activateLocked(m, pfn, stat);
+      return false;
+  }
 }
 
 /** Writes a dirty folio out. @returns true when it is locked and clean again */
@@ -207,6 +253,7 @@ function pageout(m: Mm, pfn: number, stat: ReclaimStat): boolean {
 
 /** Phase 2 for one folio. @returns true when it is gone: count 0, ready for the allocator */
 function tryReclaim(m: Mm, pfn: number, sc: ScanControl, stat: ReclaimStat): boolean {
+  if (folioOfHost(m, pfn)) return reclaimFilePage(m, pfn, sc, stat);
   if (folioTest(m, pfn, PG_SWAPCACHE)) {
     if (folioTest(m, pfn, PG_DIRTY) && !pageout(m, pfn, stat)) return false;
     faultDelay(FAULT_DELAY);

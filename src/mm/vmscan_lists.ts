@@ -33,10 +33,12 @@ import { clearMlocked, cullFlags } from './mlock_folio.ts';
 import type { Mm } from './mm.ts';
 import { PG_ACTIVE, PG_LRU, PG_REFERENCED, PG_WORKINGSET } from './mm_types.ts';
 import { freePage } from './page_alloc.ts';
+import { wakeFlusher } from './page_writeback.ts';
 import { folioReferenced } from './rmap.ts';
 import { cgroupReclaim, type ScanControl } from './scan_control.ts';
 import { lruAddDrain } from './swap.ts';
-import { reclaimThrottleIsolated, tooManyIsolated } from './throttle.ts';
+import { reclaimThrottleIsolated, reclaimThrottleWriteback, tooManyIsolated } from './throttle.ts';
+import { keepActive } from './vmscan_file.ts';
 import { countScan, modIsolated, reclaimStat, shrinkFolioList } from './vmscan_folio.ts';
 import { EV } from './vmstat_items.ts';
 import { workingsetAgeNonresident } from './workingset.ts';
@@ -170,8 +172,25 @@ export function shrinkInactiveList(
   lruUnlock(m, lruvec);
   freeReleased(m);
   countScan(m, sc, group, file, scanned, reclaimed);
+  if (file) noteDirtyTail(m, nid, sc, stat.nrUnqueuedDirty === taken);
   lruNoteCost(m, lruvec, file, stat.nrPageout, scanned - reclaimed);
   return reclaimed;
+}
+
+/**
+ * Reclaim met nothing but dirty pages: the flusher is asked, kswapd may write itself from then on,
+ * and others wait a moment.
+ */
+function noteDirtyTail(m: Mm, nid: number, sc: ScanControl, all: boolean): void {
+  if (all) wakeFlusher(m);
+  if (sc.role === 'kswapd') Atomics.store(m.node.dirtyTail, nid, all ? 1 : 0);
+  else if (all) reclaimThrottleWriteback(m, nid);
+}
+
+/** Clears the young bits of an anonymous folio. @returns false: it leaves the active list */
+function referencedAnon(m: Mm, pfn: number, sc: ScanControl): boolean {
+  folioReferenced(m, pfn, sc.targetMemcg, true);
+  return false;
 }
 
 /**
@@ -196,10 +215,14 @@ export function shrinkActiveList(
   if (!cgroupReclaim(sc)) events[EV.pgrefill] = (events[EV.pgrefill] as number) + scannedLast;
   const group = lruvecMemcg(m, lruvec);
   countMemcg(m, group, MS.pgrefill, scannedLast);
+  let rotated = 0;
   for (let i = 0; i < isolated.length; i++) {
     const pfn = isolated[i] as number;
     // Clears the young bits; referenced or not, an anonymous folio leaves the active list.
-    folioReferenced(m, pfn, sc.targetMemcg, true);
+    if (file ? keepActive(m, pfn, sc) : referencedAnon(m, pfn, sc)) {
+      rotated++;
+      continue;
+    }
     folioClear(m, pfn, PG_ACTIVE);
     folioSet(m, pfn, PG_WORKINGSET);
   }
@@ -207,7 +230,8 @@ export function shrinkActiveList(
   const moved = moveFoliosToLruLocked(m, lruvec, isolated, released);
   modIsolated(m, nid, file, -taken);
   lruUnlock(m, lruvec);
-  events[EV.pgdeactivate] = (events[EV.pgdeactivate] as number) + moved;
-  countMemcg(m, group, MS.pgdeactivate, moved);
+  events[EV.pgdeactivate] = (events[EV.pgdeactivate] as number) + moved - rotated;
+  countMemcg(m, group, MS.pgdeactivate, moved - rotated);
   freeReleased(m);
+  if (rotated > 0) lruNoteCost(m, lruvec, file, 0, rotated);
 }

@@ -86,6 +86,10 @@ export const VM_EVENTS = [
   'memcg_pgscan_kswapd',
   'memcg_pgsteal_kswapd',
   // Not the kernel's: the identities of check.ts need them.
+  'kr_file_written',
+  'kr_file_write_error',
+  'kr_file_lost',
+  'kr_file_throttled',
   'kr_swap_slot_freed',
   'kr_swap_zero_freed',
   'kr_swap_overwrite',

@@ -52,6 +52,11 @@ export function shadowNid(tag: number): number {
   return (tag >>> SHADOW_NID_SHIFT) & SHADOW_NID_MASK;
 }
 
+/** @returns whether the page was of the working set */
+export function shadowWorkingset(tag: number): boolean {
+  return (tag & SHADOW_WORKINGSET) !== 0;
+}
+
 /** Ages an lruvec and its ancestors by one page (workingset_age_nonresident). */
 export function workingsetAgeNonresident(m: Mm, lruvec: number): void {
   for (let row = lruvec; row >= 0; row = parentLruvec(m, row)) {
@@ -71,12 +76,22 @@ export function workingsetEviction(m: Mm, pfn: number, targetMemcg: number): num
   shadowAgeOut.age = Atomics.load(m.lruvec.nonresidentAge, lruvec);
   workingsetAgeNonresident(m, lruvec);
   const workingset = (Atomics.load(m.page.flags, pfn) & PG_WORKINGSET) !== 0;
+  return makeShadowTag(memcgSerial(m, targetMemcg), nid, targetMemcg, workingset);
+}
+
+/** @returns a shadow's tag of its parts; pure */
+export function makeShadowTag(
+  serial: number,
+  nid: number,
+  memcg: number,
+  workingset: boolean,
+): number {
   return (
     SHADOW_VALID |
     (workingset ? SHADOW_WORKINGSET : 0) |
-    ((memcgSerial(m, targetMemcg) & SHADOW_SERIAL_MASK) << SHADOW_SERIAL_SHIFT) |
+    ((serial & SHADOW_SERIAL_MASK) << SHADOW_SERIAL_SHIFT) |
     (nid << SHADOW_NID_SHIFT) |
-    (targetMemcg << SHADOW_MEMCG_SHIFT)
+    (memcg << SHADOW_MEMCG_SHIFT)
   );
 }
 

@@ -10,11 +10,19 @@
 import { faultDelay } from '../../shared/fault.ts';
 import { condResched } from '../../shared/sched.ts';
 import { FAULT_DELAY } from './faults.ts';
+import { fileDirty, folioOfHost } from './file_dirty.ts';
 import { folioLock, folioTest, folioUnlock } from './folio.ts';
 import { PTRS_PER_TABLE } from './limits.ts';
 import { munlockFolio } from './mlock_folio.ts';
 import type { Mm } from './mm.ts';
-import { PG_MLOCKED, PTE_MIGRATION, PTE_PRESENT, PTE_SHIFT, PTE_SPECIAL } from './mm_types.ts';
+import {
+  PG_MLOCKED,
+  PTE_DIRTY,
+  PTE_MIGRATION,
+  PTE_PRESENT,
+  PTE_SHIFT,
+  PTE_SPECIAL,
+} from './mm_types.ts';
 import { PTE_NONE, pteHoleEnd, pteOffset, ptlLock, ptlUnlock } from './pgtable.ts';
 import { folioRemoveRmap } from './rmap.ts';
 import { folioPut } from './swap.ts';
@@ -27,6 +35,8 @@ const pages: number[] = [];
 const slots: number[] = [];
 /** Entries whose page was on its way to another frame: they hold nothing but its place in rss. */
 let migrating = 0;
+/** Pages of files whose entries were dirty. */
+const dirtied: number[] = [];
 
 /**
  * Unmaps what lies in a part of one leaf table.
@@ -37,6 +47,8 @@ export function zapEntries(m: Mm, mm: number, first: number, count: number): voi
   pages.length = 0;
   slots.length = 0;
   migrating = 0;
+  dirtied.length = 0;
+  let ofFiles = 0;
   ptlLock(m, first);
   for (let pte = first; pte < first + count; pte++) {
     if (Atomics.load(m.pte, pte) === 0) continue;
@@ -44,17 +56,28 @@ export function zapEntries(m: Mm, mm: number, first: number, count: number): voi
     if ((entry & (PTE_PRESENT | PTE_MIGRATION)) === PTE_MIGRATION) migrating++;
     else if ((entry & PTE_PRESENT) === 0) slots.push(entry >>> PTE_SHIFT);
     else if ((entry & PTE_SPECIAL) === 0) {
-      pages.push(entry >>> PTE_SHIFT);
-      folioRemoveRmap(m, entry >>> PTE_SHIFT);
+      const pfn = entry >>> PTE_SHIFT;
+      pages.push(pfn);
+      if (folioOfHost(m, pfn)) {
+        // While it is mapped it stays the file's.
+        if ((entry & PTE_DIRTY) !== 0) {
+          fileDirty(m, pfn);
+          dirtied.push(pfn);
+        }
+        ofFiles++;
+      }
+      folioRemoveRmap(m, pfn);
     }
   }
   ptlUnlock(m, first);
   if (pages.length + slots.length + migrating === 0) return;
-  Atomics.sub(m.mm.rssAnon, mm, pages.length + migrating);
+  Atomics.sub(m.mm.rssAnon, mm, pages.length - ofFiles + migrating);
+  Atomics.sub(m.mm.rssFile, mm, ofFiles);
   Atomics.sub(m.mm.swapEnts, mm, slots.length);
   const cpuMask = Atomics.load(m.mm.cpuMask, mm);
   faultDelay(FAULT_DELAY);
   if (pages.length > 0 && cpuMask !== 0) tlbFlush(m, cpuMask);
+  for (const pfn of dirtied) dirtyAgain(m, pfn);
   for (const pfn of pages) {
     // Perhaps for another VMA's sake: then reclaim locks it again.
     if (folioTest(m, pfn, PG_MLOCKED)) munlockFolio(m, pfn);
@@ -62,6 +85,17 @@ export function zapEntries(m: Mm, mm: number, first: number, count: number): voi
     folioPut(m, pfn);
   }
   for (const slot of slots) freeSwapAndCache(m, slot);
+}
+
+/**
+ * A CPU may have stored to the page until now, and the flusher may have written it before: it did
+ * not see a mapping, and so waited for nobody.
+ * @context the caller holds a reference, and the shootdown is over; takes folio_lock
+ */
+function dirtyAgain(m: Mm, pfn: number): void {
+  folioLock(m, pfn);
+  if (folioOfHost(m, pfn)) fileDirty(m, pfn);
+  folioUnlock(m, pfn);
 }
 
 /**

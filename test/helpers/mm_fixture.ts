@@ -31,6 +31,11 @@ export function fixtureConfig(options: FixtureOptions = {}): MmConfig {
     dentriesMax: 1024,
     inodesMax: 1024,
     filePagesMax: 1024,
+    hostFiles: false,
+    readAheadKb: 128,
+    dirtyRatio: 20,
+    dirtyBackgroundRatio: 10,
+    dirtyWritebackCentisecs: 500,
     vfsCachePressure: 100,
     processes: [
       {
