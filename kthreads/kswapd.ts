@@ -3,6 +3,8 @@
  * kswapd, one per node: sleeps until an allocation finds the node below its low watermark, brings
  * it back to the high one, sleeps again.
  *
+ * While its node is offline it is parked (memory_hotplug.ts).
+ *
  * Falling asleep takes two steps, as in the kernel: a nap first, during which a quick return of
  * pressure is noticed and counted, then a sleep without end.
  */
@@ -12,6 +14,7 @@ import {
   EVENT_READY,
   freezeRequested,
   kthreadSafePoint,
+  kthreadShouldPark,
   kthreadShouldStop,
   waitEvent,
   waitEventTimeout,
@@ -60,7 +63,7 @@ function trySleep(m: Mm, nid: number, order: number): void {
 export function kswapd(m: Mm, nid: number): void {
   m.task.memalloc = true;
   m.task.kswapd = true;
-  const shouldStop = (): boolean => kthreadShouldStop() || freezeRequested();
+  const shouldStop = (): boolean => kthreadShouldStop() || freezeRequested() || kthreadShouldPark();
   let order = 0;
   for (;;) {
     trySleep(m, nid, order);

@@ -24,6 +24,7 @@ import { waitAtBarrier } from './gate.ts';
 import { ProcessCgroups } from './process_cgroups.ts';
 import { ProcessFiles } from './process_files.ts';
 import { ProcessMemory } from './process_memory.ts';
+import { ProcessNodes } from './process_nodes.ts';
 import { ProcessPages } from './process_pages.ts';
 import { ProcessShrinkers } from './process_shrinkers.ts';
 
@@ -44,6 +45,8 @@ export class Process {
   readonly files: ProcessFiles;
   /** Pages of files. */
   readonly pages: ProcessPages;
+  /** Nodes: taking their memory away, and giving it back. */
+  readonly nodes: ProcessNodes;
 
   readonly #m: Mm;
   readonly #mm: number;
@@ -57,6 +60,7 @@ export class Process {
   constructor(m: Mm, mm: number, shouldStop: () => boolean) {
     this.shrinkers = new ProcessShrinkers(m);
     this.files = new ProcessFiles(m, mm);
+    this.nodes = new ProcessNodes(m);
     this.#m = m;
     this.#mm = mm;
     this.cgroups = new ProcessCgroups(m, mm);

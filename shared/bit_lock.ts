@@ -206,6 +206,31 @@ export function bitWait(
   parkOnBit(flags, index, mask, table, cls, table.waitersMask);
 }
 
+/**
+ * Waits while somebody holds the bit, once: it may be held again, by another, on return. The word
+ * is written to only while the bit is set, so the caller need not hold what the word belongs to.
+ * @context may park
+ */
+export function bitWaitHeld(flags: I32, index: number, mask: number, table: BitWaitTable): void {
+  const bucket = bucketOf(table, index);
+  const set = table.waitersMask;
+  parkBegin(WAIT_FOLIO, index);
+  try {
+    for (;;) {
+      const seq = Atomics.load(table.seq, bucket); // PAIRS(bit-lock): read before the word
+      const seen = Atomics.load(flags, index);
+      if ((seen & mask) === 0) return;
+      const waiting = (seen & set) !== 0;
+      if (waiting || Atomics.compareExchange(flags, index, seen, seen | set) === seen) {
+        Atomics.wait(table.seq, bucket, seq, PARK_CHECK_MS);
+        return;
+      }
+    }
+  } finally {
+    parkEnd();
+  }
+}
+
 /** @returns true when somebody holds the bit @context any; racy unless the caller is the holder */
 export function bitLocked(flags: I32, index: number, mask: number): boolean {
   return (Atomics.load(flags, index) & mask) !== 0;

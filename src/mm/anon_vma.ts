@@ -70,8 +70,11 @@ function takeAnonVma(m: Mm, most: number): number {
   return row;
 }
 
-/** Drops a reference: the last one frees the row, and may free the root's with it. */
-function putAnonVma(m: Mm, anonVma: number): void {
+/**
+ * Drops a reference: the last one frees the row, and may free the root's with it.
+ * @context takes table_pool; not under the rwsem
+ */
+export function putAnonVma(m: Mm, anonVma: number): void {
   const before = Atomics.sub(m.anonVma.refcount, anonVma, 1);
   assert(before > 0, 'putting a free anon_vma');
   if (before > 1) return;

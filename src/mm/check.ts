@@ -29,6 +29,8 @@ import {
   PG_RESERVED,
   PG_SWAPCACHE,
   PG_WRITEBACK,
+  ZONE_ISOLATED,
+  ZONE_OFFLINE,
 } from './mm_types.ts';
 import { freeHead, pcpHead, pcpRow } from './page_alloc.ts';
 import { totalSwapPages } from './swap_info.ts';
@@ -66,6 +68,7 @@ const IN_PCP = 2;
 const ON_LRU = 3;
 const IN_BATCH = 4;
 const IN_SLAB = 5;
+const OFFLINE = 6;
 
 /** Marks pages of one place; a page that is marked already is in two. */
 function place(check: Checker, where: Uint8Array, pfn: number, what: number): void {
@@ -145,6 +148,22 @@ function checkLruLists(m: Mm, check: Checker, where: Uint8Array): void {
   }
 }
 
+/** Pages of zones that have been taken away: on no list, reserved, nobody's. */
+function checkOffline(m: Mm, check: Checker, where: Uint8Array): void {
+  for (let zone = 0; zone < m.sizes.nrZones; zone++) {
+    const start = m.zone.startPfn[zone] as number;
+    const end = m.zone.endPfn[zone] as number;
+    const state = Atomics.load(m.zone.state, zone);
+    check.that(state !== ZONE_ISOLATED, () => `zone ${zone} is neither online nor offline`);
+    const offline = state === ZONE_OFFLINE;
+    check.equal(m.zone.managed[zone] as number, offline ? 0 : end - start, `zone ${zone} managed`);
+    for (let pfn = start; offline && pfn < end; pfn++) {
+      place(check, where, pfn, OFFLINE);
+      check.equal(Atomics.load(m.page.flags, pfn), PG_RESERVED, `flags of offline pfn ${pfn}`);
+    }
+  }
+}
+
 /** Pages in per-thread LRU batches: one reference each. */
 function checkBatches(m: Mm, check: Checker, where: Uint8Array): Int32Array {
   const refs = new Int32Array(m.sizes.nrPages);
@@ -185,7 +204,7 @@ function checkPages(
       (flags & (PG_LOCKED | PG_WRITEBACK)) === 0,
       () => `pfn ${pfn} is locked or in writeback`,
     );
-    if (at === IN_BUDDY || at === IN_PCP) {
+    if (at === IN_BUDDY || at === IN_PCP || at === OFFLINE) {
       check.that(refs === 0 && maps === 0, () => `free pfn ${pfn} has refs ${refs}, maps ${maps}`);
     } else {
       // The swap cache's reference, or the slab's: a page has one of them at most.
@@ -241,6 +260,7 @@ export function checkQuiescent(m: Mm): CheckResult {
   try {
     const where = new Uint8Array(m.sizes.nrPages);
     checkFreeLists(m, check, where);
+    checkOffline(m, check, where);
     checkLruLists(m, check, where);
     const batchRefs = checkBatches(m, check, where);
     checkSlabs(m, check, (pfn) => place(check, where, pfn, IN_SLAB));

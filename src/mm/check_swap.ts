@@ -9,6 +9,7 @@ import type { Mm } from './mm.ts';
 import {
   PG_DIRTY,
   PG_SWAPCACHE,
+  PTE_MIGRATION,
   PTE_PRESENT,
   PTE_SHIFT,
   PTE_SPECIAL,
@@ -62,6 +63,9 @@ export function checkMms(m: Mm, check: Checker): TableWalk {
     if (m.mm.pgd[mm] === 0) continue;
     const tables = walkTable(m, m.mm.pgd[mm] as number, 3, 0, (entry, vpn) => {
       const target = entry >>> PTE_SHIFT;
+      const migrating = (entry & (PTE_PRESENT | PTE_MIGRATION)) === PTE_MIGRATION;
+      check.that(!migrating, () => `mm ${mm} vpn ${vpn}: a migration was left half done`);
+      if (migrating) return;
       if ((entry & PTE_PRESENT) === 0) {
         swap++;
         slotRefs[target] = (slotRefs[target] as number) + 1;

@@ -17,6 +17,7 @@ import { FAULT_DELAY } from './faults.ts';
 import type { Mm } from './mm.ts';
 import {
   MMF_UNSTABLE,
+  PTE_MIGRATION,
   PTE_PRESENT,
   PTE_SHIFT,
   PTE_SPECIAL,
@@ -111,7 +112,11 @@ function copyEntry(m: Mm, from: number, to: number): void {
   let entry = Atomics.load(m.pte, from);
   if (entry === 0) return;
   const target = entry >>> PTE_SHIFT;
-  if ((entry & PTE_PRESENT) === 0) {
+  if ((entry & (PTE_PRESENT | PTE_MIGRATION)) === PTE_MIGRATION) {
+    // The walk that ends the migration sees the child after the parent: it finds both.
+    entry = Atomics.and(m.pte, from, ~PTE_WRITE) & ~(PTE_WRITE | PTE_YOUNG);
+    copied.pages++;
+  } else if ((entry & PTE_PRESENT) === 0) {
     copied.full = !swapDuplicate(m, target);
     if (copied.full) return;
     copied.slots++;

@@ -23,6 +23,7 @@ import {
   PG_SWAPCACHE,
   PG_UNEVICTABLE,
   PTE_DIRTY,
+  PTE_MIGRATION,
   PTE_PRESENT,
   PTE_SHIFT,
   PTE_SPECIAL,
@@ -51,7 +52,7 @@ export function lazyfreeEntries(m: Mm, mm: number, first: number, count: number)
   ptlLock(m, first);
   for (let pte = first; pte < first + count; pte++) {
     const entry = Atomics.load(m.pte, pte);
-    if (entry === 0) continue;
+    if (entry === 0 || (entry & (PTE_PRESENT | PTE_MIGRATION)) === PTE_MIGRATION) continue;
     if ((entry & PTE_PRESENT) === 0) {
       Atomics.store(m.pte, pte, 0);
       slots.push(entry >>> PTE_SHIFT);

@@ -22,7 +22,7 @@ import { callRcu, registerRcuCallback } from '../../shared/rcu_callback.ts';
 import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
 import { XA_NONE, type XaPool, Xarray, xaFreeNode } from '../../shared/xarray.ts';
 import { EBUSY, EEXIST, ENOSPC } from './errno.ts';
-import { folioNid, folioTryGet } from './folio.ts';
+import { folioNid, folioRefFreeze, folioTryGet } from './folio.ts';
 import { LC_I_PAGES } from './lock_order.ts';
 import type { Mm } from './mm.ts';
 import { RCU_FILE_NODE } from './rcu_ids.ts';
@@ -209,6 +209,33 @@ export function mappingToSwap(m: Mm, pfn: number, slot: number): void {
   iPagesUnlock(m, inode);
   // The entry's reference; the swap cache and the caller hold others.
   Atomics.sub(m.page.refcount, pfn, 1);
+}
+
+/**
+ * Gives a folio's place in its file to another (shmem part of folio_migrate_mapping).
+ * @param dst locked, known to nobody
+ * @param refs what the old one must have for it; then it is frozen
+ * @returns false when somebody else holds the old one: nothing has changed
+ * @context both locked, the old one in a file; takes i_pages
+ */
+export function mappingReplace(m: Mm, old: number, dst: number, refs: number): boolean {
+  const inode = -(m.page.mapping[old] as number);
+  const index = m.page.index[old] as number;
+  const { pages } = tablesOf(m, inode);
+  iPagesLock(m, inode);
+  assert(pages.load(index) === old, 'a folio that is not where its mapping says');
+  const frozen = folioRefFreeze(m, old, refs);
+  if (frozen) {
+    m.page.index[dst] = index;
+    m.page.mapping[dst] = -inode;
+    Atomics.add(m.page.refcount, dst, 1);
+    const stored = pages.store(index, dst);
+    assert(stored, 'replacing an entry takes no node');
+    Atomics.add(m.node.shmem, folioNid(m, dst), 1);
+    forgetFolio(m, old);
+  }
+  iPagesUnlock(m, inode);
+  return frozen;
 }
 
 /**

@@ -27,6 +27,7 @@ import { countMemcg, MS } from './memcg_events.ts';
 import { memcgHandleOverHigh } from './memcg_high.ts';
 import { memcgRefresh } from './memcg_task.ts';
 import { allocChargedPage, doWpPage } from './memory_cow.ts';
+import { migrationEntryWait } from './migrate_entry.ts';
 import { mlockFolio } from './mlock_folio.ts';
 import type { Mm } from './mm.ts';
 import {
@@ -37,6 +38,7 @@ import {
   PG_SWAPCACHE,
   PG_UPTODATE,
   PTE_DIRTY,
+  PTE_MIGRATION,
   PTE_PRESENT,
   PTE_SHIFT,
   PTE_SPECIAL,
@@ -126,6 +128,10 @@ function handlePteFault(
     if (result !== FAULT_NOT_FILE) return result;
   }
   if (entry === 0) return doAnonymousPage(m, mm, vma, vpn, pte, flags);
+  if ((entry & (PTE_PRESENT | PTE_MIGRATION)) === PTE_MIGRATION) {
+    migrationEntryWait(m, pte);
+    return FAULT_DONE;
+  }
   if ((entry & PTE_PRESENT) === 0) return doSwapPage(m, mm, vma, vpn, pte, entry, flags);
   const write = (flags & FAULT_FLAG_WRITE) !== 0;
   if (!write || (entry & PTE_WRITE) !== 0) return FAULT_DONE;

@@ -31,9 +31,9 @@ import { PFN_NONE } from './page_alloc.ts';
 import { allocPages } from './page_alloc_slow.ts';
 import { ptlLock, ptlUnlock } from './pgtable.ts';
 import { folioAddAnonRmap, folioMoveAnonRmap, folioRemoveRmap } from './rmap.ts';
-import { folioAddLruVma, folioPut, lruAddDrain } from './swap.ts';
+import { discardNewPage, folioAddLruVma, folioPut, lruAddDrain } from './swap.ts';
 import { folioFreeSwap } from './swap_state.ts';
-import { discardNewPage, homeNode } from './swapin.ts';
+import { homeNode } from './swapin.ts';
 import { tlbFlush } from './tlb.ts';
 import { EV } from './vmstat_items.ts';
 

@@ -320,6 +320,8 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     // @guardedBy pcp->lock  per zone and CPU: word 0 the lock, word 1 count
     pcp: words('pcp', s.nrZones * config.cpus, LINE_WORDS),
     node: builder.columns('node', T.NODE_COLUMNS, s.nrNodes),
+    // @atomic word 0: thread id + 1 of who takes a node offline or online; 0 is nobody
+    hotplug: words('node.hotplug', 1, LINE_WORDS),
     // @atomic wait queue
     kswapdWait: words('node.kswapd_wait', s.nrNodes, WAIT_QUEUE_WORDS),
     // @atomic wait queue

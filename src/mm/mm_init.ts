@@ -75,8 +75,9 @@ function initZones(m: Mm): void {
 
 /**
  * Gives a zone's pages to the buddy lists, highest blocks first so that low pfns are taken first.
+ * @context boot, or zone->lock held; the pages have no flag and no reference
  */
-function freeZone(m: Mm, zone: number, start: number, pages: number): void {
+export function freeZone(m: Mm, zone: number, start: number, pages: number): void {
   const blocks: { pfn: number; order: number }[] = [];
   for (let at = 0; at < pages; ) {
     let order = 0;

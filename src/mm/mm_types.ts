@@ -32,11 +32,13 @@ export const ZONE_COLUMNS = {
   nid: 'i32', // @frozen node
   startPfn: 'i32', // @frozen
   endPfn: 'i32', // @frozen one past the last
-  managed: 'i32', // @frozen pages given to the buddy allocator at boot
+  // @owner who moves its node, one at a time  pages of the allocator; 0 offline  @racy: a hint
+  managed: 'i32',
+  state: 'i32', // @atomic ZONE_ONLINE, ZONE_ISOLATED, ZONE_OFFLINE
   nrFree: 'i32', // @atomic pages in the buddy lists (pcp lists apart)
-  wmarkMin: 'i32', // @frozen pages
-  wmarkLow: 'i32', // @frozen pages
-  wmarkHigh: 'i32', // @frozen pages
+  wmarkMin: 'i32', // @owner as managed  pages  @racy watermark tests: a moment old
+  wmarkLow: 'i32', // @owner as managed  pages  @racy watermark tests: a moment old
+  wmarkHigh: 'i32', // @owner as managed  pages  @racy watermark tests: a moment old
   pcpBatch: 'i32', // @frozen pages moved between a pcp list and the buddy lists at once
   pcpHigh: 'i32', // @frozen pages a pcp list may hold
 } as const;
@@ -220,6 +222,11 @@ export const MEMCG_FREE = 0;
 export const MEMCG_ONLINE = 1;
 export const MEMCG_DYING = 2;
 
+/** States of a zone: pages come and go; they only come; it has none. */
+export const ZONE_ONLINE = 0;
+export const ZONE_ISOLATED = 1;
+export const ZONE_OFFLINE = 2;
+
 // --- page flags
 // -----------------------------------------------------------------------------------
 export const PG_LOCKED = 1 << 0;
@@ -241,7 +248,7 @@ export const PG_MLOCKED = 1 << 13;
 export const PG_BUDDY = 1 << 14;
 /** Brought in by readahead and not yet used. */
 export const PG_READAHEAD = 1 << 15;
-/** Never allocated: the zero page. */
+/** Never allocated: the zero page, and frames of a node that is offline. */
 export const PG_RESERVED = 1 << 16;
 /** Holds kernel objects: on no list, its slab's row in `private`. */
 export const PG_SLAB = 1 << 17;
@@ -290,6 +297,7 @@ export const SWAP_MAP_BAD = 0x3f;
 // ---------------------------------------------------------------------------------
 //   present:   pfn 23 | unused | SPECIAL 4 | DIRTY 3 | YOUNG 2 | WRITE 1 | PRESENT 0
 //   swapped:   slot 23 | ... | PRESENT 0 clear; 0 is empty
+//   migrating: pfn 23 | MIGRATION 5 | DIRTY 3 | YOUNG 2 | WRITE 1 | PRESENT 0 clear
 //   non-leaf:  table 23 | YOUNG 2 | PRESENT 0
 export const PTE_PRESENT = 1;
 export const PTE_WRITE = 2;
@@ -297,4 +305,6 @@ export const PTE_YOUNG = 4;
 export const PTE_DIRTY = 8;
 /** Maps the shared zero page: no rmap, no refcount. */
 export const PTE_SPECIAL = 16;
+/** Its page is on its way to another frame, and locked: wait for that, then look again. */
+export const PTE_MIGRATION = 32;
 export const PTE_SHIFT = 8;

@@ -2,7 +2,7 @@
 /** Changing what may be done with mapped memory (mm/mprotect.c). */
 import { EINVAL, ENOMEM } from './errno.ts';
 import type { Mm } from './mm.ts';
-import { PTE_PRESENT, PTE_WRITE, VM_READ, VM_WRITE } from './mm_types.ts';
+import { PTE_WRITE, VM_READ, VM_WRITE } from './mm_types.ts';
 import { mmapWriteLock, mmapWriteUnlock, rangeOk } from './mmap.ts';
 import { ptlLock, ptlUnlock } from './pgtable.ts';
 import { tlbFlush } from './tlb.ts';
@@ -69,9 +69,9 @@ export function mprotect(m: Mm, mm: number, start: number, end: number, prot: nu
 function protectEntries(m: Mm, first: number, count: number): void {
   ptlLock(m, first);
   for (let pte = first; pte < first + count; pte++) {
-    const writable = PTE_PRESENT | PTE_WRITE;
-    // Present ones become others under ptl only; the CPU may add its bits.
-    if ((Atomics.load(m.pte, pte) & writable) === writable) Atomics.and(m.pte, pte, ~PTE_WRITE);
+    // Those of a migration too: the bit comes back with the page. Present ones
+    // become others under ptl only; the CPU may add its bits.
+    if ((Atomics.load(m.pte, pte) & PTE_WRITE) !== 0) Atomics.and(m.pte, pte, ~PTE_WRITE);
   }
   ptlUnlock(m, first);
 }

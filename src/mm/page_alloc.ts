@@ -17,7 +17,15 @@ import { FAULT_TRYLOCK } from './faults.ts';
 import { MAX_PAGE_ORDER, NR_PAGE_ORDERS } from './limits.ts';
 import { LC_PCP, LC_ZONE } from './lock_order.ts';
 import type { Mm } from './mm.ts';
-import { PG_BUDDY, PG_LOCKED, PG_LRU, PG_SLAB, PG_SWAPCACHE, PG_WRITEBACK } from './mm_types.ts';
+import {
+  PG_BUDDY,
+  PG_LOCKED,
+  PG_LRU,
+  PG_SLAB,
+  PG_SWAPCACHE,
+  PG_WRITEBACK,
+  ZONE_ONLINE,
+} from './mm_types.ts';
 import { EV } from './vmstat_items.ts';
 
 /** No page: also the pfn of the zero page, which is never allocated. */
@@ -36,6 +44,11 @@ export function pcpHead(m: Mm, zone: number, cpu: number): number {
 /** Word offset of a pcp row: 0 lock, 1 count. */
 export function pcpRow(m: Mm, zone: number, cpu: number): number {
   return (zone * m.config.cpus + cpu) * LINE_WORDS;
+}
+
+/** Gives the zone pages out? @context any; decides under zone->lock and pcp->lock */
+export function zoneOnline(m: Mm, zone: number): boolean {
+  return Atomics.load(m.zone.state, zone) === ZONE_ONLINE;
 }
 
 /**
@@ -73,6 +86,8 @@ export function freeOnePageLocked(m: Mm, zone: number, pfn: number, order: numbe
  * @context zone->lock held
  */
 function rmqueueSmallestLocked(m: Mm, zone: number, order: number): number {
+  // Under the lock: who isolates the zone, and then drains, sees the last page that it gave out.
+  if (!zoneOnline(m, zone)) return PFN_NONE;
   const { next, prev } = m.link;
   const area = zone * NR_PAGE_ORDERS;
   for (let current = order; current <= MAX_PAGE_ORDER; current++) {
@@ -128,7 +143,7 @@ function rmqueuePcp(m: Mm, zone: number): number {
     m.pcp[row + 1] = taken;
   }
   let pfn = PFN_NONE;
-  if ((m.pcp[row + 1] as number) > 0) {
+  if ((m.pcp[row + 1] as number) > 0 && zoneOnline(m, zone)) {
     pfn = next[head] as number;
     listDel(next, prev, pfn);
     m.pcp[row + 1] = (m.pcp[row + 1] as number) - 1;
@@ -144,12 +159,22 @@ function rmqueuePcp(m: Mm, zone: number): number {
 export function rmqueue(m: Mm, zone: number, order: number): number {
   const pfn = order === 0 && m.task.cpu >= 0 ? rmqueuePcp(m, zone) : rmqueueBuddy(m, zone, order);
   if (pfn === PFN_NONE) return PFN_NONE;
+  takeFirstRef(m, pfn);
+  countZoneAlloc(m, zone, 1 << order);
+  return pfn;
+}
+
+function takeFirstRef(m: Mm, pfn: number): void {
   assert(Atomics.load(m.page.mapcount, pfn) === 0, 'allocated page is mapped');
   if (Atomics.compareExchange(m.page.refcount, pfn, 0, 1) !== 0) {
     bug(`allocated pfn ${pfn} had references`);
   }
-  countZoneAlloc(m, zone, 1 << order);
-  return pfn;
+}
+
+/** A page that compaction took off the free lists itself is as if allocated. */
+export function noteRmqueue(m: Mm, zone: number, pfn: number): void {
+  takeFirstRef(m, pfn);
+  countZoneAlloc(m, zone, 1);
 }
 
 function countZoneAlloc(m: Mm, zone: number, pages: number): void {
@@ -221,6 +246,13 @@ function freeToPcp(m: Mm, pfn: number): void {
   const zone = m.page.zone[pfn] as number;
   const row = pcpRow(m, zone, m.task.cpu);
   spinLock(m.pcp, row, LC_PCP);
+  if (!zoneOnline(m, zone)) {
+    spinUnlock(m.pcp, row, LC_PCP);
+    spinLock(m.zoneLock, zone * LINE_WORDS, LC_ZONE);
+    freeOnePageLocked(m, zone, pfn, 0);
+    spinUnlock(m.zoneLock, zone * LINE_WORDS, LC_ZONE);
+    return;
+  }
   listAdd(m.link.next, m.link.prev, pfn, pcpHead(m, zone, m.task.cpu));
   const count = (m.pcp[row + 1] as number) + 1;
   m.pcp[row + 1] = count;

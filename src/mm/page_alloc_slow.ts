@@ -6,6 +6,7 @@
  *   fast   any zone above low                                   -> page
  *   slow   wake kswapd on every node; any zone above min        -> page
  *          memalloc: no watermark, no reclaim                   -> page or nothing
+ *          order > 0: compaction; try again
  *          direct reclaim; try again; drain pcp lists; again
  *          progress, or some zone could still pass min: repeat, at most 16 times without progress
  *          OOM: a victim dies; repeat
@@ -13,13 +14,14 @@
 import { shouldFail } from '../../shared/fault.ts';
 import { ktimeNs } from '../../shared/ktime.ts';
 import { kthreadShouldStop } from '../../shared/sched.ts';
+import { tryToCompactPages } from './compaction.ts';
 import { fatalSignalPending } from './fatal_signal.ts';
 import { FAULT_PAGE_ALLOC } from './faults.ts';
 import { recordLatency } from './latency.ts';
 import { MAX_RECLAIM_RETRIES } from './limits.ts';
 import { HIST_ALLOC_STALL, type Mm } from './mm.ts';
 import { drainBeforeOom, outOfMemory } from './oom_kill.ts';
-import { drainAllPages, PFN_NONE, rmqueue, zoneFree } from './page_alloc.ts';
+import { drainAllPages, PFN_NONE, rmqueue, zoneFree, zoneOnline } from './page_alloc.ts';
 import { nrSwapPages } from './swapfile.ts';
 import { nodeReclaimable } from './throttle.ts';
 import { tryToFreePages } from './vmscan_direct.ts';
@@ -77,6 +79,7 @@ function getPageFromFreelist(
 function reclaimCouldHelp(m: Mm, zones: readonly number[]): boolean {
   const withAnon = nrSwapPages(m) > 0;
   for (const zone of zones) {
+    if (!zoneOnline(m, zone)) continue;
     const nid = m.zone.nid[zone] as number;
     const could = zoneFree(m, zone) + nodeReclaimable(m, nid, withAnon);
     if (could > (m.zone.wmarkMin[zone] as number)) return true;
@@ -84,7 +87,13 @@ function reclaimCouldHelp(m: Mm, zones: readonly number[]): boolean {
   return false;
 }
 
-function allocPagesSlow(m: Mm, zones: readonly number[], order: number, nid: number): number {
+function allocPagesSlow(
+  m: Mm,
+  zones: readonly number[],
+  order: number,
+  nid: number,
+  mayFail: boolean,
+): number {
   const dying = fatalSignalPending(m);
   const fatal = (): boolean => fatalSignalPending(m);
   let noProgress = 0;
@@ -95,6 +104,10 @@ function allocPagesSlow(m: Mm, zones: readonly number[], order: number, nid: num
     let pfn = getPageFromFreelist(m, zones, order, WMARK_MIN, flags);
     if (pfn !== PFN_NONE || m.task.memalloc) return pfn;
     if (fatal()) return PFN_NONE;
+    if (order > 0 && tryToCompactPages(m, zones, order)) {
+      pfn = getPageFromFreelist(m, zones, order, WMARK_MIN, flags);
+      if (pfn !== PFN_NONE) return pfn;
+    }
     const before = ktimeNs();
     const progress = tryToFreePages(m, nid, zones[0] as number, fatal);
     recordLatency(m, HIST_ALLOC_STALL, ktimeNs() - before);
@@ -107,6 +120,7 @@ function allocPagesSlow(m: Mm, zones: readonly number[], order: number, nid: num
     if (pfn !== PFN_NONE) return pfn;
     noProgress = progress > 0 ? 0 : noProgress + 1;
     if (noProgress <= MAX_RECLAIM_RETRIES && reclaimCouldHelp(m, zones)) continue;
+    if (mayFail) return PFN_NONE;
     if (!drained) {
       drainBeforeOom(m);
       drained = true;
@@ -121,13 +135,14 @@ function allocPagesSlow(m: Mm, zones: readonly number[], order: number, nid: num
 /**
  * Allocates 2^order pages.
  * @param nid preferred node @param order 0 .. MAX_PAGE_ORDER
+ * @param mayFail nobody is killed for it (__GFP_RETRY_MAYFAIL)
  * @returns the first pfn, refcount 1, contents undefined; PFN_NONE when the caller's process is
  *   being killed, or nothing can be done, or a fault was injected
  * @context may block and reclaim unless the thread is memalloc; no spinlock held
  */
-export function allocPages(m: Mm, nid: number, order: number): number {
+export function allocPages(m: Mm, nid: number, order: number, mayFail = false): number {
   if (shouldFail(FAULT_PAGE_ALLOC)) return PFN_NONE;
   const zones = zonelist(m, nid);
   const pfn = getPageFromFreelist(m, zones, order, WMARK_LOW, 0);
-  return pfn !== PFN_NONE ? pfn : allocPagesSlow(m, zones, order, nid);
+  return pfn !== PFN_NONE ? pfn : allocPagesSlow(m, zones, order, nid, mayFail);
 }

@@ -9,6 +9,7 @@ import { dropCaches } from './drop_caches.ts';
 import { EINVAL, ENOENT, EPERM } from './errno.ts';
 import { memcgGet, memcgPut } from './memcg_css.ts';
 import { writeMemcgFile } from './memcg_files.ts';
+import { offlineNode, onlineNode } from './memory_hotplug.ts';
 import type { Mm } from './mm.ts';
 import { procEntries } from './proc_files.ts';
 import { addMemcgFiles, type LazyFiles, MemcgStats } from './proc_memcg.ts';
@@ -22,6 +23,7 @@ import {
 import { isZswapFile, writeZswapFile } from './zswap_files.ts';
 
 const DROP_CACHES = '/proc/sys/vm/drop_caches';
+const NODE_FILE = /^\/sys\/devices\/system\/node\/node(\d+)\/state$/;
 const SHRINKER_DIR = /^\/sys\/kernel\/debug\/shrinker\/?$/;
 const SHRINKER_FILE = /^\/sys\/kernel\/debug\/shrinker\/([^/]+)\/(count|scan)$/;
 
@@ -66,6 +68,13 @@ function writeGroupFile(m: Mm, path: string, text: string): number {
   return result;
 }
 
+/** Takes a node offline or online. @returns 0 or an errno */
+function writeNodeState(m: Mm, nid: number, text: string): number {
+  if (nid >= m.sizes.nrNodes) return ENOENT;
+  if (text.trim() === 'offline') return offlineNode(m, nid);
+  return text.trim() === 'online' ? onlineNode(m, nid) : EINVAL;
+}
+
 /** What `ls` shows of the shrinkers' folder, a name a line. */
 function shrinkerNames(m: Mm): string {
   const names = registeredShrinkers(m).map((s) => shrinkerDir(m, s));
@@ -89,14 +98,16 @@ export function readMachineFile(m: Mm, path: string): string | number {
 }
 
 /**
- * Writes to a file of the machine: drop_caches, a shrinker's scan, a group's limits and
- * memory.reclaim, a parameter of zswap.
+ * Writes to a file of the machine: drop_caches, a node's state (online, offline), a shrinker's
+ * scan, a group's limits and memory.reclaim, a parameter of zswap.
  * @returns 0; ENOENT when there is none, EPERM for one that can only be read, EINVAL for a text
  *   that it does not take
  * @context a thread of the machine, no lock held; may block and reclaim
  */
 export function writeMachineFile(m: Mm, path: string, text: string): number {
   if (path === DROP_CACHES) return /^[1-3]\s*$/.test(text) ? dropCaches(m, +text) : EINVAL;
+  const node = NODE_FILE.exec(path);
+  if (node !== null) return writeNodeState(m, Number(node[1]), text);
   const shrinker = SHRINKER_FILE.exec(path);
   if (shrinker !== null) {
     const dir = shrinker[1] as string;

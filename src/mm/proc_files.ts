@@ -4,6 +4,7 @@ import { THREADS_MAX } from '../../shared/limits.ts';
 import { formatLockStat } from '../../shared/lock_report.ts';
 import { enterRcu, leaveRcu } from '../../shared/rcu.ts';
 import { PAGE_SIZE } from './limits.ts';
+import { nodeOnline } from './memory_hotplug.ts';
 import type { Mm } from './mm.ts';
 import { addMemcgFiles, type LazyFiles, listedMemcgs, MemcgStats } from './proc_memcg.ts';
 import { procMeminfo, procSwaps } from './proc_meminfo.ts';
@@ -82,6 +83,10 @@ export function procEntries(m: Mm, memcgs: readonly number[] = listedMemcgs(m)):
     ['/proc/pressure/memory', () => memoryPressure(m, 0)],
     ['/proc/lock_stat', () => formatLockStat(m.sync)],
   ]);
+  for (let nid = 0; nid < m.sizes.nrNodes; nid++) {
+    const state = (): string => (nodeOnline(m, nid) ? 'online\n' : 'offline\n');
+    files.set(`/sys/devices/system/node/node${nid}/state`, state);
+  }
   const made = { ...sysctlFiles(m), ...zramFiles(m), ...zswapFiles(m) };
   for (const [path, text] of Object.entries(made)) files.set(path, () => text);
   const stats = new MemcgStats(m);

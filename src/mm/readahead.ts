@@ -28,8 +28,8 @@ import type { Mm } from './mm.ts';
 import { PG_READAHEAD, PG_UPTODATE } from './mm_types.ts';
 import { PFN_NONE } from './page_alloc.ts';
 import { allocPages } from './page_alloc_slow.ts';
-import { folioAddLru, folioPut } from './swap.ts';
-import { discardNewPage, homeNode } from './swapin.ts';
+import { discardNewPage, folioAddLru, folioPut } from './swap.ts';
+import { homeNode } from './swapin.ts';
 import { EV } from './vmstat_items.ts';
 import { workingsetRefaultFile } from './workingset_file.ts';
 

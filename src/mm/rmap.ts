@@ -21,6 +21,7 @@ import {
   PG_DIRTY,
   PG_SWAPBACKED,
   PTE_DIRTY,
+  PTE_MIGRATION,
   PTE_PRESENT,
   PTE_SHIFT,
   PTE_SPECIAL,
@@ -34,6 +35,9 @@ import { rmapWalkFile } from './rmap_file.ts';
 import { swapDuplicate } from './swapfile.ts';
 import { unmapOut } from './unmap_out.ts';
 import { pageIndex } from './vma.ts';
+
+/** Bits that say what an entry is. */
+const ENTRY_KIND = PTE_PRESENT | PTE_SPECIAL | PTE_MIGRATION;
 
 /** The rmap lock was taken by somebody else. */
 export const REFERENCED_CONTENDED = -1;
@@ -53,8 +57,9 @@ export function folioMapcount(m: Mm, pfn: number): number {
  * meanwhile. So look again under the lock: what a mapped folio names is alive, as unlink_anon_vmas
  * comes after the last unmap and needs the lock for writing.
  * @returns its row, 0 when the folio is not mapped, REFERENCED_CONTENDED when `tryLock` failed
+ * @context takes anon_vma->rwsem; may block without `tryLock`
  */
-function folioLockAnonVmaRead(m: Mm, pfn: number, tryLock: boolean): number {
+export function folioLockAnonVmaRead(m: Mm, pfn: number, tryLock: boolean): number {
   for (;;) {
     if (folioMapcount(m, pfn) === 0) return 0;
     const anonVma = m.page.mapping[pfn] as number;
@@ -81,19 +86,22 @@ function folioLockAnonVmaRead(m: Mm, pfn: number, tryLock: boolean): number {
 }
 
 /** Ends folioLockAnonVmaRead: the root is constant while its lock is held. */
-function anonVmaUnlockRead(m: Mm, anonVma: number): void {
+export function anonVmaUnlockRead(m: Mm, anonVma: number): void {
   const root = Atomics.load(m.anonVma.root, anonVma);
   rwsemUpRead(m.anonVmaLock, root * RWSEM_WORDS, LC_ANON_VMA);
 }
 
 /**
  * Visits every entry that maps the folio, under its ptl.
+ * @param kind PTE_PRESENT, or PTE_MIGRATION for those that wait for its migration
  * @param visit gets the entry's index and the VMA; returns false to stop
+ * @context anon_vma->rwsem held for reading; takes ptl
  */
-function walkAnon(
+export function walkAnon(
   m: Mm,
   pfn: number,
   anonVma: number,
+  kind: number,
   visit: (pte: number, vma: number) => boolean,
 ): void {
   const index = m.page.index[pfn] as number;
@@ -108,7 +116,7 @@ function walkAnon(
     ptlLock(m, pte);
     const entry = Atomics.load(m.pte, pte);
     let goOn = true;
-    if ((entry & (PTE_PRESENT | PTE_SPECIAL)) === PTE_PRESENT && entry >>> PTE_SHIFT === pfn) {
+    if ((entry & ENTRY_KIND) === kind && entry >>> PTE_SHIFT === pfn) {
       goOn = visit(pte, vma);
     }
     ptlUnlock(m, pte);
@@ -152,7 +160,7 @@ export function folioReferenced(m: Mm, pfn: number, memcg: number, rwTryLock: bo
   }
   const anonVma = folioLockAnonVmaRead(m, pfn, rwTryLock);
   if (anonVma <= 0) return anonVma;
-  walkAnon(m, pfn, anonVma, visit);
+  walkAnon(m, pfn, anonVma, PTE_PRESENT, visit);
   anonVmaUnlockRead(m, anonVma);
   return referenced;
 }
@@ -216,7 +224,7 @@ export function tryToUnmap(m: Mm, pfn: number): boolean {
   const anonVma = folioLockAnonVmaRead(m, pfn, m.config.rmapTryLock);
   if (anonVma < 0) return false;
   if (anonVma > 0) {
-    walkAnon(m, pfn, anonVma, (pte, vma) => {
+    walkAnon(m, pfn, anonVma, PTE_PRESENT, (pte, vma) => {
       if (((m.vma.flags[vma] as number) & VM_LOCKED) !== 0) {
         mlockFolio(m, pfn);
         return false;

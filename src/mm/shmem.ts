@@ -42,12 +42,12 @@ import {
 } from './mm_types.ts';
 import { PFN_NONE } from './page_alloc.ts';
 import { allocPages } from './page_alloc_slow.ts';
-import { folioAddLru, folioPut } from './swap.ts';
+import { discardNewPage, folioAddLru, folioPut } from './swap.ts';
 import { slotSynchronous } from './swap_info.ts';
 import { swapReadahead } from './swap_readahead.ts';
 import { folioFreeSwap, swapCacheGet } from './swap_state.ts';
 import { swapFree } from './swapfile.ts';
-import { discardNewPage, homeNode, swapinNew } from './swapin.ts';
+import { homeNode, swapinNew } from './swapin.ts';
 import { freeSwapAndCache } from './zap.ts';
 
 /** Entries between two safe points of a truncation. */

@@ -8,12 +8,13 @@
  * that CPU) needs a CPU that answers.
  */
 
+import { cpuRelax } from '../../shared/cpu_relax.ts';
 import { shouldFail } from '../../shared/fault.ts';
 import { THREADS_MAX } from '../../shared/limits.ts';
 import { spinLock, spinTryLock, spinUnlock } from '../../shared/spinlock.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
 import { FAULT_TRYLOCK } from './faults.ts';
-import { folioLruvec, folioPutTestZero, folioTestClear } from './folio.ts';
+import { folioLruvec, folioPutTestZero, folioRefFreeze, folioTestClear } from './folio.ts';
 import { PAGEVEC_SIZE } from './limits.ts';
 import { LC_LRU_BATCH } from './lock_order.ts';
 import { lruLock, lruUnlock, lruvecAddFolioLocked, lruvecDelFolioLocked } from './lruvec.ts';
@@ -175,5 +176,16 @@ function folioPutFinal(m: Mm, pfn: number): void {
   clearMlocked(m, pfn);
   Atomics.and(m.page.flags, pfn, ~(PG_ACTIVE | PG_REFERENCED | PG_WORKINGSET));
   uncharge(m, m.page.memcg[pfn] as number, 1);
+  freePage(m, pfn);
+}
+
+/**
+ * Frees a page that was allocated but never charged or shown to anybody. A lookup that knows the
+ * page from its former life may hold a reference for a moment: it must not be the one to free it.
+ * @param pfn a page with the one reference of its allocation
+ * @context no zone lock held
+ */
+export function discardNewPage(m: Mm, pfn: number): void {
+  while (!folioRefFreeze(m, pfn, 1)) cpuRelax();
   freePage(m, pfn);
 }

@@ -108,6 +108,29 @@ export function addToSwap(m: Mm, pfn: number): number {
   return slot;
 }
 
+/**
+ * Makes another folio the slot's (swap part of folio_migrate_mapping).
+ * @param dst locked, known to nobody
+ * @param refs what the old one must have for it; then it is frozen
+ * @returns false when somebody else holds the old one: nothing has changed
+ * @context both locked, the old one in the cache; takes swap_cluster
+ */
+export function swapCacheReplace(m: Mm, old: number, dst: number, refs: number): boolean {
+  const slot = m.page.private[old] as number;
+  clusterLock(m, slot);
+  assert(m.slot.cache[slot] === old, 'swap cache holds another folio for the slot');
+  const frozen = folioRefFreeze(m, old, refs);
+  if (frozen) {
+    setSlotCache(m, slot, dst);
+    markInCache(m, dst, slot);
+    m.page.private[old] = 0;
+    folioClear(m, old, PG_SWAPCACHE);
+    Atomics.sub(m.node.swapCache, folioNid(m, old), 1);
+  }
+  clusterUnlock(m, slot);
+  return frozen;
+}
+
 /** Takes the folio out of the cache. @context folio locked and swap_cluster held */
 function dropLocked(m: Mm, pfn: number, slot: number): void {
   assert(m.slot.cache[slot] === pfn, 'swap cache holds another folio for the slot');

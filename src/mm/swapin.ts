@@ -7,17 +7,16 @@
  * meet at the insertion, and the slower one frees its page.
  */
 import { assert } from '../../shared/assert.ts';
-import { cpuRelax } from '../../shared/cpu_relax.ts';
 import { faultDelay } from '../../shared/fault.ts';
 import { memcgCharge } from './charge.ts';
 import { FAULT_DELAY } from './faults.ts';
-import { folioRefFreeze, folioSet, folioTryLock, folioUnlock } from './folio.ts';
+import { folioSet, folioTryLock, folioUnlock } from './folio.ts';
 import type { Mm } from './mm.ts';
 import { PG_READAHEAD, PG_SWAPBACKED } from './mm_types.ts';
-import { freePage, PFN_NONE } from './page_alloc.ts';
+import { PFN_NONE } from './page_alloc.ts';
 import { allocPages } from './page_alloc_slow.ts';
 import { swapReadFolio } from './page_io.ts';
-import { folioAddLru, folioPut } from './swap.ts';
+import { discardNewPage, folioAddLru, folioPut } from './swap.ts';
 import { shadowFound, swapCacheInsert } from './swap_state.ts';
 import { workingsetRefault } from './workingset.ts';
 
@@ -28,17 +27,6 @@ import { workingsetRefault } from './workingset.ts';
  */
 export function homeNode(m: Mm): number {
   return m.task.cpu < 0 ? 0 : m.task.cpu % m.sizes.nrNodes;
-}
-
-/**
- * Frees a page that was allocated but never charged or shown to anybody. A lookup that knows the
- * page from its former life may hold a reference for a moment: it must not be the one to free it.
- * @param pfn a page with the one reference of its allocation
- * @context no zone lock held
- */
-export function discardNewPage(m: Mm, pfn: number): void {
-  while (!folioRefFreeze(m, pfn, 1)) cpuRelax();
-  freePage(m, pfn);
 }
 
 /**

@@ -23,7 +23,7 @@ import { memcgLeave, memcgRefresh } from './memcg_task.ts';
 import { memcgMargin } from './memcontrol.ts';
 import { doSwapPage, FAULT_FLAG_UNUSE, FAULT_OOM, FAULT_SIGBUS } from './memory.ts';
 import type { Mm } from './mm.ts';
-import { PG_SWAPCACHE, PTE_PRESENT, PTE_SHIFT } from './mm_types.ts';
+import { PG_SWAPCACHE, PTE_MIGRATION, PTE_PRESENT, PTE_SHIFT } from './mm_types.ts';
 import { mmapReadLock, mmapReadUnlock } from './mmap.ts';
 import { shmemGetFolio } from './shmem.ts';
 import { totalFree } from './show_mem.ts';
@@ -74,7 +74,7 @@ function unuseTable(unuse: Unuse, mm: number, table: number, firstVpn: number): 
   for (let i = 0; i < PTRS_PER_TABLE; i++) {
     const pte = table * PTRS_PER_TABLE + i;
     const entry = Atomics.load(m.pte, pte);
-    if (entry === 0 || (entry & PTE_PRESENT) !== 0) continue;
+    if (entry === 0 || (entry & (PTE_PRESENT | PTE_MIGRATION)) !== 0) continue;
     if (deviceOf(m, entry >>> PTE_SHIFT) !== device) continue;
     const error = mayBringIn(unuse);
     if (error !== 0) return error;

@@ -24,7 +24,7 @@ import {
   LRU_INACTIVE_ANON,
   LRU_INACTIVE_FILE,
 } from './mm_types.ts';
-import { zoneFree } from './page_alloc.ts';
+import { zoneFree, zoneOnline } from './page_alloc.ts';
 import type { ScanControl } from './scan_control.ts';
 import { EV } from './vmstat_items.ts';
 
@@ -95,11 +95,12 @@ export function allowDirectReclaim(m: Mm, nid: number): boolean {
   let free = 0;
   let reserve = 0;
   for (let zone = 0; zone < m.sizes.nrZones; zone++) {
-    if (m.zone.nid[zone] !== nid) continue;
+    if (m.zone.nid[zone] !== nid || !zoneOnline(m, zone)) continue;
     free += zoneFree(m, zone);
     reserve += m.zone.wmarkMin[zone] as number;
   }
-  return free > Math.floor(reserve / 2);
+  // A node without zones has no reserve to wait for.
+  return reserve === 0 || free > Math.floor(reserve / 2);
 }
 
 /**

@@ -14,10 +14,12 @@ import { newFileRa } from './file_ra.ts';
 import { fileReadPage } from './filemap.ts';
 import { folioLock, folioTest, folioUnlock } from './folio.ts';
 import { PAGE_WORDS, PTRS_PER_TABLE } from './limits.ts';
+import { migrationEntryWait } from './migrate_entry.ts';
 import type { Mm } from './mm.ts';
 import {
   PG_SWAPCACHE,
   PG_UPTODATE,
+  PTE_MIGRATION,
   PTE_PRESENT,
   PTE_SHIFT,
   PTE_SPECIAL,
@@ -64,7 +66,8 @@ export function readPage(m: Mm, pte: number, copy: Int32Array): boolean {
     }
     sectionLeave(m);
     if (entry === 0) return false;
-    if (readSwapped(m, entry >>> PTE_SHIFT, copy)) {
+    if ((entry & PTE_MIGRATION) !== 0) migrationEntryWait(m, pte);
+    else if (readSwapped(m, entry >>> PTE_SHIFT, copy)) {
       // The entry kept the slot alive if it is still the same.
       if (Atomics.load(m.pte, pte) === entry) return true;
     }

@@ -10,6 +10,7 @@ import { lruSize, lruvecRow } from './lruvec.ts';
 import { FULL_WALK, memcgIter } from './memcg_iter.ts';
 import type { Mm } from './mm.ts';
 import { LRU_ACTIVE_ANON, LRU_INACTIVE_ANON } from './mm_types.ts';
+import { zoneOnline } from './page_alloc.ts';
 import { psiMemstallEnter, psiMemstallLeave } from './psi.ts';
 import { scanControl } from './scan_control.ts';
 import { nrSwapPages } from './swapfile.ts';
@@ -20,13 +21,15 @@ import { EV } from './vmstat_items.ts';
 import { WMARK_HIGH, wmarkPages, zoneWatermarkOk } from './watermark.ts';
 import { snapshotRefaults } from './workingset.ts';
 
-/** Does some zone of the node pass its high watermark? */
+/** Does some zone of the node pass its high watermark? One without zones has nothing to balance. */
 export function pgdatBalanced(m: Mm, nid: number, order: number): boolean {
+  let any = false;
   for (let zone = 0; zone < m.sizes.nrZones; zone++) {
-    if (m.zone.nid[zone] !== nid) continue;
+    if (m.zone.nid[zone] !== nid || !zoneOnline(m, zone)) continue;
+    any = true;
     if (zoneWatermarkOk(m, zone, order, wmarkPages(m, zone, WMARK_HIGH), 0)) return true;
   }
-  return false;
+  return !any;
 }
 
 /** Lets direct reclaimers go that wait for the reserve to fill up. */

@@ -5,6 +5,7 @@
  */
 import { NR_PAGE_ORDERS } from './limits.ts';
 import type { Mm } from './mm.ts';
+import { ZONE_ONLINE } from './mm_types.ts';
 
 export const WMARK_MIN = 0;
 export const WMARK_LOW = 1;
@@ -31,7 +32,10 @@ export function defaultMinFreeKbytes(lowmemKbytes: number): number {
   return Math.min(Math.max(intSqrt(lowmemKbytes * 16), 128), 262144);
 }
 
-/** Fills wmarkMin/Low/High of every zone. @context boot, before any worker starts */
+/**
+ * Fills wmarkMin/Low/High of every zone.
+ * @context boot, or whoever takes a node offline or online
+ */
 export function setupPerZoneWmarks(m: Mm): void {
   let lowmemPages = 0;
   for (let zone = 0; zone < m.sizes.nrZones; zone++) lowmemPages += m.zone.managed[zone] as number;
@@ -84,6 +88,7 @@ export function zoneWatermarkOk(
   mark: number,
   allocFlags: number,
 ): boolean {
+  if (Atomics.load(m.zone.state, zone) !== ZONE_ONLINE) return false;
   if ((allocFlags & ALLOC_NO_WATERMARKS) !== 0) return true;
   const free = Atomics.load(m.zone.nrFree, zone) - ((1 << order) - 1);
   let min = mark;

@@ -15,7 +15,14 @@ import { folioLock, folioTest, folioUnlock } from './folio.ts';
 import { PTRS_PER_TABLE } from './limits.ts';
 import { munlockFolio } from './mlock_folio.ts';
 import type { Mm } from './mm.ts';
-import { PG_MLOCKED, PTE_DIRTY, PTE_PRESENT, PTE_SHIFT, PTE_SPECIAL } from './mm_types.ts';
+import {
+  PG_MLOCKED,
+  PTE_DIRTY,
+  PTE_MIGRATION,
+  PTE_PRESENT,
+  PTE_SHIFT,
+  PTE_SPECIAL,
+} from './mm_types.ts';
 import { PTE_NONE, pteHoleEnd, pteOffset, ptlLock, ptlUnlock } from './pgtable.ts';
 import { folioRemoveRmap } from './rmap.ts';
 import { folioPut } from './swap.ts';
@@ -26,6 +33,8 @@ import { tlbFlush } from './tlb.ts';
 /** What a leaf table had. One zap at a time per thread. */
 const pages: number[] = [];
 const slots: number[] = [];
+/** Entries whose page was on its way to another frame: they hold nothing but its place in rss. */
+let migrating = 0;
 /** Pages of files whose entries were dirty. */
 const dirtied: number[] = [];
 
@@ -37,13 +46,15 @@ const dirtied: number[] = [];
 export function zapEntries(m: Mm, mm: number, first: number, count: number): void {
   pages.length = 0;
   slots.length = 0;
+  migrating = 0;
   dirtied.length = 0;
   let ofFiles = 0;
   ptlLock(m, first);
   for (let pte = first; pte < first + count; pte++) {
     if (Atomics.load(m.pte, pte) === 0) continue;
     const entry = Atomics.exchange(m.pte, pte, 0);
-    if ((entry & PTE_PRESENT) === 0) slots.push(entry >>> PTE_SHIFT);
+    if ((entry & (PTE_PRESENT | PTE_MIGRATION)) === PTE_MIGRATION) migrating++;
+    else if ((entry & PTE_PRESENT) === 0) slots.push(entry >>> PTE_SHIFT);
     else if ((entry & PTE_SPECIAL) === 0) {
       const pfn = entry >>> PTE_SHIFT;
       pages.push(pfn);
@@ -59,8 +70,8 @@ export function zapEntries(m: Mm, mm: number, first: number, count: number): voi
     }
   }
   ptlUnlock(m, first);
-  if (pages.length + slots.length === 0) return;
-  Atomics.sub(m.mm.rssAnon, mm, pages.length - ofFiles);
+  if (pages.length + slots.length + migrating === 0) return;
+  Atomics.sub(m.mm.rssAnon, mm, pages.length - ofFiles + migrating);
   Atomics.sub(m.mm.rssFile, mm, ofFiles);
   Atomics.sub(m.mm.swapEnts, mm, slots.length);
   const cpuMask = Atomics.load(m.mm.cpuMask, mm);

@@ -43,10 +43,11 @@ import type { Mm } from './mm.ts';
 import { PG_SWAPBACKED, PG_UPTODATE, PG_WRITEBACK } from './mm_types.ts';
 import { PFN_NONE } from './page_alloc.ts';
 import { allocPages } from './page_alloc_slow.ts';
+import { discardNewPage } from './swap.ts';
 import { deviceWrite } from './swap_backend.ts';
 import { clusterLock, clusterUnlock } from './swap_cluster.ts';
 import { CACHE_EXISTS, shadowFound, swapCacheInsert, swapCacheRemove } from './swap_state.ts';
-import { discardNewPage, homeNode } from './swapin.ts';
+import { homeNode } from './swapin.ts';
 import { EV } from './vmstat_items.ts';
 import {
   registerZswapShrink,
