@@ -111,13 +111,14 @@ describe('swapoff and zswap under load', () => {
   });
 
   it('write back from several threads at once', { timeout: 60_000 }, async () => {
-    const report = await runWorkload(
-      { processes: churnProcesses(3, { ...CHURN, devices: ['/swapfile'], seed: 2 }) },
-      { memory: '50%', swap: 'zswap', lockdep: true },
-    );
-    expectClean(report);
-    expect(report.vmstat.zswpin).toBeGreaterThan(0);
-    expect(report.vmstat.zswpwb).toBeGreaterThan(0);
+    const args = { ...CHURN, devices: ['/swapfile'], accesses: 6000, seed: 2 };
+    const config: MachineConfig = { memory: '50%', swap: 'zswap', lockdep: true };
+    // Without swapoff first: while the device is off, nothing is written back.
+    const on = await runWorkload({ processes: churnProcesses(3, { ...args, every: 0 }) }, config);
+    expectClean(on);
+    expect(on.vmstat.zswpin).toBeGreaterThan(0);
+    expect(on.vmstat.zswpwb).toBeGreaterThan(0);
+    expectClean(await runWorkload({ processes: churnProcesses(3, args) }, config));
   });
 
   it.each([1, 2, 3])(
