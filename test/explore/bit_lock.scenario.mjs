@@ -20,8 +20,8 @@ const plants = {
     edits: [
       ['const seq = Atomics.load(table.seq, bucket); // PAIRS(bit-lock): read before the or', ''],
       [
-        'Atomics.wait(table.seq, bucket, seq, PARK_CHECK_MS)',
-        'Atomics.wait(table.seq, bucket, Atomics.load(table.seq, bucket), PARK_CHECK_MS)',
+        'if (Atomics.wait(table.seq, bucket, seq, PARK_CHECK_MS) ===',
+        'if (Atomics.wait(table.seq, bucket, Atomics.load(table.seq, bucket), PARK_CHECK_MS) ===',
       ],
     ],
   },

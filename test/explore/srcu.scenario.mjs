@@ -43,8 +43,8 @@ const plants = {
     says: 'two synchronize at once',
     module: 'srcu',
     edits: [
-      ['mutexLock(words, MUTEX, this.#cls);', ''],
-      ['mutexUnlock(words, MUTEX, this.#cls);', ''],
+      ['mutexLock(words, SRCU_MUTEX, this.#cls);', ''],
+      ['mutexUnlock(words, SRCU_MUTEX, this.#cls);', ''],
     ],
     variant: 'updaters',
   },
