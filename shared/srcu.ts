@@ -136,11 +136,6 @@ export class SrcuDomain {
     if (pace) scheduleTimeout(this.#paceMs);
   }
 
-  /** As `synchronize`, and never paced. */
-  synchronizeExpedited(): void {
-    this.#gracePeriod(false);
-  }
-
   /** @returns true when nobody else wants a grace period, nor did a moment ago */
   #isolated(): boolean {
     const words = this.#words;
