@@ -121,6 +121,7 @@ function replayConfig(
       args: null,
       vmas,
       generator: false,
+      file: null,
     })),
     contents,
     accessKernel: kernel,

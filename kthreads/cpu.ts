@@ -14,11 +14,20 @@ import { WAKE_ALL, wakeUp } from '../shared/wait_queue.ts';
 import { drainOwnBatches } from '../src/mm/drain.ts';
 import { exitMm } from '../src/mm/exit_mm.ts';
 import { oomVictim } from '../src/mm/fatal_signal.ts';
+import { hostMount } from '../src/mm/hostfs.ts';
 import { memcgRefresh } from '../src/mm/memcg_task.ts';
-import { GATE_ALL_ENDED, GATE_EXITING, GATE_OPEN, GATE_RUNNING, type Mm } from '../src/mm/mm.ts';
+import {
+  GATE_ALL_ENDED,
+  GATE_EXITING,
+  GATE_MOUNTED,
+  GATE_OPEN,
+  GATE_RUNNING,
+  type Mm,
+} from '../src/mm/mm.ts';
 import { psiProductive } from '../src/mm/psi.ts';
 import { shmemEvictAll } from '../src/mm/shmem.ts';
 import { umountAll } from '../src/mm/super.ts';
+import { switchMm } from '../src/mm/tlb.ts';
 import { RUN_KILLED, RUN_SIGBUS } from '../src/mm/user.ts';
 import { verifyPages } from '../src/mm/verify.ts';
 import { verifyFiles } from '../src/mm/verify_files.ts';
@@ -44,6 +53,7 @@ type Program = (process: Process, args: unknown) => number | undefined;
  * @context thread function of a simulated CPU
  */
 export function runCpu(m: Mm, mm: number, programs: readonly LoadedProgram[]): void {
+  mountHostDirs(m);
   setStatus(m, CPU_RUNNING);
   if (m.config.processes[mm - 1]?.generator === true) {
     new CpuTasks(m, programs).run();
@@ -56,11 +66,26 @@ export function runCpu(m: Mm, mm: number, programs: readonly LoadedProgram[]): v
   leaveProcess(m, mm);
 }
 
+/** Mounts the directories of the configuration: the first CPU does, the others wait for it. */
+function mountHostDirs(m: Mm): void {
+  const { hostDirs = [] } = m.config;
+  if (hostDirs.length === 0) return;
+  if (m.task.cpu > 0) {
+    waitAtGate(m, () => Atomics.load(m.gate, GATE_MOUNTED) !== 0);
+    return;
+  }
+  for (const [at, dir] of hostDirs.entries()) {
+    const sb = hostMount(m, dir, `host${at + 1}`);
+    if (sb !== at + 1) bug(`${dir} cannot be mounted: ${sb}`);
+  }
+  Atomics.store(m.gate, GATE_MOUNTED, 1);
+  wakeUp(m.gateWait, 0, WAKE_ALL);
+}
+
 /** Runs a program, waits for its process's other CPUs, and reads its memory back. */
 function runProgram(m: Mm, mm: number, program: LoadedProgram): void {
   const process = new Process(m, mm, kthreadShouldStop);
-  m.task.mm = mm;
-  Atomics.or(m.mm.cpuMask, mm, 1 << m.task.cpu);
+  switchMm(m, mm);
   process.mapAll();
   memcgRefresh(m, mm);
   psiProductive(m, true);

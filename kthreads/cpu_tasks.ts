@@ -23,6 +23,8 @@ import {
 import { LINE_WORDS } from '../shared/types.ts';
 import { drainOwnBatches } from '../src/mm/drain.ts';
 import { exitMm } from '../src/mm/exit_mm.ts';
+import { fdsExit, fdsInit } from '../src/mm/fdtable.ts';
+import { MEMCG_NAME_BYTES } from '../src/mm/limits.ts';
 import { memcgLeave, memcgRefresh } from '../src/mm/memcg_task.ts';
 import type { Mm } from '../src/mm/mm.ts';
 import { MMF_OOM_VICTIM } from '../src/mm/mm_types.ts';
@@ -40,17 +42,20 @@ import {
   ARGS_OF_CPU,
   HOW_EXITED,
   HOW_KILLED,
+  HOW_SIGBUS,
   HOW_SIGSEGV,
   SCHED_LIVE,
 } from '../src/mm/sched_types.ts';
 import { freeStamps, putStampSlot } from '../src/mm/stamp.ts';
 import { exitNotify, killProcess } from '../src/mm/task_exit.ts';
 import { decodeArgs, taskKilled } from '../src/mm/task_rows.ts';
+import { switchMm } from '../src/mm/tlb.ts';
 import { RUN_DONE, RUN_KILLED } from '../src/mm/user.ts';
 import { verifyStamps } from '../src/mm/verify_task.ts';
 import { addMismatches, addPagesVerified } from './cpu_state.ts';
 import type { LoadedProgram } from './engine.ts';
 import { Proc, type ProcCall, type ProcProgram } from './proc.ts';
+import { PageWrites } from './process_pages.ts';
 import { endOf, exitOf, TaskEnd } from './task_end.ts';
 
 /** How often a CPU that has told its tasks to stop, and waits for others', shows that it lives. */
@@ -73,6 +78,7 @@ export class CpuTasks {
   readonly #locals = new Map<number, Local>();
   /** Those that sleep for a time. */
   readonly #timers = new Set<Local>();
+  readonly #writes = new PageWrites();
   /** Accesses of tasks that have ended. */
   #accesses = 0;
 
@@ -147,7 +153,7 @@ export class CpuTasks {
       this.#end(local, end);
       return;
     }
-    this.#leave(mm);
+    switchMm(m, 0);
     // Noted before it can be woken: a wake-up by time is this CPU's own.
     if (local.proc.wakeAtNs !== Infinity) this.#timers.add(local);
     putTask(m, cpu, row);
@@ -155,16 +161,9 @@ export class CpuTasks {
 
   #enter(mm: number): void {
     const m = this.#m;
-    m.task.mm = mm;
-    Atomics.or(m.mm.cpuMask, mm, 1 << m.task.cpu);
+    switchMm(m, mm);
     memcgRefresh(m, mm);
     psiProductive(m, true);
-  }
-
-  #leave(mm: number): void {
-    const m = this.#m;
-    Atomics.and(m.mm.cpuMask, mm, ~(1 << m.task.cpu));
-    m.task.mm = 0;
   }
 
   /** Makes the generator of a task that has its first turn. */
@@ -174,8 +173,9 @@ export class CpuTasks {
     const index = task.program[row] as number;
     const program = this.#programs[index] ?? this.#own;
     const ofCpu = task.argsBytes[row] === ARGS_OF_CPU;
-    const proc = new Proc(m, row, ofCpu ? null : program.args);
+    const proc = new Proc(m, row, ofCpu ? null : program.args, this.#writes);
     const args = ofCpu ? program.args : decodeArgs(m, row);
+    if (ofCpu) fdsInit(m, m.task.mm);
     if (ofCpu) this.#mapAll(index - this.#programs.length);
     const generator = (program.fn as unknown as ProcProgram)(proc, args as never);
     if (typeof generator?.next !== 'function') {
@@ -224,7 +224,6 @@ export class CpuTasks {
     for (;;) {
       const row = takeQueued(m, m.task.cpu, (row) => taskKilled(m, row));
       if (row === 0) return;
-      this.#leave(running);
       this.#enter(Atomics.load(m.sched.task.mm, row));
       const local = this.#locals.get(row) ?? this.#start(row);
       unwind(local.generator);
@@ -239,12 +238,16 @@ export class CpuTasks {
     const { row, proc } = local;
     const { task } = m.sched;
     const mm = Atomics.load(task.mm, row);
-    if (end.how === HOW_SIGSEGV) killProcess(m, proc.pid);
+    // The whole process: also its threads that sleep.
+    if (end.how === HOW_SIGSEGV || end.how === HOW_SIGBUS) killProcess(m, proc.pid);
     if (end.how === HOW_EXITED) addPagesVerified(m, verifyStamps(m, row, proc.access));
     addMismatches(m, proc.access.mismatches, proc.access.firstMismatch);
+    const { mismatches, first } = proc.wrongPages();
+    addMismatches(m, mismatches, first);
     putStampSlot(m, mm, task.stampSlot[row] as number);
     freeStamps(m, row);
     this.#record(local, end);
+    fdsExit(m, mm);
     Atomics.store(task.mm, row, 0);
     exitMm(m, mm);
     this.#timers.delete(local);
@@ -266,6 +269,10 @@ export class CpuTasks {
     Atomics.store(record.faults, index, Atomics.load(m.mm.faults, mm));
     Atomics.store(record.majorFaults, index, Atomics.load(m.mm.majorFaults, mm));
     record.accesses[index] = proc.access.accesses;
+    // Its address space is charged there, and keeps it.
+    const from = Atomics.load(m.mm.memcg, mm) * MEMCG_NAME_BYTES;
+    const name = m.memcgName.subarray(from, from + MEMCG_NAME_BYTES);
+    m.sched.recordMemcg.set(name, index * MEMCG_NAME_BYTES);
     Atomics.store(record.how, index, end.how);
   }
 }

@@ -106,6 +106,8 @@ export interface WorkerData {
   readonly schedule: unknown;
   /** How the thread profiles itself; null for not at all. */
   readonly profile: ThreadProfileSpec | null;
+  /** The worker waits for a thread of another machine when this one has ended. */
+  readonly kept: boolean;
 }
 
 /** A kthread that belongs to no CPU, with the defaults. */

@@ -7,11 +7,12 @@
  *   profiler when asked -> leave: EXITED, or DEAD after a panic
  *
  * The worker's event loop never turns while its function runs, and is ended when it returns, so no
- * timer or handle of a program outlives its thread.
+ * timer or handle of a program outlives its thread. A worker that is kept says so instead, and
+ * waits for the thread of the next machine: it runs the package's own code alone.
  */
 import { readFileSync, readlinkSync } from 'node:fs';
 import process from 'node:process';
-import { workerData } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { bug } from '../shared/assert.ts';
 import { enterRcu, leaveRcu } from '../shared/rcu.ts';
 import {
@@ -90,6 +91,7 @@ function joinSchedule({ schedule, spec, threadId }: WorkerData): void {
 function leaveSchedule(): void {
   if (!joined) return;
   joined = false;
+  process.off('exit', leaveSchedule);
   scheduleHook()?.leave();
 }
 
@@ -124,8 +126,8 @@ function leaveQuietly(): void {
   }
 }
 
-/** Runs the thread, and says how it ended. Never throws. */
-async function main(engine: Engine, data: WorkerData): Promise<void> {
+/** Runs the thread, and says how it ended. Never throws. @returns how: THREAD_* */
+async function main(engine: Engine, data: WorkerData): Promise<number> {
   const { threadId: id } = data;
   const { threads } = engine.sync;
   let final = THREAD_EXITED;
@@ -146,16 +148,31 @@ async function main(engine: Engine, data: WorkerData): Promise<void> {
   Atomics.store(threads.state, id, final);
   signalTaskChange(engine.tasks);
   leaveSchedule();
+  return final;
 }
 
-const data = workerData as WorkerData;
-const attach = await load<AttachEngine>(data.engine);
-const { buffers, config } = data.engine;
-const engine = attach(buffers, config, data.threadId, data.spec.cpu);
-enterSync(engine.sync, data.threadId);
-enterTask(engine.sync.threads, engine.tasks, data.threadId);
-enterRcu(engine.rcu, data.threadId);
-enterEngine(engine);
-Atomics.store(engine.sync.threads.osTid, data.threadId, osThreadId());
-await main(engine, data);
+/** Becomes the thread, and runs it. @returns how it ended: THREAD_* */
+async function thread(data: WorkerData): Promise<number> {
+  const attach = await load<AttachEngine>(data.engine);
+  const { buffers, config } = data.engine;
+  const engine = attach(buffers, config, data.threadId, data.spec.cpu);
+  enterSync(engine.sync, data.threadId);
+  enterTask(engine.sync.threads, engine.tasks, data.threadId);
+  enterRcu(engine.rcu, data.threadId);
+  enterEngine(engine);
+  Atomics.store(engine.sync.threads.osTid, data.threadId, osThreadId());
+  return main(engine, data);
+}
+
+/** Says that the thread has ended. @returns the next that this worker is to be */
+function nextThread(): Promise<WorkerData> {
+  const next = new Promise<WorkerData>((resolve) => {
+    parentPort?.once('message', resolve);
+  });
+  parentPort?.postMessage(null);
+  return next;
+}
+
+let data = workerData as WorkerData;
+while ((await thread(data)) === THREAD_EXITED && data.kept) data = await nextThread();
 process.exit(0);

@@ -20,10 +20,16 @@ import {
   waitEventTimeout,
 } from '../shared/sched.ts';
 import { WAIT_QUEUE_WORDS } from '../shared/wait_queue.ts';
+import { wakeupKcompactd } from '../src/mm/compaction_daemon.ts';
 import { FAULT_STALL } from '../src/mm/faults.ts';
 import type { Mm } from '../src/mm/mm.ts';
 import { nodeHopeless } from '../src/mm/throttle.ts';
-import { balancePgdat, pgdatBalanced, wakePfmemallocWaiters } from '../src/mm/vmscan_kswapd.ts';
+import {
+  balanceOut,
+  balancePgdat,
+  pgdatBalanced,
+  wakePfmemallocWaiters,
+} from '../src/mm/vmscan_kswapd.ts';
 import { EV } from '../src/mm/vmstat_items.ts';
 
 /** HZ/10. */
@@ -35,12 +41,17 @@ function prepareSleep(m: Mm, nid: number, order: number): boolean {
   return nodeHopeless(m, nid) || pgdatBalanced(m, nid, order);
 }
 
-function trySleep(m: Mm, nid: number, order: number): void {
+/**
+ * @param wanted order that was asked for @param order what kswapd still wants: the rest is
+ *   kcompactd's
+ */
+function trySleep(m: Mm, nid: number, wanted: number, order: number): void {
   const base = nid * WAIT_QUEUE_WORDS;
   // PAIRS(kswapd-wake): read after waitPrepare; a waker that stored it sees us in the queue.
   const requested = (): boolean => Atomics.load(m.node.kswapdZone, nid) !== 0;
   const { events } = m.task;
   if (!prepareSleep(m, nid, order)) return;
+  wakeupKcompactd(m, nid, wanted);
   const nap = waitEventTimeout(m.kswapdWait, base, requested, NAP_MS);
   if (nap === EVENT_INTERRUPTED) return;
   if (nap === EVENT_READY) {
@@ -65,12 +76,14 @@ export function kswapd(m: Mm, nid: number): void {
   m.task.kswapd = true;
   const shouldStop = (): boolean => kthreadShouldStop() || freezeRequested() || kthreadShouldPark();
   let order = 0;
+  let left = 0;
   for (;;) {
-    trySleep(m, nid, order);
+    trySleep(m, nid, order, left);
     if (kthreadSafePoint()) return;
     faultStall(FAULT_STALL);
     Atomics.exchange(m.node.kswapdZone, nid, 0);
     order = Atomics.exchange(m.node.kswapdOrder, nid, 0);
     balancePgdat(m, nid, order, shouldStop);
+    left = balanceOut.order;
   }
 }

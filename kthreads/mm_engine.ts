@@ -10,7 +10,8 @@ import { HOST_NAMES_LOCK } from '../src/mm/host_types.ts';
 import { LIST_STRIDE } from '../src/mm/list_lru_types.ts';
 import * as L from '../src/mm/lock_order.ts';
 import { enterMapping } from '../src/mm/mapping.ts';
-import { attachMm, type Mm, type MmBuffers } from '../src/mm/mm.ts';
+import { attachMm, type Mm } from '../src/mm/mm.ts';
+import type { MmBuffers } from '../src/mm/mm_buffers.ts';
 import { bindRcuCallbacks } from '../src/mm/rcu_ids.ts';
 // Any thread may run what others queued for a grace period: each must know all of it.
 import '../src/mm/hostfs.ts';

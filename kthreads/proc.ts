@@ -22,8 +22,8 @@ import { Prng } from '../shared/prng.ts';
 import { cgroupFork } from '../src/mm/cgroup.ts';
 import { EAGAIN, type ECHILD, EINVAL, ENOENT } from '../src/mm/errno.ts';
 import { exitMm } from '../src/mm/exit_mm.ts';
+import { fdsCopy, fdsInit, fdsShare } from '../src/mm/fdtable.ts';
 import { dupMm } from '../src/mm/fork.ts';
-import { memcgRefresh } from '../src/mm/memcg_task.ts';
 import type { Mm } from '../src/mm/mm.ts';
 import { allocMm } from '../src/mm/mm_rows.ts';
 import { readMachineFile, writeMachineFile } from '../src/mm/proc_access.ts';
@@ -31,9 +31,11 @@ import { enqueueTask, finishSleep, leastLoadedCpu, prepareSleep } from '../src/m
 import { copyStamps, takeStampSlot } from '../src/mm/stamp.ts';
 import { type EndedChild, killProcess, takeZombie } from '../src/mm/task_exit.ts';
 import { abortTask, activateTask, encodeArgs, makeTask } from '../src/mm/task_rows.ts';
+import { parentPid, signalTask, takeSignal } from '../src/mm/task_signal.ts';
 import { RUN_DONE } from '../src/mm/user.ts';
 import { ProcMemory } from './proc_memory.ts';
 import { ProcessCgroups } from './process_cgroups.ts';
+import type { PageWrites } from './process_pages.ts';
 import { exitOf } from './task_end.ts';
 
 /** A turn on the CPU ends after so many calls, or so much time. */
@@ -51,6 +53,18 @@ export type ProcProgram = (proc: Proc, args: never) => ProcCall<number | undefin
 export interface ForkOptions {
   /** The CPU to run on, one of `proc.cpus`. Default: the one with the fewest processes. */
   readonly cpu?: number;
+  /** CPUs of its own and of what it makes, some of `proc.cpus`. Default: all of them. */
+  readonly cpus?: readonly number[];
+}
+
+/** @returns a bit for each CPU; 0 when one of them is none of `allowed` */
+function cpuMask(cpus: readonly number[], allowed: number): number {
+  let mask = 0;
+  for (const cpu of cpus) {
+    if (!Number.isInteger(cpu) || cpu < 0 || cpu > 31) return 0;
+    mask |= 1 << cpu;
+  }
+  return (mask & ~allowed) === 0 ? mask : 0;
 }
 
 /** What a new task has of its maker's address space. */
@@ -68,9 +82,12 @@ export class Proc extends ProcMemory {
   #prng: Prng | null = null;
   #sliceEndNs = 0;
 
-  /** @param row the task, which has an address space and is not known to its program yet */
-  constructor(m: Mm, row: number, shared: unknown) {
-    super(m, row);
+  /**
+   * @param row the task, which has an address space and is not known to its program yet
+   * @param writes numbers of this CPU's writes to pages of tmpfs
+   */
+  constructor(m: Mm, row: number, shared: unknown, writes: PageWrites) {
+    super(m, row, writes);
     this.pid = Atomics.load(m.sched.task.pid, row);
     this.shared = shared;
   }
@@ -121,7 +138,7 @@ export class Proc extends ProcMemory {
   // --- processes --------------------------------------------------------------------------------
 
   /**
-   * Runs a program in a copy-on-write copy of this address space.
+   * Runs a program in a copy-on-write copy of this address space, with what is open here.
    * @param program a name of the configuration's @param args what JSON can say, at most 1,024 bytes
    * @returns the child's pid; EAGAIN when the machine has no room for it, ENOMEM, E2BIG for long
    *   arguments, ENOENT for no such program, EINVAL for a CPU that it may not run on
@@ -130,7 +147,7 @@ export class Proc extends ProcMemory {
     return this.#make('copy', program, args, options);
   }
 
-  /** Runs a program in an address space of its own, empty. As `fork` otherwise. */
+  /** Runs a program in an address space of its own, with nothing open. As `fork` otherwise. */
   spawn(program: string, args?: unknown, options?: ForkOptions): number {
     return this.#make('fresh', program, args, options);
   }
@@ -161,6 +178,35 @@ export class Proc extends ProcMemory {
       }
       yield;
     }
+  }
+
+  /** A child that has ended, without waiting. @returns as `wait`; EAGAIN while all children live */
+  tryWait(): EndedChild | typeof EAGAIN | typeof ECHILD {
+    this.enter();
+    return takeZombie(this.m, this.row);
+  }
+
+  /** The process that made this one; 0 when it has ended, or there was none. */
+  get parent(): number {
+    return parentPid(this.m, this.row);
+  }
+
+  /** Wakes a task from its `pause`, or its next one. @returns 0, or ESRCH (-3) */
+  signal(pid: number): number {
+    this.enter();
+    return signalTask(this.m, pid);
+  }
+
+  /** Sleeps until somebody has signalled this task, a child or its parent has ended. */
+  *pause(): ProcCall<void> {
+    this.enter();
+    for (;;) {
+      prepareSleep(this.m, this.row);
+      if (takeSignal(this.m, this.row) || this.access.fatal() !== RUN_DONE) break;
+      yield;
+    }
+    finishSleep(this.m, this.row);
+    this.check(this.access.fatal());
   }
 
   /** Sleeps for so many ms, at least 0. */
@@ -219,7 +265,9 @@ export class Proc extends ProcMemory {
     if (index < 0) return ENOENT;
     const bytes = encodeArgs(args);
     if (typeof bytes === 'number') return bytes;
-    const affinity = task.affinity[this.row] as number;
+    const own = task.affinity[this.row] as number;
+    const affinity = options.cpus === undefined ? own : cpuMask(options.cpus, own);
+    if (affinity === 0) return EINVAL;
     const cpu = options.cpu ?? leastLoadedCpu(m, affinity);
     if (!Number.isInteger(cpu) || cpu < 0 || cpu > 31 || ((affinity >>> cpu) & 1) === 0) {
       return EINVAL;
@@ -247,6 +295,7 @@ export class Proc extends ProcMemory {
     if (slot < 0) return EAGAIN;
     m.sched.task.stampSlot[row] = slot;
     Atomics.add(m.mm.users, this.mm, 1);
+    fdsShare(m, this.mm);
     return this.mm;
   }
 
@@ -259,14 +308,13 @@ export class Proc extends ProcMemory {
       const error = dupMm(m, this.mm, mm);
       if (error < 0) {
         exitMm(m, mm);
-        // That took this CPU out of the address space that it is in.
-        m.task.mm = this.mm;
-        memcgRefresh(m, this.mm);
         return error;
       }
       copyStamps(m, this.row, row);
+      fdsCopy(m, this.mm, mm);
     } else {
       cgroupFork(m, this.mm, mm);
+      fdsInit(m, mm);
     }
     Atomics.store(m.sched.stampSlots, mm, 1 << (m.sched.task.stampSlot[row] as number));
     return mm;

@@ -4,17 +4,23 @@
  * addresses of loads and stores in bytes. Failures are negative and named as Linux's
  * (src/mm/errno.ts).
  */
+import { condResched } from '../shared/sched.ts';
 import { EINVAL } from '../src/mm/errno.ts';
 import { MADV_DONTNEED, MADV_FREE, madvise } from '../src/mm/madvise.ts';
 import { mlock, munlock } from '../src/mm/mlock.ts';
 import type { Mm } from '../src/mm/mm.ts';
-import { mmapAnon, rangeOk } from '../src/mm/mmap.ts';
+import { rangeOk } from '../src/mm/mmap.ts';
 import { mprotect } from '../src/mm/mprotect.ts';
 import { mremap } from '../src/mm/mremap.ts';
+import { MS_SYNC, msync } from '../src/mm/msync.ts';
 import { munmap } from '../src/mm/munmap.ts';
 import { forgetStamps, moveStamps } from '../src/mm/stamp.ts';
 import { RUN_DONE } from '../src/mm/user.ts';
 import { UserAccess } from '../src/mm/user_access.ts';
+import { type Caller, ProcFiles } from './proc_files.ts';
+import { type MmapOptions, mapAnon, mapFd } from './proc_mmap.ts';
+import { ProcPages } from './proc_pages.ts';
+import type { PageWrites } from './process_pages.ts';
 import { endOf } from './task_end.ts';
 
 /** The memory of a task. @context the CPU of the task, while it runs; every call may block */
@@ -28,23 +34,64 @@ export class ProcMemory {
   /** Calls of this turn. */
   protected calls = 0;
 
-  /** @param row the task, which has an address space */
-  constructor(m: Mm, row: number) {
+  #files: ProcFiles | null = null;
+  #pages: ProcPages | null = null;
+  readonly #writes: PageWrites;
+  readonly #caller: Caller = {
+    enter: () => this.enter(),
+    giveWay: () => this.#giveWay(),
+  };
+
+  /** @param row the task, which has an address space @param writes of this CPU */
+  constructor(m: Mm, row: number, writes: PageWrites) {
     this.m = m;
+    this.#writes = writes;
     this.row = row;
     this.mm = Atomics.load(m.sched.task.mm, row);
     this.access = new UserAccess(m, row);
   }
 
   /**
-   * Maps anonymous memory, readable and writable.
+   * Maps anonymous memory, readable and writable; or pages of a file, which stays until it is
+   * unmapped, whatever happens to the descriptor.
    * @param start first page number @param pages at least 1
-   * @returns 0, or EINVAL when it overlaps a mapping or all rows are in use
+   * @returns 0; EINVAL when it overlaps a mapping (unless `fixed`), or all rows are in use; EBADF;
+   *   EACCES for a file that is not open for it; ENODEV for one of tmpfs
    */
-  mmap(start: number, pages: number): number {
+  mmap(start: number, pages: number, options: MmapOptions = {}): number {
     this.enter();
+    const { fd = null, fixed = false } = options;
+    const { m, mm } = this;
     if (!rangeOk(start, start + pages)) return EINVAL;
-    return mmapAnon(this.m, this.mm, start, start + pages) === 0 ? EINVAL : 0;
+    const error =
+      fd === null
+        ? mapAnon(m, mm, start, pages, options)
+        : mapFd(m, mm, start, pages, { ...options, fd });
+    // Also when it failed: what is not known is not compared.
+    if (fixed) forgetStamps(m, this.row, start, pages);
+    return error;
+  }
+
+  /**
+   * Writes back what was stored through shared mappings of files.
+   * @param flags MS_SYNC (4), the default, MS_ASYNC (1), MS_INVALIDATE (2)
+   * @returns 0, ENOMEM when some of it is not mapped, EINVAL, EBUSY, EIO, ENOSPC
+   */
+  msync(start: number, pages: number, flags = MS_SYNC): number {
+    this.enter();
+    return msync(this.m, this.mm, start, start + pages, flags);
+  }
+
+  /** Files: of the host, and of tmpfs. */
+  get files(): ProcFiles {
+    this.#files ??= new ProcFiles(this.m, this.mm, this.#caller);
+    return this.#files;
+  }
+
+  /** Pages of files of tmpfs. */
+  get pages(): ProcPages {
+    this.#pages ??= new ProcPages(this.m, this.mm, this.#caller, this.#writes);
+    return this.#pages;
   }
 
   /** Unmaps a range; what of it is not mapped does not matter. @returns 0, EINVAL, ENOMEM */
@@ -139,6 +186,19 @@ export class ProcMemory {
   touch(start: number, pages: number, write: boolean): void {
     this.calls++;
     this.check(this.access.touch(start, pages, write));
+  }
+
+  /** Pages of tmpfs that did not hold what was written, and the first; of the whole task. */
+  wrongPages(): { mismatches: number; first: string | null } {
+    const pages = this.#pages;
+    return { mismatches: pages?.mismatches ?? 0, first: pages?.firstMismatch ?? null };
+  }
+
+  /** No page could be had: others go first. @throws TaskEnd when the task is to end */
+  #giveWay(): void {
+    condResched();
+    this.access.giveWay();
+    this.check(this.access.fatal());
   }
 
   /** The top of a system call. @throws TaskEnd when the task is to end */

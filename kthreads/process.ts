@@ -6,6 +6,7 @@
  * through `replay`, which is a plain loop over event words; `load` and `store` are for programs
  * that decide as they go.
  */
+import { scheduleTimeout } from '../shared/sched.ts';
 import { LINE_WORDS } from '../shared/types.ts';
 import { fatalSignalPending } from '../src/mm/fatal_signal.ts';
 import type { Mm } from '../src/mm/mm.ts';
@@ -27,6 +28,7 @@ import { ProcessMemory } from './process_memory.ts';
 import { ProcessNodes } from './process_nodes.ts';
 import { ProcessPages } from './process_pages.ts';
 import { ProcessShrinkers } from './process_shrinkers.ts';
+import { mapVmas } from './process_vmas.ts';
 
 /**
  * What a program sees of the machine: its memory, and accesses to it. One per CPU that runs it.
@@ -65,7 +67,8 @@ export class Process {
     this.#mm = mm;
     this.cgroups = new ProcessCgroups(m, mm);
     this.#shouldStop = shouldStop;
-    this.memory = new ProcessMemory(m, mm, this.contexts, shouldStop);
+    const contextOf = (vpn: number): UserContext => this.#contextOf(vpn);
+    this.memory = new ProcessMemory(m, mm, this.contexts, contextOf, shouldStop);
     this.pages = new ProcessPages(m, this.files, shouldStop);
   }
 
@@ -96,9 +99,9 @@ export class Process {
     return this.#m.config.processes[this.#mm - 1] as Mm['config']['processes'][number];
   }
 
-  /** Maps the VMAs of the configuration; with several CPUs, whoever comes first maps each. */
+  /** Maps the VMAs of the configuration. @throws Error when their file cannot be opened */
   mapAll(): void {
-    for (const vma of this.#config.vmas) mmapAnon(this.#m, this.#mm, vma.start, vma.end);
+    mapVmas(this.#m, this.#mm, this.isFirstCpu, this.files.host);
   }
 
   /**
@@ -145,6 +148,12 @@ export class Process {
     return this.ended;
   }
 
+  /** The program sleeps, and its CPU idles. @param ms above 0 @returns RUN_* */
+  sleep(ms: number): number {
+    scheduleTimeout(ms);
+    return this.ended;
+  }
+
   /**
    * Reads a file of the machine, such as /proc/vmstat or a shrinker's count in
    * /sys/kernel/debug/shrinker; that folder itself reads as the names of those in it, a line each.
@@ -185,11 +194,15 @@ export class Process {
   }
 
   #access(vpn: number, kind: number): number {
-    const region = Math.floor(vpn / 512);
-    const user = this.#owner.get(region) ?? this.#claim(Float64Array.of(region * 512));
+    const user = this.#contextOf(vpn);
     this.#one[0] = (user.slotOf(vpn) << 2) | kind;
     const result = user.run(this.#one, 0, 1, 1, (done) => this.#report(done));
     return result === RUN_DONE && this.#shouldStop() ? RUN_STOPPED : result;
+  }
+
+  #contextOf(vpn: number): UserContext {
+    const region = Math.floor(vpn / 512);
+    return this.#owner.get(region) ?? this.#claim(Float64Array.of(region * 512));
   }
 
   /**

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** What a program sees of memory groups: it makes and removes them, and moves its process. */
 import { cgroupAttach, cgroupMkdir, cgroupRmdir } from '../src/mm/cgroup.ts';
+import { ENOENT } from '../src/mm/errno.ts';
 import { memcgRefresh } from '../src/mm/memcg_task.ts';
 import type { Mm } from '../src/mm/mm.ts';
 
@@ -21,6 +22,12 @@ export class ProcessCgroups {
   /** The group that this process is in now. Another CPU of the process may move it. */
   get current(): number {
     return Atomics.load(this.#m.mm.memcg, this.#mm);
+  }
+
+  /** @returns a group of the machine's configuration by its name, or ENOENT (-2) */
+  named(name: string): number {
+    const memcg = this.#m.config.memcgs.findIndex((group) => group.name === name);
+    return memcg < 0 ? ENOENT : memcg;
   }
 
   /**

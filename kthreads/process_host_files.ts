@@ -13,6 +13,7 @@ import {
   fileFsync,
   fileRead,
   fileSize,
+  fileSynced,
   fileTruncate,
   fileWrite,
 } from '../src/mm/filemap_io.ts';
@@ -154,7 +155,7 @@ export class ProcessHostFiles {
     const file = this.#open.get(fd);
     if (file === undefined) return EBADF;
     const result = fileFsync(this.#m, file.inode, file.errors);
-    file.errors = fileErrors(this.#m, file.inode);
+    file.errors = fileSynced.errors;
     return result;
   }
 

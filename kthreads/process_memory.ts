@@ -18,6 +18,7 @@ import { VM_READ, VM_WRITE } from '../src/mm/mm_types.ts';
 import { mprotect } from '../src/mm/mprotect.ts';
 import { mremap } from '../src/mm/mremap.ts';
 import { munmap } from '../src/mm/munmap.ts';
+import { switchMm } from '../src/mm/tlb.ts';
 import { KIND_READ, KIND_WRITE, RUN_SIGSEGV, UserContext } from '../src/mm/user.ts';
 import { verifyPages } from '../src/mm/verify.ts';
 
@@ -60,12 +61,24 @@ export class ProcessMemory {
   readonly #m: Mm;
   readonly #mm: number;
   readonly #contexts: readonly UserContext[];
+  readonly #contextOf: (vpn: number) => UserContext;
   readonly #shouldStop: () => boolean;
 
-  constructor(m: Mm, mm: number, contexts: readonly UserContext[], shouldStop: () => boolean) {
+  /**
+   * @param contexts those of this CPU, of which there will be more
+   * @param contextOf the one that has a page, made if need be
+   */
+  constructor(
+    m: Mm,
+    mm: number,
+    contexts: readonly UserContext[],
+    contextOf: (vpn: number) => UserContext,
+    shouldStop: () => boolean,
+  ) {
     this.#m = m;
     this.#mm = mm;
     this.#contexts = contexts;
+    this.#contextOf = contextOf;
     this.#shouldStop = shouldStop;
   }
 
@@ -107,9 +120,22 @@ export class ProcessMemory {
     if (error !== 0) return error;
     const kept = Math.min(pages, newPages);
     if (kept < pages) this.#forget(start + kept, pages - kept, false);
-    if (newStart === null) return 0;
-    for (const user of this.#contexts) user.moved(start, newStart, kept);
+    if (newStart !== null) this.#moved(start, newStart, kept);
     return 0;
+  }
+
+  /** What was expected of the pages is expected of them where they are now. */
+  #moved(start: number, newStart: number, pages: number): void {
+    const expected: number[] = [];
+    for (let i = 0; i < pages; i++) {
+      const known = this.#contexts.find((user) => user.slotOf(start + i) >= 0);
+      // Nobody has touched it: nothing was stored.
+      expected.push(known?.expected(start + i) ?? 0);
+    }
+    this.#forget(start, pages, false);
+    expected.forEach((seq, i) => {
+      this.#contextOf(newStart + i).expect(newStart + i, seq);
+    });
   }
 
   /**
@@ -123,14 +149,14 @@ export class ProcessMemory {
     const child = allocMm(m);
     if (child === 0) return ENOMEM;
     let result = dupMm(m, this.#mm, child);
-    this.#enter(this.#mm, child);
     if (result === 0) {
+      switchMm(m, child);
       const contexts = this.#contexts.map((parent) => this.#inherit(child, parent));
       result = body(new ChildMemory(contexts));
       for (const user of contexts) this.#verify(user);
     }
     exitMm(m, child);
-    this.#enter(child, this.#mm);
+    switchMm(m, this.#mm);
     return result;
   }
 
@@ -149,14 +175,6 @@ export class ProcessMemory {
     if (oomVictim(this.#m, user.mm)) return;
     this.mismatches += read.mismatches;
     this.firstMismatch ??= read.first;
-  }
-
-  /** The CPU goes from one address space to another. @context outside a section */
-  #enter(from: number, to: number): void {
-    const bit = 1 << this.#m.task.cpu;
-    Atomics.and(this.#m.mm.cpuMask, from, ~bit);
-    this.#m.task.mm = to;
-    Atomics.or(this.#m.mm.cpuMask, to, bit);
   }
 
   #forget(start: number, pages: number, lazy: boolean): void {

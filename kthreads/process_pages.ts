@@ -26,6 +26,17 @@ const WRITES = Math.floor(SEQ_MAX / CPUS_MAX);
 /** Accesses between two places where a CPU may be made to stall. */
 const STALL_EVERY = 64;
 
+/** Numbers for the writes of one CPU: no other's, and unlike each other for a long time. */
+export class PageWrites {
+  #writes = 0;
+
+  /** @returns 1 .. SEQ_MAX @context the CPU whose number it is */
+  next(cpu: number): number {
+    this.#writes = (this.#writes % (WRITES - 1)) + 1;
+    return this.#writes * CPUS_MAX + cpu;
+  }
+}
+
 /** One CPU's reads and writes of pages of files. @context the CPU's own thread */
 export class ProcessPages {
   /** Reads that found a page which does not hold what was written to it last. */
@@ -38,7 +49,7 @@ export class ProcessPages {
   readonly #m: Mm;
   readonly #files: ProcessFiles;
   readonly #shouldStop: () => boolean;
-  #writes = 0;
+  readonly #writes = new PageWrites();
   #accesses = 0;
 
   constructor(m: Mm, files: ProcessFiles, shouldStop: () => boolean) {
@@ -56,8 +67,7 @@ export class ProcessPages {
    */
   write(inode: number, index: number): number {
     this.#check(inode);
-    this.#writes = (this.#writes % (WRITES - 1)) + 1;
-    const seq = this.#writes * CPUS_MAX + this.#m.task.cpu;
+    const seq = this.#writes.next(this.#m.task.cpu);
     return this.#retry(() => shmemWrite(this.#m, inode, index, seq));
   }
 

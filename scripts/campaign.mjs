@@ -14,11 +14,11 @@
  */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { runWorkload, traceWorkload } from '../dist/src/run.js';
 import { readTrace } from '../dist/src/workload/trace.js';
+import { scriptArgs } from './script_args.mjs';
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = scriptArgs(import.meta.url, {
   allowPositionals: true,
   options: {
     parts: { type: 'string', default: '25,50,75,90' },

@@ -13,10 +13,10 @@
  *     --seed N        of the first execution (1)
  *     --race          plain accesses are scheduling points in both, and must not race
  */
-import { parseArgs } from 'node:util';
 import { exploreReport } from '../dist/src/harness/index.js';
+import { scriptArgs } from './script_args.mjs';
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = scriptArgs(import.meta.url, {
   allowPositionals: true,
   options: {
     only: { type: 'string', default: '' },

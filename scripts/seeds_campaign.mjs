@@ -7,21 +7,22 @@
  *
  *   node scripts/seeds_campaign.mjs [TRACE ...]   traces (default: the bundled ones)
  *     --seeds 1..2000   the range
- *     --jobs N          machines at once (default: half the cores)
+ *     --jobs N          machines at once (default: one on each core)
  *     --events N        first N events of each trace (default: 20000)
  *     --json FILE       writes a summary
  */
 import { readdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { replayLine } from '../dist/src/cli/replay_line.js';
 import { parseJobs, parseSeeds } from '../dist/src/cli/seeds_action.js';
+import { SeedPool } from '../dist/src/deterministic/seed_pool.js';
 import { runSeeds } from '../dist/src/deterministic/seeds.js';
 import { MODEST_FAULTS } from '../dist/src/mm/faults.js';
 import { readTrace } from '../dist/src/workload/trace.js';
+import { scriptArgs } from './script_args.mjs';
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = scriptArgs(import.meta.url, {
   allowPositionals: true,
   options: {
     seeds: { type: 'string', default: '1..2000' },
@@ -60,8 +61,8 @@ function setting(index) {
 }
 
 const { from, to } = parseSeeds(values.seeds);
-const jobs = parseJobs(values.jobs);
-/** Seeds that share a setting and a pool. */
+const pool = await SeedPool.open(parseJobs(values.jobs));
+/** Seeds that share a setting. */
 const BLOCK = 25;
 const begun = performance.now();
 const total = { runs: 0, failed: 0, decisions: 0, switches: 0, pages: 0, invariants: 0 };
@@ -92,7 +93,7 @@ async function block(first, last, index) {
     events: null,
   };
   for (let seed = first; seed <= last; ) {
-    const report = await runSeeds({ from: seed, to: last, jobs, input });
+    const report = await runSeeds({ from: seed, to: last, jobs: pool, input });
     count(report);
     const { failure } = report;
     if (failure === null) break;
@@ -111,6 +112,7 @@ for (let seed = from, index = 0; seed <= to; seed += BLOCK, index++) {
   const seconds = Math.round((performance.now() - begun) / 1000);
   console.log(`${total.runs} runs, ${total.failed} failed, ${seconds} s`);
 }
+await pool.close();
 const seconds = (performance.now() - begun) / 1000;
 const summary = {
   ...total,

@@ -12,7 +12,6 @@
  * over the versions that are right, a new seed each time; exit 1 at the first alarm.
  */
 import { writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import {
   bugs,
   formatHeading,
@@ -23,8 +22,9 @@ import {
   stress,
   summarise,
 } from '../test/zoo/keeper.mjs';
+import { scriptArgs } from './script_args.mjs';
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = scriptArgs(import.meta.url, {
   allowPositionals: true,
   options: {
     fixed: { type: 'boolean', default: false },

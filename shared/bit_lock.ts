@@ -181,6 +181,12 @@ export function bitLockDisown(flags: I32, index: number, cls: number): void {
   traceDisown(flags, index, cls);
 }
 
+/** Puts a lock that its holder has disowned on this thread's stack: it is to unlock it. */
+export function bitLockAdopt(flags: I32, index: number, cls: number): void {
+  if (lockTrace.on) traceAcquired(flags, index, cls, HELD_TRY);
+  else heldPush(lockAddress(flags, index), cls);
+}
+
 /** Wakes every waiter of the bucket. @context after the bit they wait for was cleared */
 function wakeBit(table: BitWaitTable, index: number): void {
   const bucket = bucketOf(table, index);

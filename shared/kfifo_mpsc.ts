@@ -116,6 +116,17 @@ export class KfifoMpsc {
     return count;
   }
 
+  /** @returns what is in the ring, oldest first @context nobody adds or takes */
+  entries(): number[] {
+    const words = this.#words;
+    const found: number[] = [];
+    const head = Atomics.load(words, this.#headAt);
+    for (let at = Atomics.load(words, this.#tailAt); at !== head; at = (at + 2) | 0) {
+      found.push(words[this.#data + (at & (this.#mask << 1)) + 1] as number);
+    }
+    return found;
+  }
+
   /** @returns elements in the ring or being added; a guess while others move @context any */
   length(): number {
     const tail = Atomics.load(this.#words, this.#tailAt);

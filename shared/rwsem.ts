@@ -107,17 +107,79 @@ function downReadSlow(words: I32, base: number, cls: number): void {
     } else if (ownedBySelf(seen)) selfDeadlock(cls);
     cpuRelax();
   }
-  let phase = 0;
+  const phase = joinReaders(words, base);
+  if (phase !== ENTERED) awaitGrant(words, base, cls, phase);
+}
+
+/** What `joinReaders` says when nobody kept it out: no value of the phase bit. */
+const ENTERED = 1;
+
+/** Enters, or is counted among those that wait. @returns ENTERED, or the phase that it waits in */
+function joinReaders(words: I32, base: number): number {
   for (;;) {
     const seen = Atomics.load(words, base + STATE);
     const open = (seen & CLOSED_TO_READERS) === 0;
     const next = (seen + (open ? 1 : READER_WAITS)) | 0;
     if (Atomics.compareExchange(words, base + STATE, seen, next) !== seen) continue;
-    if (open) return;
-    phase = seen & PHASE;
-    break;
+    return open ? ENTERED : seen & PHASE;
   }
-  awaitGrant(words, base, cls, phase);
+}
+
+/**
+ * Takes the read side, unless that takes too long.
+ * @param timeoutMs bound of the wait, 0 or more
+ * @returns false when the time ran out: the lock is not held then
+ * @throws BugError when this thread holds the write side, or a dead thread holds the lock
+ * @context may park: not under a spinlock, not inside an RCU reader
+ */
+export function rwsemDownReadTimeout(
+  words: I32,
+  base: number,
+  cls: number,
+  timeoutMs: number,
+): boolean {
+  if (lockTrace.order) traceAcquire(words, base, cls, HELD_READ);
+  if (ownedBySelf(Atomics.load(words, base + STATE))) selfDeadlock(cls);
+  const since = ktimeNs();
+  const phase = joinReaders(words, base);
+  if (phase !== ENTERED) {
+    if (!awaitGrantUntil(words, base, cls, phase, since + timeoutMs * 1e6)) return false;
+    if (lockTrace.on) traceContended(cls, HELD_READ, since);
+  }
+  if (lockTrace.on) traceAcquired(words, base, cls, HELD_READ);
+  else heldPush(lockAddress(words, base), cls | HELD_READ);
+  return true;
+}
+
+/** As awaitGrant, until a time. @returns false when this thread waits no longer */
+function awaitGrantUntil(
+  words: I32,
+  base: number,
+  cls: number,
+  phase: number,
+  untilNs: number,
+): boolean {
+  parkBegin(WAIT_LOCK, cls);
+  try {
+    for (;;) {
+      const seq = Atomics.load(words, base + READ_SEQ); // PAIRS(rwsem-grant): before the state
+      const seen = Atomics.load(words, base + STATE);
+      if ((seen & PHASE) !== phase) return true;
+      const leftMs = (untilNs - ktimeNs()) / 1e6;
+      if (leftMs <= 0) {
+        // A grant that came between shows in the state: then this thread is in.
+        const left = (seen - READER_WAITS) | 0;
+        if (Atomics.compareExchange(words, base + STATE, seen, left) === seen) return false;
+        continue;
+      }
+      const whole = leftMs > PARK_CHECK_MS;
+      const waitMs = whole ? PARK_CHECK_MS : leftMs;
+      const slept = Atomics.wait(words, base + READ_SEQ, seq, waitMs);
+      if (whole && slept === 'timed-out') checkHolders(words, base, cls);
+    }
+  } finally {
+    parkEnd();
+  }
 }
 
 /** Waits until the phase bit differs from `phase`: this thread is then counted as a reader. */

@@ -7,6 +7,7 @@
  * loaded synchronously by the thread that calls it. Its memory is imported, as `env.memory`.
  */
 import { readFileSync } from 'node:fs';
+import type { SpareMemory } from './spare_memory.ts';
 
 /** A shared, fixed-size WebAssembly memory. Can be handed to another thread by structured clone. */
 export interface SharedMemory {
@@ -32,6 +33,9 @@ interface WasmNamespace {
 
 export const Wasm = (globalThis as unknown as { WebAssembly: WasmNamespace }).WebAssembly;
 
+/** Kernels that this thread has compiled, by URL. */
+const modules = new Map<string, WasmModule>();
+
 /**
  * Loads a kernel over an arena.
  * @param url its .wasm file
@@ -39,16 +43,22 @@ export const Wasm = (globalThis as unknown as { WebAssembly: WasmNamespace }).We
  * @context any thread, at start: reads a file and compiles it
  */
 export function loadKernel(url: URL, memory: SharedMemory): Readonly<Record<string, unknown>> {
-  const module = new Wasm.Module(readFileSync(url));
+  let module = modules.get(url.href);
+  if (module === undefined) {
+    module = new Wasm.Module(readFileSync(url));
+    modules.set(url.href, module);
+  }
   return new Wasm.Instance(module, { env: { memory } }).exports;
 }
 
 /**
  * Makes a zeroed shared memory.
  * @param sizeBytes up to 4 GiB; rounded up to 64 KiB
+ * @param spare memory to take where it has the size
  * @throws RangeError when it is larger, or the host has no memory for it
  */
-export function newSharedMemory(sizeBytes: number): SharedMemory {
+export function newSharedMemory(sizeBytes: number, spare?: SpareMemory): SharedMemory {
   const pages = Math.ceil(sizeBytes / 65536);
-  return new Wasm.Memory({ initial: pages, maximum: pages, shared: true });
+  const taken = spare?.takeMemory(pages * 65536);
+  return taken ?? new Wasm.Memory({ initial: pages, maximum: pages, shared: true });
 }

@@ -7,6 +7,8 @@
  * `memcgMax`, and `memory` not given, the node is twice the footprint, so that only the limit
  * matters. Metadata, page tables and the swap store lie outside the modelled memory.
  */
+import { realpathSync, statSync } from 'node:fs';
+import { sep } from 'node:path';
 import { COMM_BYTES } from '../shared/thread.ts';
 import { type FullConfig, type MachineConfig, parseConfig } from './config_schema.ts';
 import { oneLine, UsageError } from './errors.ts';
@@ -28,7 +30,14 @@ import {
 import { arenaBytes } from './mm/mm.ts';
 import { swapLayout, swapSlots } from './mm/swap_types.ts';
 import { formatBytes, parseSize, sizePages } from './size.ts';
-import { type ProcessSpec, type ProgramSpec, vmaPages, vmaTables } from './workload/workload.ts';
+import { thpConfig } from './thp_option.ts';
+import {
+  type GroupSpec,
+  type ProcessSpec,
+  type ProgramSpec,
+  vmaPages,
+  vmaTables,
+} from './workload/workload.ts';
 
 export { type FullConfig, type MachineConfig, parseConfig } from './config_schema.ts';
 
@@ -147,7 +156,7 @@ function swapPages(full: FullConfig, footprint: number): number {
 
 const PROCESS_KEYS = [
   ...['comm', 'cpus', 'program', 'args', 'generator', 'vmas'],
-  ...['footprintPages', 'pageTables'],
+  ...['footprintPages', 'pageTables', 'file', 'filePages', 'rows', 'group'],
 ];
 /** Of programs that can be forked by name. */
 const NAMED_KEYS = ['name', 'module', 'export', 'shared'];
@@ -171,6 +180,21 @@ function argsOf(spec: ProcessSpec): unknown {
   throw new UsageError('processes: args stand in program and beside it; give them once');
 }
 
+/** Its VMAs map a file, or will when that is made. */
+function mapsFile(spec: ProcessSpec): boolean {
+  return spec.vmas.some((vma) => vma.file !== undefined);
+}
+
+function checkFile(name: string, spec: ProcessSpec): void {
+  if (!mapsFile(spec)) return;
+  if (spec.generator === true) {
+    throw new UsageError(`${name}: a generator's VMAs map no file; map it in the program`);
+  }
+  if (spec.file === undefined && spec.filePages === undefined) {
+    throw new UsageError(`${name}: its VMAs map a file; give it as file`);
+  }
+}
+
 function checkProcess(spec: ProcessSpec, index: number): void {
   const name = `processes[${index}]`;
   checkKeys(name, spec, PROCESS_KEYS);
@@ -188,6 +212,7 @@ function checkProcess(spec: ProcessSpec, index: number): void {
     );
   }
   if (spec.cpus.length === 0) throw new UsageError(`${name}: has no CPU; give at least one`);
+  checkFile(name, spec);
   if (spec.comm === '') throw new UsageError(`${name}: has no name; give a comm`);
 }
 
@@ -210,6 +235,7 @@ function processConfig(spec: ProcessSpec, memcg: number): ProcessConfig {
     args: argsOf(spec),
     vmas: spec.vmas,
     generator: spec.generator ?? false,
+    file: spec.file ?? null,
   };
 }
 
@@ -271,10 +297,24 @@ function largestTables(mm: MmConfig, bytes: number): readonly [string, number] {
   return parts.reduce((most, part) => (part[1] > most[1] ? part : most), ['', 0]);
 }
 
-/** The groups that exist at boot. @param limit of the programs' group, null for no such group */
-function groupsOf(limit: number | null): MemcgConfig[] {
+/**
+ * The groups that exist at boot.
+ * @param limit of the programs' group, null for no such group @param own below that, or the root
+ */
+function groupsOf(limit: number | null, own: readonly GroupSpec[]): MemcgConfig[] {
   const root = { name: ROOT_GROUP, parent: 0, maxPages: null };
-  return limit === null ? [root] : [root, { name: PROGRAMS_GROUP, parent: 0, maxPages: limit }];
+  const groups: MemcgConfig[] = [root];
+  if (limit !== null) groups.push({ name: PROGRAMS_GROUP, parent: 0, maxPages: limit });
+  const parent = groups.length - 1;
+  return [...groups, ...own.map((group) => ({ ...group, parent }))];
+}
+
+/** @returns index of the group that a process begins in @throws UsageError for one there is not */
+function groupOf(spec: ProcessSpec, groups: readonly MemcgConfig[], limited: boolean): number {
+  if (spec.group === undefined) return limited ? 1 : 0;
+  const index = groups.findIndex(({ name }) => name === spec.group);
+  if (index > 0) return index;
+  throw new UsageError(`processes: no group '${oneLine(spec.group, 40)}'; give one of the groups`);
 }
 
 /** VMAs and page tables of the processes, and of as many tasks as may be forked. */
@@ -284,19 +324,52 @@ function countRows(
 ): { readonly vmas: number; readonly tables: number } {
   const vmasOf = (spec: ProcessSpec): number => spec.vmas.length + FORK_VMAS;
   const tablesOf = (spec: ProcessSpec): number => spec.pageTables ?? vmaTables(spec.vmas);
+  const forking = processes.filter((spec) => spec.rows === undefined);
+  const known = (name: 'vmas' | 'pageTables'): number =>
+    processes.reduce((sum, { rows }) => sum + (rows?.[name] ?? 0), 0);
   const vmas =
     processes.reduce((sum, spec) => sum + spec.vmas.length + SPARE_VMAS, 0) +
-    tasks * mostOf(processes, vmasOf);
+    tasks * mostOf(forking, vmasOf);
   const tables =
-    processes.reduce((sum, p) => sum + tablesOf(p), 0) + tasks * mostOf(processes, tablesOf);
-  return { vmas, tables };
+    processes.reduce((sum, p) => sum + tablesOf(p), 0) + tasks * mostOf(forking, tablesOf);
+  return { vmas: vmas + known('vmas'), tables: tables + known('pageTables') };
+}
+
+/** @throws UsageError where two directories share files: each mount has a cache of its own */
+function checkApart(dirs: readonly string[]): void {
+  const paths = dirs.map((dir) => `${realpathSync(dir)}${sep}`);
+  for (const [at, dir] of dirs.entries()) {
+    const other = paths.findIndex((path, i) => i !== at && (paths[at] as string).startsWith(path));
+    if (other < 0) continue;
+    const [inner, outer] = [oneLine(dir, 80), oneLine(dirs[other] as string, 80)];
+    throw new UsageError(`hostFiles: '${inner}' is in '${outer}'; mount each directory once`);
+  }
+}
+
+/** @throws UsageError for directories that cannot be mounted */
+function checkHostFiles(full: FullConfig): void {
+  if (!full.contents) throw new UsageError('hostFiles: needs page contents; give contents true');
+  const dirs = hostDirs(full);
+  for (const dir of dirs) {
+    if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() === true) continue;
+    throw new UsageError(`hostFiles: '${oneLine(dir, 80)}' is no directory; give one that is`);
+  }
+  checkApart(dirs);
+  if (dirs.length <= full.mountsMax) return;
+  throw new UsageError(`mountsMax: ${full.mountsMax} is too little for ${dirs.length} directories`);
+}
+
+/** Directories that are mounted at boot. */
+function hostDirs({ hostFiles }: FullConfig): readonly string[] {
+  return typeof hostFiles === 'boolean' ? [] : hostFiles;
 }
 
 /** What cannot be, whatever the sizes. @throws UsageError */
 function checkGiven(full: ReturnType<typeof parseConfig>, processes: readonly ProcessSpec[]): void {
-  if (full.hostFiles && !full.contents) {
-    throw new UsageError('hostFiles: needs page contents; give contents true');
+  if (processes.some(mapsFile) && !full.contents) {
+    throw new UsageError('vmas: mapped files need page contents; give contents true');
   }
+  if (full.hostFiles !== false) checkHostFiles(full);
   if (processes.length === 0 || processes.length > PROCESSES_MAX) {
     throw new UsageError(`processes: ${processes.length} will not do; give 1..${PROCESSES_MAX}`);
   }
@@ -307,16 +380,32 @@ function checkGiven(full: ReturnType<typeof parseConfig>, processes: readonly Pr
 function knobs(full: FullConfig) {
   return {
     readAheadKb: full.readAheadKb,
+    fileLargeFolios: full.fileLargeFolios,
     dirtyRatio: full.dirtyRatio,
     dirtyBackgroundRatio: full.dirtyBackgroundRatio,
     dirtyWritebackCentisecs: full.dirtyWritebackCentisecs,
     vfsCachePressure: full.vfsCachePressure,
     swappiness: full.swappiness,
+    thp: thpConfig(full.transparentHugepage, full.thpAnon),
     pageCluster: full.pageCluster,
     swapSynchronous: full.swapSynchronous,
     rmapTryLock: full.rmapTrylock,
+    contended: full.contended,
+    kshrinkdBugs: full.kshrinkdBugs,
+    kcompressd: full.kcompressd,
+    kcompressdThreads: full.kcompressdThreads,
+    compressCost: full.compressCost,
+    kcompressdBugs: full.kcompressdBugs,
+    movableNode: full.movableNode,
+    kcompactd: full.kcompactd,
+    perVmaLocks: full.perVmaLocks,
     minFreeKbytes: full.minFreeKbytes,
     watermarkScaleFactor: full.watermarkScaleFactor,
+    zswap: {
+      maxPoolPercent: full.zswapMaxPoolPercent,
+      acceptThresholdPercent: full.zswapAcceptThresholdPercent,
+      shrinkerEnabled: full.zswapShrinkerEnabled,
+    },
     tlbEntries: full.tlb,
     tlbFlushEvents: full.tlbFlush,
   };
@@ -325,21 +414,23 @@ function knobs(full: FullConfig) {
 /**
  * Resolves a configuration for the processes that are to run.
  * @param given as the user wrote it @param processes at least one
- * @param programs that processes can fork by name
+ * @param programs that processes can fork by name @param own groups that exist at boot
  * @throws UsageError, one line, for anything that cannot be
  */
 export function resolveMachine(
   given: MachineConfig,
   processes: readonly ProcessSpec[],
   programs: readonly ProgramSpec[] = [],
+  own: readonly GroupSpec[] = [],
 ): ResolvedMachine {
   const full = parseConfig(given);
   checkGiven(full, processes);
   const cpus = countCpus(processes);
+  const hostFiles = full.hostFiles !== false || processes.some(mapsFile);
   const footprintPages = footprintOf(processes);
   const memory = memoryPages(given, full, footprintPages);
   const limit = memcgLimit(full, footprintPages);
-  const groups = groupsOf(limit);
+  const groups = groupsOf(limit, own);
   const tasks = countTasks(full, processes);
   const { vmas, tables } = countRows(processes, tasks);
   const swap = swapPages(full, footprintPages);
@@ -357,9 +448,10 @@ export function resolveMachine(
     dentriesMax: full.dentriesMax,
     inodesMax: full.inodesMax,
     // Shadows take room beside the pages.
-    filePagesMax: Math.max(full.filePagesMax, full.hostFiles ? 4 * memory : 0),
-    hostFiles: full.hostFiles,
-    processes: processes.map((spec) => processConfig(spec, groups.length - 1)),
+    filePagesMax: Math.max(full.filePagesMax, hostFiles ? 4 * memory : 0),
+    hostFiles,
+    hostDirs: hostDirs(full),
+    processes: processes.map((p) => processConfig(p, groupOf(p, groups, limit !== null))),
     programs: programs.map(programConfig),
     tasksMax: tasks,
     mmsMax: processes.length + tasks,

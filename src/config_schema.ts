@@ -8,7 +8,20 @@
 import * as v from 'valibot';
 import { oneLine, UsageError } from './errors.ts';
 import type { ShrinkerPolicy, ShrinkerTypeConfig, SwapKind } from './mm/config.ts';
+import {
+  CONTENDED_POLICIES,
+  type ContendedPolicy,
+  KSHRINKD_BUGS,
+  type KshrinkdBug,
+} from './mm/contended.ts';
 import { FAULT_NAMES, type FaultAttr, type FaultConfig, MODEST_FAULTS } from './mm/faults.ts';
+import {
+  KCOMPRESSD_BUGS,
+  KCOMPRESSD_POLICIES,
+  KCOMPRESSD_THREADS_MAX,
+  type KcompressdBug,
+  type KcompressdPolicy,
+} from './mm/kcompressd_types.ts';
 import {
   CPUS_MAX,
   MAX_SWAPPINESS,
@@ -18,8 +31,10 @@ import {
   TASKS_MAX,
 } from './mm/limits.ts';
 import { SWAP_DEVICES_MAX } from './mm/swap_types.ts';
+import { THP_ORDER_MAX } from './mm/thp_types.ts';
 import { shrinkerTypesSchema } from './shrinker_type_schema.ts';
 import type { Size } from './size.ts';
+import { VMA_KINDS, type VmaKinds } from './workload/vma_kinds.ts';
 
 /** One of several swap devices. */
 export interface SwapDeviceOption {
@@ -60,6 +75,28 @@ export interface MachineConfig {
   readonly swapSynchronous?: boolean;
   /** Reclaim only tries the rmap lock, as the kernel since 6d4675e60135. Default true. */
   readonly rmapTrylock?: boolean;
+  /** What reclaim does with folios whose rmap lock is taken (src/mm/contended.ts). Default head. */
+  readonly contended?: ContendedPolicy;
+  /** What is wrong with kshrinkd as posted, by name. Default none. */
+  readonly kshrinkdBugs?: readonly KshrinkdBug[];
+  /** Who compresses what kswapd swaps out (src/mm/kcompressd_types.ts). Default off. */
+  readonly kcompressd?: KcompressdPolicy;
+  /** Threads of kcompressd on each node, 1 .. 4. Default 1. */
+  readonly kcompressdThreads?: number;
+  /** A page is compressed so often, 1 .. 1000, as a codec does that is slower. Default 1. */
+  readonly compressCost?: number;
+  /** What is wrong with kcompressd as posted, by name. Default none. */
+  readonly kcompressdBugs?: readonly KcompressdBug[];
+  /** Kernel objects on node 0 alone: the others can always be emptied. Default false. */
+  readonly movableNode?: boolean;
+  /** Faults find and lock their VMA without mmap_lock, where that will do. Default false. */
+  readonly perVmaLocks?: boolean;
+  /** A kcompactd for each node, which makes free blocks of pages. Default false. */
+  readonly kcompactd?: boolean;
+  /** transparent_hugepage=: `always`, `madvise` or `never`. Default: a kernel without. */
+  readonly transparentHugepage?: 'always' | 'madvise' | 'never' | null;
+  /** thp_anon=, by size: `16K-64K:always;2M:inherit`. Default: 2M inherits, the others never. */
+  readonly thpAnon?: string | null;
   /** vm.swappiness, 0 .. 200. Default 60. */
   readonly swappiness?: number;
   /** vm.page-cluster, 0 .. 5. Default 3. */
@@ -96,16 +133,30 @@ export interface MachineConfig {
    * default, for 256 where a program is a generator, else none.
    */
   readonly tasksMax?: number | null;
-  /** Programs may mount directories of the host; needs `contents`. Default false. */
-  readonly hostFiles?: boolean;
+  /**
+   * Programs may mount directories of the host; a list of directories: these are mounts 1, 2, ...
+   * when programs begin. Needs `contents`. Default false.
+   */
+  readonly hostFiles?: boolean | readonly string[];
   /** read_ahead_kb: most that a read of a host's file reads ahead, 0 .. 4096. Default 128. */
   readonly readAheadKb?: number;
+  /**
+   * Largest order of the folios that readahead makes for host files, 0 .. 9 (2 MiB). Default 0:
+   * single pages.
+   */
+  readonly fileLargeFolios?: number;
   /** vm.dirty_ratio, 1 .. 100: writers of more dirty memory wait. Default 20. */
   readonly dirtyRatio?: number;
   /** vm.dirty_background_ratio, 0 .. 100: from here on the flusher writes. Default 10. */
   readonly dirtyBackgroundRatio?: number;
   /** vm.dirty_writeback_centisecs, 0 .. 2^20: how often all is written. Default 500. */
   readonly dirtyWritebackCentisecs?: number;
+  /** zswap.max_pool_percent, 0 .. 100: most of the memory that zswap may take. Default 20. */
+  readonly zswapMaxPoolPercent?: number;
+  /** zswap.accept_threshold_percent, 0 .. 100: full, it accepts again below. Default 90. */
+  readonly zswapAcceptThresholdPercent?: number;
+  /** zswap.shrinker_enabled: memory pressure writes its entries back. Default false. */
+  readonly zswapShrinkerEnabled?: boolean;
   /** Entries of each CPU's emulated TLB, a power of two; 0, the default, for none. */
   readonly tlb?: number;
   /** The emulated TLB is flushed every so many accesses; 0, the default, for never. */
@@ -128,6 +179,11 @@ export interface MachineConfig {
   readonly faultSeed?: number | null;
   /** All CPUs share one address space and one trace. Default false. */
   readonly share?: boolean;
+  /**
+   * How the pages of traces are mapped: 'anon', the default; 'mixed', those of files as private
+   * mappings of a file, as the traces' sidecars have it; 'file', all of them as a shared one.
+   */
+  readonly vmas?: VmaKinds;
 }
 
 /** A configuration without defaults left to fill; sizes are still as given. */
@@ -201,7 +257,20 @@ const swapDevices = v.pipe(
   v.maxLength(SWAP_DEVICES_MAX, DEVICES_HINT),
 );
 
+const hostFiles = v.union([flag, v.array(path)], 'give true, false, or a list of directories');
+/** As files of /sys/module take it, too. */
+const parameterFlag = v.pipe(
+  v.union([flag, v.picklist(['Y', 'N', 'y', 'n', 0, 1])], 'give Y or N'),
+  v.transform((value) => value === true || value === 1 || value === 'Y' || value === 'y'),
+);
+
+const THP_CHOICES = ['always', 'madvise', 'never'] as const;
+const THP_HINT = "give 'always', 'madvise' or 'never'";
 const SHRINKER_POLICIES = ['rwsem', 'srcu', 'lockless', 'lockless-fixed'] as const;
+const CONTENDED_HINT = `give one of ${CONTENDED_POLICIES.join(', ')}`;
+const BUGS_HINT = `give a list of ${KSHRINKD_BUGS.join(', ')}`;
+const KCOMPRESSD_HINT = `give one of ${KCOMPRESSD_POLICIES.join(', ')}`;
+const PROTOTYPE_HINT = `give a list of ${KCOMPRESSD_BUGS.join(', ')}`;
 const POLICY_HINT = "give 'rwsem', 'srcu', 'lockless' or 'lockless-fixed'";
 /** More than a machine has a use for, and far from what an i32 of a table can name. */
 const SHRINKERS_MAX = 1 << 16;
@@ -214,7 +283,8 @@ const LATER: Readonly<Record<string, readonly string[]>> = {
   lru: ['mglru'],
 };
 
-const SCHEMA = v.strictObject({
+/** All options with their bounds and defaults. */
+export const MACHINE_SCHEMA = v.strictObject({
   memory: v.optional(size, '50%'),
   memcgMax: v.optional(v.nullable(size), null),
   cpus: v.optional(int(1, CPUS_MAX), 1),
@@ -230,6 +300,17 @@ const SCHEMA = v.strictObject({
   swapSize: v.optional(size, '200%'),
   swapSynchronous: v.optional(flag, true),
   rmapTrylock: v.optional(flag, true),
+  contended: v.optional(v.picklist(CONTENDED_POLICIES, CONTENDED_HINT), 'head'),
+  kshrinkdBugs: v.optional(v.array(v.picklist(KSHRINKD_BUGS, BUGS_HINT)), []),
+  kcompressd: v.optional(v.picklist(KCOMPRESSD_POLICIES, KCOMPRESSD_HINT), 'off'),
+  kcompressdThreads: v.optional(int(1, KCOMPRESSD_THREADS_MAX), 1),
+  compressCost: v.optional(int(1, 1000), 1),
+  kcompressdBugs: v.optional(v.array(v.picklist(KCOMPRESSD_BUGS, PROTOTYPE_HINT)), []),
+  movableNode: v.optional(flag, false),
+  kcompactd: v.optional(flag, false),
+  perVmaLocks: v.optional(flag, false),
+  transparentHugepage: v.optional(v.nullable(v.picklist(THP_CHOICES, THP_HINT)), null),
+  thpAnon: v.optional(v.nullable(v.string("give '16K-64K:always'")), null),
   swappiness: v.optional(int(0, MAX_SWAPPINESS), 60),
   pageCluster: v.optional(int(0, 5), 3),
   minFreeKbytes: v.optional(v.nullable(int(1, 2 ** 25)), null),
@@ -245,11 +326,15 @@ const SCHEMA = v.strictObject({
   filePagesMax: v.optional(int(0, FILE_PAGES_MAX), 1024),
   inodesMax: v.optional(int(1, OBJECTS_MAX), 1024),
   tasksMax: v.optional(v.nullable(int(0, TASKS_MAX)), null),
-  hostFiles: v.optional(flag, false),
+  hostFiles: v.optional(hostFiles, false),
   readAheadKb: v.optional(int(0, 4096), 128),
+  fileLargeFolios: v.optional(int(0, THP_ORDER_MAX), 0),
   dirtyRatio: v.optional(int(1, 100), 20),
   dirtyBackgroundRatio: v.optional(int(0, 100), 10),
   dirtyWritebackCentisecs: v.optional(int(0, 1 << 20), 500),
+  zswapMaxPoolPercent: v.optional(int(0, 100), 20),
+  zswapAcceptThresholdPercent: v.optional(int(0, 100), 90),
+  zswapShrinkerEnabled: v.optional(parameterFlag, false),
   tlb: v.optional(v.pipe(int(0, 2 ** 20), powerOfTwo), 0),
   tlbFlush: v.optional(int(0, 2 ** 30), 0),
   contents: v.optional(flag, true),
@@ -261,9 +346,10 @@ const SCHEMA = v.strictObject({
   faults: v.optional(v.nullable(v.union([allFaults, faults], FAULTS_HINT)), null),
   faultSeed: v.optional(v.nullable(int(0, 2 ** 32 - 1)), null),
   share: v.optional(flag, false),
+  vmas: v.optional(v.picklist(VMA_KINDS, "give 'anon', 'mixed' or 'file'"), 'anon'),
 });
 
-/** Sysctls, and the option that each one is. */
+/** Sysctls and parameters of modules, and the option that each one is. */
 export const SYSCTLS: Readonly<Record<string, keyof MachineConfig>> = {
   'vm.swappiness': 'swappiness',
   'vm.page-cluster': 'pageCluster',
@@ -273,12 +359,15 @@ export const SYSCTLS: Readonly<Record<string, keyof MachineConfig>> = {
   'vm.dirty_ratio': 'dirtyRatio',
   'vm.dirty_background_ratio': 'dirtyBackgroundRatio',
   'vm.dirty_writeback_centisecs': 'dirtyWritebackCentisecs',
+  'zswap.max_pool_percent': 'zswapMaxPoolPercent',
+  'zswap.accept_threshold_percent': 'zswapAcceptThresholdPercent',
+  'zswap.shrinker_enabled': 'zswapShrinkerEnabled',
 };
 
-const OPTION_NAMES = Object.keys(SCHEMA.entries);
+const OPTION_NAMES = Object.keys(MACHINE_SCHEMA.entries);
 
-/** `memcg-max`, `vm.swappiness` and `memcgMax` name the same kind of thing. */
-function optionName(key: string): string {
+/** @returns the name in the library of `memcg-max`, `vm.swappiness`, or what there is not */
+export function optionName(key: string): string {
   return SYSCTLS[key] ?? key.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
@@ -320,11 +409,14 @@ export function parseConfig(config: unknown, source = ''): FullConfig {
     refuseLater(name, value);
     named[name] = value;
   }
-  const result = v.safeParse(SCHEMA, named);
+  const result = v.safeParse(MACHINE_SCHEMA, named);
   if (result.success) return result.output as FullConfig;
   const issue = result.issues[0];
   const key = v.getDotPath(issue) ?? '';
-  throw new UsageError(`${where}${key}: ${shown(named[key])} will not do; ${issue.message}`);
+  // Of a list, the entry that is wrong.
+  const option = key.replace(/\.\d+$/, '');
+  const value = option === key ? named[key] : issue.input;
+  throw new UsageError(`${where}${option}: ${shown(value)} will not do; ${issue.message}`);
 }
 
 /**
@@ -339,6 +431,14 @@ export function parseConfigText(text: string, source: string): MachineConfig {
     const reason = oneLine((error as Error).message);
     throw new UsageError(`${source}: not JSON: ${reason}; give an object of options`);
   }
+  return parseConfigObject(config, source);
+}
+
+/**
+ * Options under their names in the library, checked one by one; defaults are not filled in.
+ * @param config keys are option names or sysctls @throws UsageError as parseConfig
+ */
+export function parseConfigObject(config: unknown, source: string): MachineConfig {
   parseConfig(config, source);
   const entries = Object.entries(config as object);
   return Object.fromEntries(entries.map(([key, value]) => [optionName(key), value]));

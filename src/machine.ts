@@ -25,6 +25,7 @@ import { mmInit } from './mm/mm_init.ts';
 import { swapFilesClose } from './mm/swap_io.ts';
 import { type MachineParts, type MachineProfile, Supervisor } from './supervisor.ts';
 import { readThreads, type ThreadInfo } from './thread_info.ts';
+import type { ThreadWorkers } from './thread_workers.ts';
 
 /** A deterministic schedule that a machine's threads join, thread N on row N. */
 export interface MachineSchedule {
@@ -44,6 +45,8 @@ export interface MachineOptions {
   readonly schedule?: MachineSchedule;
   /** Threads that profile themselves. */
   readonly profile?: MachineProfile;
+  /** Where the threads' workers come from, and go to. */
+  readonly workers?: ThreadWorkers;
 }
 
 /** Where programs that have ended wait, so that the machine can be looked at as they left it. */

@@ -13,6 +13,8 @@ import {
 } from '../kthreads/engine.ts';
 import { shrinkerModules } from '../kthreads/user_shrinkers.ts';
 import type { MmConfig, ProcessConfig } from './mm/config.ts';
+import { policyHasKshrinkd } from './mm/contended.ts';
+import { kcompressdNames } from './mm/kcompressd_hotplug.ts';
 import type { Mm } from './mm/mm.ts';
 
 /** A thread function of kthreads/, by file and export. */
@@ -51,6 +53,19 @@ export function machineThreads(config: MmConfig): ThreadSpec[] {
   config.nodes.forEach((_node, nid) => {
     specs.push(kthreadSpec(`kswapd${nid}`, kthread('kswapd', 'kswapd'), [nid]));
   });
+  if (policyHasKshrinkd(config.contended)) {
+    config.nodes.forEach((_node, nid) => {
+      specs.push(kthreadSpec(`kshrinkd${nid}`, kthread('kshrinkd', 'kshrinkd'), [nid]));
+    });
+  }
+  if (config.kcompressd !== 'off') {
+    config.nodes.forEach((_node, nid) => {
+      kcompressdNames(nid, config.kcompressdThreads).forEach((name, i) => {
+        const row = nid * config.kcompressdThreads + i;
+        specs.push(kthreadSpec(name, kthread('kcompressd', 'kcompressd'), [row]));
+      });
+    });
+  }
   if (config.swap === 'zswap') {
     specs.push(kthreadSpec('zswap_shrink', kthread('zswap_shrink', 'zswapShrink')));
   }
@@ -63,8 +78,13 @@ export function machineThreads(config: MmConfig): ThreadSpec[] {
   specs.push({ ...rcuGp, stage: STAGE_RCU, nofreeze: true });
   const khungtaskd = kthreadSpec('khungtaskd', kthread('khungtaskd', 'khungtaskd'));
   specs.push({ ...khungtaskd, stage: STAGE_WATCHDOG, nofreeze: true });
-  // Last, so that the ids of the others are what they are without it.
+  // Last, as what is optional, so that the ids of the others are what they are without it.
   specs.push(kthreadSpec('oom_reaper', kthread('oom_reaper', 'oomReaper')));
+  if (config.kcompactd === true) {
+    config.nodes.forEach((_node, nid) => {
+      specs.push(kthreadSpec(`kcompactd${nid}`, kthread('kcompactd', 'kcompactd'), [nid]));
+    });
+  }
   return specs;
 }
 

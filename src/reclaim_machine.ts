@@ -9,6 +9,7 @@
 import { fileURLToPath } from 'node:url';
 import type { PanicRecord } from '../kthreads/panic.ts';
 import { loadShrinkerModules } from '../kthreads/user_shrinkers.ts';
+import type { SpareMemory } from '../shared/spare_memory.ts';
 import { type MachineConfig, type ResolvedMachine, resolveMachine } from './config.ts';
 import { UsageError } from './errors.ts';
 import { Machine, type MachineOptions, type MachineState, type RunResult } from './machine.ts';
@@ -36,10 +37,10 @@ export interface BootConfig extends MachineConfig {
  * Makes the tables of a machine, with no thread in it yet.
  * @throws UsageError when the host has no room for them, or a swap file will not do
  */
-export function createMachineTables(resolved: ResolvedMachine): Mm {
+export function createMachineTables(resolved: ResolvedMachine, spare?: SpareMemory): Mm {
   let mm: Mm;
   try {
-    mm = createMm(resolved.mm);
+    mm = createMm(resolved.mm, spare);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new UsageError(
@@ -123,6 +124,9 @@ export class ReclaimMachine {
     const resolved = resolveMachine(rest, processes, programs);
     if (resolved.config.mode !== 'parallel') {
       throw new UsageError("mode: 'deterministic' runs through runWorkload; give 'parallel'");
+    }
+    if (processes.some((spec) => (spec.filePages ?? 0) > 0)) {
+      throw new UsageError('filePages: runs through runWorkload; give the process a file');
     }
     return ReclaimMachine.bootTables(createMachineTables(resolved), resolved, options);
   }

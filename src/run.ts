@@ -5,19 +5,22 @@
  *   parallel        the machine's main side is this thread
  *   deterministic   it is a thread of its own, which takes part in the schedule (deterministic/)
  */
-import { type MachineConfig, resolveMachine } from './config.ts';
+import { type MachineConfig, parseConfig, resolveMachine } from './config.ts';
 import { runOnHost } from './deterministic/host_client.ts';
 import { UsageError } from './errors.ts';
+import { withFolders } from './host_folders.ts';
 import type { RunReport } from './report/run_report.ts';
 import { type RunWorkloadOptions, runMachineHere, type Workload } from './run_machine.ts';
 import type { Trace } from './workload/trace.ts';
+import { makeTraceFiles } from './workload/trace_files.ts';
 import { replayProcesses } from './workload/workload.ts';
 
-export { packageVersion, type RunWorkloadOptions, type Workload } from './run_machine.ts';
+export type { RunWorkloadOptions, Workload } from './run_machine.ts';
 
 /** The traces as a workload: see `replayProcesses`. */
 export function traceWorkload(traces: readonly Trace[], config: MachineConfig = {}): Workload {
-  return { processes: replayProcesses(traces, config.cpus, config.share ?? false), traces };
+  const { vmas } = parseConfig({ vmas: config.vmas });
+  return { processes: replayProcesses(traces, config.cpus, config.share ?? false, vmas), traces };
 }
 
 /**
@@ -30,12 +33,24 @@ export async function runWorkload(
   config: MachineConfig = {},
   options: RunWorkloadOptions = {},
 ): Promise<RunReport> {
-  const resolved = resolveMachine(config, workload.processes, workload.programs);
+  const { programs, groups, folders = [] } = workload;
+  // What cannot be is known before there is a file.
+  const { mode } = resolveMachine(config, workload.processes, programs, groups).config;
   const { profile } = options;
-  if (resolved.config.mode === 'parallel') {
-    return runMachineHere(workload, resolved, options, () => (profile ? { profile } : {}));
-  }
-  if (profile !== undefined)
+  if (mode !== 'parallel' && profile !== undefined) {
     throw new UsageError("profile: not in mode 'deterministic'; leave it out");
-  return runOnHost(workload, resolved, options);
+  }
+  const files = makeTraceFiles(workload.processes);
+  try {
+    const resolved = resolveMachine(config, files.processes, programs, groups);
+    const given = { ...workload, processes: files.processes };
+    const how = () => (profile ? { profile } : {});
+    return await withFolders(folders, () =>
+      mode === 'parallel'
+        ? runMachineHere(given, resolved, options, how)
+        : runOnHost(given, resolved, options),
+    );
+  } finally {
+    files.remove();
+  }
 }

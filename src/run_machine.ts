@@ -3,13 +3,14 @@
  * One run of a workload, on the threads of this process: boots a machine, runs it, looks at it,
  * shuts it down, and reports. `run.ts` decides where that happens.
  */
-import { readFileSync } from 'node:fs';
 import { cpus as hostCpus } from 'node:os';
 import process from 'node:process';
 import { engineOf } from '../kthreads/mm_engine.ts';
 import { readPanic } from '../kthreads/panic.ts';
 import { ktimeNs } from '../shared/ktime.ts';
+import type { SpareMemory } from '../shared/spare_memory.ts';
 import type { ResolvedMachine } from './config.ts';
+import type { HostKeeper } from './deterministic/host_keeper.ts';
 import type { MachineOptions, MachineState } from './machine.ts';
 import { MachinePanicError } from './machine_errors.ts';
 import { machineThreads } from './machine_threads.ts';
@@ -17,6 +18,7 @@ import { type CheckResult, checkEmpty, checkQuiescent } from './mm/check.ts';
 import type { Mm } from './mm/mm.ts';
 import { shrinkerEntries } from './mm/proc_files.ts';
 import { createMachineTables, ReclaimMachine } from './reclaim_machine.ts';
+import { withTimes } from './report/daemon_report.ts';
 import {
   type IntegrityReport,
   RUN_SCHEMA,
@@ -28,10 +30,13 @@ import { type Sample, Sampler } from './report/sampler.ts';
 import { type Snapshot, takeSnapshot } from './report/snapshot.ts';
 import type { MachineProfile } from './supervisor.ts';
 import { readThreads } from './thread_info.ts';
+import { packageVersion } from './version.ts';
 import { type Figures, sumFigures } from './workload/figures.ts';
 import type { Trace } from './workload/trace.ts';
-import type { ProcessSpec, ProgramSpec } from './workload/workload.ts';
+import type { GroupSpec, ProcessSpec, ProgramSpec } from './workload/workload.ts';
 
+/** Name of the process that starts the workloads of a scenario file. */
+export const INIT_COMM = 'init';
 /** Lines of details that a report keeps. */
 const DETAILS_MAX = 50;
 /** Calls of count callbacks that a report takes, shrinkers times groups. */
@@ -42,6 +47,10 @@ export interface Workload {
   readonly processes: readonly ProcessSpec[];
   /** Generator programs that processes can fork by name. */
   readonly programs?: readonly ProgramSpec[];
+  /** Memory groups that exist at boot. */
+  readonly groups?: readonly GroupSpec[];
+  /** Folders of the host, made before the machine boots and removed after, with what they hold. */
+  readonly folders?: readonly string[];
   /** Named in the report. */
   readonly traces?: readonly Trace[];
   /** Named in the report, with what its programs counted. */
@@ -51,7 +60,7 @@ export interface Workload {
 /** A built-in scenario, as it was asked for. Structured-clonable. */
 export interface WorkloadScenario {
   readonly name: string;
-  readonly options: Readonly<Record<string, number | boolean>>;
+  readonly options: Readonly<Record<string, string | number | boolean>>;
   readonly figures: Figures;
 }
 
@@ -68,6 +77,8 @@ export interface RunWorkloadOptions {
    * stands still is thrown as MachinePanicError.
    */
   readonly lean?: boolean;
+  /** For deterministic runs one after the other: has their threads from one for the next. */
+  readonly hosts?: HostKeeper;
   /** Called every 250 ms while programs run. */
   readonly onSample?: (sample: Sample) => void;
 }
@@ -172,9 +183,10 @@ function integrityOf(snapshot: Snapshot, outcome: Outcome): IntegrityReport {
   const violations = checks.flatMap(({ when, result }) =>
     result.violations.map((text) => `${when}: ${text}`),
   );
+  const init = snapshot.processes.find(({ comm, parent }) => parent === 0 && comm === INIT_COMM);
   for (const { comm, pid, parent, status } of snapshot.processes) {
-    // What a program does to the processes that it makes is its own affair.
-    if (status === 'fault' && parent === 0)
+    // What a program does to the processes that it makes is its own affair, but for init.
+    if (status === 'fault' && (parent === 0 || parent === init?.pid))
       violations.push(`${comm}/${pid} touched memory that it has not mapped`);
   }
   const known = state !== null && state.panic === null;
@@ -205,12 +217,6 @@ function maxRssBytes(): number {
   return process.resourceUsage().maxRSS * 1024;
 }
 
-/** The version of this package. */
-export function packageVersion(): string {
-  const file = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
-}
-
 /** The report of a run that has ended. */
 export function reportOf(
   mm: Mm,
@@ -235,6 +241,10 @@ export function reportOf(
     arenaBytes: mm.arenaBytes,
     maxRssBytes: resolved.config.mode === 'parallel' ? maxRssBytes() : null,
     ...tables,
+    kcompressd:
+      resolved.config.mode === 'parallel'
+        ? withTimes(tables.kcompressd, outcome.wallMs, outcome.state?.threads ?? [])
+        : tables.kcompressd,
     traces: (workload.traces ?? []).map(traceReport),
     scenario: scenarioReport(workload.scenario),
     threads: outcome.state?.threads ?? [],
@@ -250,6 +260,7 @@ export function reportOf(
 /**
  * Runs a workload on a machine of its own, on threads of this process.
  * @param machine how its workers are started
+ * @param spare as for `createMm`
  * @throws UsageError when the host has no room; MachineBootError when the machine did not come up.
  * A panic, an interrupt and a broken invariant are in the report, not thrown
  */
@@ -258,10 +269,11 @@ export async function runMachineHere(
   resolved: ResolvedMachine,
   options: RunWorkloadOptions = {},
   machine: (mm: Mm) => Omit<MachineOptions, 'signal'> = () => ({}),
+  spare?: SpareMemory,
 ): Promise<RunReport> {
   const { signal } = options;
   const startNs = ktimeNs();
-  const mm = createMachineTables(resolved);
+  const mm = createMachineTables(resolved, spare);
   options.onBoot?.(mm);
   const sampler = new Sampler(mm, options.onSample);
   const how = machine(mm);

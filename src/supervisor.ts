@@ -13,7 +13,6 @@
  *
  * Nothing here is module state, so that two machines of one process know nothing of each other.
  */
-import { Worker } from 'node:worker_threads';
 import {
   type Engine,
   type EngineRef,
@@ -45,6 +44,8 @@ import {
 } from '../shared/task.ts';
 import { setComm, THREAD_DEAD, THREAD_NEW } from '../shared/thread.ts';
 import { WAKE_ALL, wakeUp } from '../shared/wait_queue.ts';
+import { nodeFlags, threadEntry } from './bundle.ts';
+import { freshWorkers, type ThreadWorker, type ThreadWorkers } from './thread_workers.ts';
 
 /** The timer's period. */
 const POLL_MS = 25;
@@ -60,7 +61,7 @@ const DRAIN_TIMEOUTS = 3;
 interface Member {
   readonly id: number;
   readonly spec: ThreadSpec;
-  readonly worker: Worker;
+  readonly worker: ThreadWorker;
   exited: boolean;
   /** What the worker threw outside its thread function, if anything. */
   error: unknown;
@@ -95,6 +96,8 @@ export interface SupervisorOptions {
   /** That the threads join. */
   readonly schedule?: SupervisorSchedule | undefined;
   readonly profile?: MachineProfile | undefined;
+  /** Where workers come from, and go to. Default: each thread has its own, which ends with it. */
+  readonly workers?: ThreadWorkers | undefined;
 }
 
 /** What a machine is made of. */
@@ -110,6 +113,8 @@ export interface MachineParts {
 export class Supervisor {
   readonly #parts: MachineParts;
   readonly #options: SupervisorOptions;
+  /** File that the workers start from. */
+  readonly #entry: URL;
   readonly #members: Member[] = [];
   readonly #waiters = new Set<Waiter>();
   readonly #watch: HungTaskWatch;
@@ -123,6 +128,8 @@ export class Supervisor {
     assert(parts.specs.length < THREADS_MAX, 'more threads than THREADS_MAX');
     this.#parts = parts;
     this.#options = options;
+    const flags = nodeFlags(options.execArgv);
+    this.#entry = threadEntry(parts.specs, parts.ref, !options.profile, flags);
     const patience = parts.engine.hungTaskMs * PATIENCE;
     this.#watch = new HungTaskWatch(parts.engine, patience, nowMs());
   }
@@ -241,30 +248,26 @@ export class Supervisor {
   }
 
   #spawn(id: number, spec: ThreadSpec): void {
-    const { execArgv, profile } = this.#options;
-    const workerData: WorkerData = {
+    const { execArgv, profile, workers = freshWorkers } = this.#options;
+    const data: WorkerData = {
       engine: this.#parts.ref,
       threadId: id,
       spec,
       schedule: this.#options.schedule?.shared ?? null,
       profile: profile === undefined ? null : threadProfile(profile, spec.comm),
+      kept: false,
     };
-    const worker = new Worker(new URL('../kthreads/entry.js', import.meta.url), {
-      workerData,
-      name: spec.comm,
-      // Files that a thread has opened are the machine's: they stay open when it ends.
-      trackUnmanagedFds: false,
-      ...(execArgv === undefined ? {} : { execArgv: [...execArgv] }),
+    const worker = workers.start(this.#entry, data, execArgv, {
+      error: (error) => {
+        member.error = error;
+      },
+      gone: (code) => this.#onGone(member, code),
     });
     const member: Member = { id, spec, worker, exited: false, error: undefined };
     this.#members.push(member);
-    worker.on('error', (error) => {
-      member.error = error;
-    });
-    worker.on('exit', (code) => this.#onExit(member, code));
   }
 
-  #onExit(member: Member, code: number): void {
+  #onGone(member: Member, code: number): void {
     const { engine } = this.#parts;
     member.exited = true;
     this.#options.schedule?.exited(member.id);
@@ -343,7 +346,7 @@ export class Supervisor {
     await this.#poll(() => this.gone);
   }
 
-  #end(member: Member): Promise<number> {
+  #end(member: Member): Promise<unknown> {
     this.#options.schedule?.terminating(member.id);
     return member.worker.terminate();
   }

@@ -11,7 +11,7 @@ import { checkWritable, emitResult, JSON_HELP } from './output.ts';
 import { FLAME_HELP } from './profile_output.ts';
 
 /** Groups, in the order of a full run; and those that are planned. */
-const GROUPS = ['locks', 'rings', 'rcu', 'replay', 'shrinker', 'harness'];
+const GROUPS = ['locks', 'rings', 'rcu', 'replay', 'shrinker', 'kcompressd', 'kshrinkd', 'harness'];
 const LATER = ['reclaim', 'aging'];
 
 interface BenchFlags extends ShrinkerFlags {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** `kreclaim compare`: A against B, repeated, with confidence intervals. */
+import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import type { Command } from 'commander';
 import { oneLine, UsageError } from '../errors.ts';
@@ -9,6 +10,7 @@ import { unknownCounter } from '../report/compare/analysis.ts';
 import type { Bound } from '../report/compare/bound.ts';
 import { boundText, formatCompare } from '../report/compare/compare_text.ts';
 import { fixedNames, mayCount } from '../report/compare/counters.ts';
+import { isScenarioFile } from '../workload/scenario.ts';
 import { type CompareFlags, parseHow, parseRuns } from './compare_options.ts';
 import { compareExitCode, compareReport } from './compare_result.ts';
 import { compareSaved } from './compare_saved.ts';
@@ -19,6 +21,7 @@ import { addRunOptions } from './run_command.ts';
 
 const HELP = `
   kreclaim compare quick --toggle swappiness=10,100
+  kreclaim compare mine.json --toggle scale=1,2
   kreclaim compare a.ftrc.gz b.ftrc.gz --toggle memory=50%,60% --runs 20 --json c.json
   kreclaim compare A1.json A2.json --against B1.json B2.json
   kreclaim compare c.json --all --fail-on 'pgscan>5%'
@@ -31,7 +34,21 @@ function collect(value: string, previous: readonly string[] | undefined): string
   return [...(previous ?? []), value];
 }
 
-const isReport = (input: string): boolean => /\.json(\.gz)?$/i.test(input);
+/** Whether a file's text begins as those that `--json` writes. */
+function startsAsReport(path: string): boolean {
+  try {
+    return /^\s*\{\s*"schema"\s*:\s*"kreclaim\./.test(readFileSync(path, 'utf8'));
+  } catch {
+    // What cannot be read is complained of by whoever reads it.
+    return false;
+  }
+}
+
+/** JSON is a report; with a toggle, what is none is a scenario file. */
+function isReport(input: string, flags: CompareFlags): boolean {
+  if (!/\.json(\.gz)?$/i.test(input)) return false;
+  return flags.toggle === undefined || !isScenarioFile(input) || startsAsReport(input);
+}
 
 /** What goes with runs, and not with reports. @throws UsageError */
 function checkSavedOptions(command: Command, flags: CompareFlags): void {
@@ -45,7 +62,7 @@ function checkSavedOptions(command: Command, flags: CompareFlags): void {
 
 /** @returns whether the inputs are reports @throws UsageError where only some are */
 function areReports(inputs: readonly string[], flags: CompareFlags): boolean {
-  const reports = inputs.filter(isReport);
+  const reports = inputs.filter((input) => isReport(input, flags));
   if (reports.length === 0) {
     if (flags.against !== undefined) {
       throw new UsageError('--against: goes with reports: compare A.json... --against B.json...');
@@ -56,7 +73,7 @@ function areReports(inputs: readonly string[], flags: CompareFlags): boolean {
     );
   }
   if (reports.length === inputs.length) return true;
-  const other = inputs.find((input) => !isReport(input)) as string;
+  const other = inputs.find((input) => !isReport(input, flags)) as string;
   throw new UsageError(`compare: '${oneLine(other, 60)}' beside reports; give reports alone`);
 }
 

@@ -5,7 +5,7 @@ import process from 'node:process';
 import { type Analysis, analyse } from '../report/compare/analysis.ts';
 import type { Bound } from '../report/compare/bound.ts';
 import { COMPARE_SCHEMA, type CompareReport } from '../report/compare/compare_report.ts';
-import { packageVersion } from '../run.ts';
+import { packageVersion } from '../version.ts';
 import { interruptedExitCode } from './interrupt.ts';
 
 /** What was run, or read, before it is analysed. */
@@ -32,12 +32,12 @@ export function compareReport(compared: Compared, bounds: readonly Bound[]): Com
 
 /**
  * 3 where a machine panicked, 1 where an invariant did not hold, 130 interrupted or out of time, 1
- * for a broken bound, else 0.
+ * for a bound that is broken or cannot be told, else 0.
  */
 export function compareExitCode({ runs, interrupted, failOn }: CompareReport): number {
   const has = (code: number): boolean => runs.some(({ exitCode }) => exitCode === code);
   if (has(3)) return 3;
   if (has(1)) return 1;
   if (interrupted || has(interruptedExitCode())) return interruptedExitCode();
-  return failOn.some(({ broken }) => broken === true) ? 1 : 0;
+  return failOn.some(({ broken }) => broken !== false) ? 1 : 0;
 }

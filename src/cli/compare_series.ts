@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** `kreclaim compare SCENARIO|TRACE... --toggle NAME=a,b`: makes the runs of both sides. */
 import { mkdir } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { ktimeNs } from '../../shared/ktime.ts';
 import { resolveMachine } from '../config.ts';
 import type { FullConfig } from '../config_schema.ts';
-import { failureReason } from '../deterministic/seed_task.ts';
+import { failureReason } from '../deterministic/seed_result.ts';
 import { oneLine, UsageError } from '../errors.ts';
 import type { CompareRun, SideName } from '../report/compare/compare_report.ts';
 import { countersOf, needsRealTime } from '../report/compare/counters.ts';
@@ -37,7 +38,8 @@ interface SidePlan {
 async function planSide(inputs: readonly string[], flags: RunFlags): Promise<SidePlan> {
   refuseLaterOptions(flags as Readonly<Record<string, unknown>>);
   const { plan, options } = await choose(inputs, flags);
-  const { config } = resolveMachine(plan.config, plan.workload.processes);
+  const { processes, programs, groups } = plan.workload;
+  const { config } = resolveMachine(plan.config, processes, programs, groups);
   return { config, key: JSON.stringify([config, options, flags.events ?? null]) };
 }
 
@@ -143,8 +145,9 @@ export async function compareSeries(
   if (real !== undefined && modes.includes('deterministic')) {
     throw new UsageError(`--fail-on: ${real.counter} needs real time, and so parallel mode`);
   }
+  const half = Math.max(1, Math.floor(availableParallelism() / 2));
   const free = flags.jobs === undefined && mode === 'parallel';
-  const jobs = free ? 1 : Math.min(parseJobs(flags.jobs), 2 * pairs);
+  const jobs = free ? 1 : Math.min(parseJobs(flags.jobs, half), 2 * pairs);
   await makeFolder(flags.keepReports);
   const startNs = ktimeNs();
   const runs = await makeRuns({ inputs, flags, sides: { a, b }, mode, jobs, pairs });

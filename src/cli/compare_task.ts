@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** One run of a comparison: what a pool thread or a child process makes of a command line. */
+import { HostKeeper } from '../deterministic/host_keeper.ts';
 import { UsageError } from '../errors.ts';
 import { MachineBootError, MachinePanicError } from '../machine_errors.ts';
 import type { RunReport } from '../report/run_report.ts';
 import { runWorkload } from '../run.ts';
 import { interruptSignal } from './interrupt.ts';
 import { choose, type RunFlags } from './run_command.ts';
+
+/** Of this thread's runs in a schedule. It ends with the thread. */
+const hosts = new HostKeeper();
 
 /** What to run. Structured-clonable. */
 export interface CompareTask {
@@ -25,7 +29,8 @@ export type CompareOutcome =
 export async function runTask({ inputs, flags }: CompareTask): Promise<CompareOutcome> {
   try {
     const { plan } = await choose(inputs, flags);
-    const report = await runWorkload(plan.workload, plan.config, { signal: interruptSignal });
+    const options = { signal: interruptSignal, hosts };
+    const report = await runWorkload(plan.workload, plan.config, options);
     return { kind: 'report', report };
   } catch (error) {
     if (error instanceof UsageError) return { kind: 'usage', message: error.message };

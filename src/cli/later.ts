@@ -23,7 +23,7 @@ export function registerLaterCommands(program: Command): void {
 }
 
 /** Policies of designs that are not there: `off` is what runs. */
-const POLICIES = ['contended', 'kcompressd', 'klruscand'] as const;
+const POLICIES = ['klruscand'] as const;
 const OUTPUTS = ['html', 'perfetto'] as const;
 
 /** Adds the options of `run` that later versions fill in; hidden from its help. */

@@ -6,40 +6,50 @@
  */
 import process from 'node:process';
 import { Command, CommanderError } from 'commander';
+import { runBundle } from '../bundle.ts';
 import { optionFlag } from '../config_schema.ts';
 import { UsageError } from '../errors.ts';
 import { MachineBootError } from '../machine_errors.ts';
-import { packageVersion } from '../run.ts';
-import { registerBenchCommand } from './bench_command.ts';
-import { registerCatCommand } from './cat_command.ts';
-import { registerCompareCommand } from './compare_command.ts';
-import { registerExploreCommand } from './explore_command.ts';
+import { packageVersion } from '../version.ts';
 import { registerLaterCommands } from './later.ts';
-import { registerReproduceCommand } from './reproduce_command.ts';
-import { registerRunCommands } from './run_command.ts';
-import { registerTortureCommand } from './torture_command.ts';
-import { registerTraceCommand } from './trace_command.ts';
 
 const EXIT_USAGE = 2;
 const EXIT_PANIC = 3;
 
 const HINT = '\nFirst steps: kreclaim run quick (five seconds, needs no file); kreclaim demo.';
 
-function buildProgram(): Command {
+type Register = (program: Command) => void;
+type Load = (args: readonly string[]) => Promise<Register>;
+type RunCommand = typeof import('./run_command.ts');
+
+async function runCommand(args: readonly string[]): Promise<RunCommand> {
+  const url = runBundle(args);
+  return url === null ? await import('./run_command.ts') : ((await import(url)) as RunCommand);
+}
+
+/** Commands in the order of the help, and what registers them: loaded for these or for the help. */
+const COMMANDS: readonly (readonly [names: string, load: Load])[] = [
+  ['run demo', async (args) => (await runCommand(args)).registerRunCommands],
+  ['trace', async () => (await import('./trace_command.ts')).registerTraceCommand],
+  ['cat', async () => (await import('./cat_command.ts')).registerCatCommand],
+  ['compare', async () => (await import('./compare_command.ts')).registerCompareCommand],
+  ['reproduce', async () => (await import('./reproduce_command.ts')).registerReproduceCommand],
+  ['bench', async () => (await import('./bench_command.ts')).registerBenchCommand],
+  ['explore', async () => (await import('./explore_command.ts')).registerExploreCommand],
+  ['torture', async () => (await import('./torture_command.ts')).registerTortureCommand],
+];
+
+/** @param args the command line: where it begins with a command's name, others are left out */
+async function buildProgram(args: readonly string[]): Promise<Command> {
+  const [first = ''] = args;
   const program = new Command('kreclaim')
     .description('Linux page reclaim in user space, on real threads')
     .version(packageVersion(), '-V, --version')
     .addHelpText('after', HINT)
     .exitOverride()
     .configureOutput({ outputError: () => {} });
-  registerRunCommands(program);
-  registerTraceCommand(program);
-  registerCatCommand(program);
-  registerCompareCommand(program);
-  registerReproduceCommand(program);
-  registerBenchCommand(program);
-  registerExploreCommand(program);
-  registerTortureCommand(program);
+  const named = COMMANDS.filter(([names]) => names.split(' ').includes(first));
+  for (const [, load] of named.length > 0 ? named : COMMANDS) (await load(args))(program);
   registerLaterCommands(program);
   for (const command of program.commands) inheritSettings(program, command);
   return program;
@@ -79,7 +89,7 @@ function exitCodeOf(error: unknown): number {
  * @param args without the interpreter and the script @returns the exit code
  */
 export async function main(args: readonly string[]): Promise<number> {
-  const program = buildProgram();
+  const program = await buildProgram(args);
   if (args.length === 0) {
     program.outputHelp();
     return 0;

@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** `kreclaim reproduce NAME`: a figure that was published, beside ours. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import process from 'node:process';
-import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import { inputError, oneLine, UsageError } from '../errors.ts';
-import { formatReproduce, type ReproduceRow, reproduceRow } from '../report/reproduce_reference.ts';
-import { type ReferenceRow, readReference } from '../workload/reference.ts';
-import { readTrace } from '../workload/trace.ts';
-import { interruptedExitCode, interruptSignal } from './interrupt.ts';
+import { oneLine, UsageError } from '../errors.ts';
 import { notYet } from './later.ts';
-import { checkWritable, emitResult, JSON_HELP } from './output.ts';
+import { JSON_HELP } from './output.ts';
 import { FLAME_HELP } from './profile_output.ts';
+import { type ReproduceKcompressdOptions, reproduceKcompressd } from './reproduce_kcompressd.ts';
+import { type ReproduceKshrinkdOptions, reproduceKshrinkd } from './reproduce_kshrinkd.ts';
 import { type ReproduceOriginOptions, reproduceOrigin } from './reproduce_origin.ts';
+import { type ReproduceReferenceOptions, reproduceReference } from './reproduce_reference.ts';
 import { type ReproduceShrinkerOptions, reproduceShrinker } from './reproduce_shrinker.ts';
 
 const NAMES = [
@@ -27,115 +22,29 @@ const NAMES = [
   'all',
 ];
 
-/** The bundled traces, and what a real kernel did with them. */
-const BUNDLED = fileURLToPath(new URL('../../../traces/', import.meta.url));
-
-interface ReproduceOptions extends ReproduceShrinkerOptions, ReproduceOriginOptions {
-  readonly traces?: string;
-  readonly reference?: string;
-}
-
-/** Rows of classic kernels, by trace, in the file's order. */
-async function referenceRows(file: string): Promise<Map<string, ReferenceRow[]>> {
-  const byTrace = new Map<string, ReferenceRow[]>();
-  for (const row of await readReference(file)) {
-    if (!row.kernels.some((kernel) => kernel.policy === 'classic')) continue;
-    const rows = byTrace.get(row.trace) ?? [];
-    rows.push(row);
-    byTrace.set(row.trace, rows);
-  }
-  if (byTrace.size > 0) return byTrace;
-  const hint = 'give a file of kernel runs';
-  throw inputError({ file, reason: 'no row of a classic kernel under a limit', hint });
-}
-
-/**
- * Drops the rows whose trace is not in the folder, and says so. @throws UsageError when none is
- * left
- */
-function keepPresent(byTrace: Map<string, ReferenceRow[]>, dir: string): void {
-  for (const name of [...byTrace.keys()]) {
-    if (existsSync(traceFile(dir, name))) continue;
-    process.stderr.write(`${oneLine(name, 40)}: no such trace in ${dir}, left out\n`);
-    byTrace.delete(name);
-  }
-  if (byTrace.size > 0) return;
-  const hint = 'give the folder with --traces';
-  throw inputError({ file: dir, reason: 'holds no trace of the reference (NAME.ftrc.gz)', hint });
-}
-
-function traceFile(dir: string, name: string): string {
-  return join(dir, `${name}.ftrc.gz`);
-}
-
-/** Runs every row; an interrupt ends the list where it is. */
-async function runRows(byTrace: Map<string, ReferenceRow[]>, dir: string): Promise<ReproduceRow[]> {
-  const done: ReproduceRow[] = [];
-  const total = [...byTrace.values()].reduce((sum, rows) => sum + rows.length, 0);
-  for (const [name, rows] of byTrace) {
-    const trace = await readTrace(traceFile(dir, name));
-    for (const row of rows) {
-      if (interruptSignal.aborted) return done;
-      process.stderr.write(`${done.length + 1} of ${total}: ${oneLine(name, 40)} at ${row.frac}\n`);
-      try {
-        done.push(await reproduceRow(trace, row, interruptSignal));
-      } catch (error) {
-        if (!interruptSignal.aborted) throw error;
-        return done;
-      }
-    }
-  }
-  return done;
-}
-
-function verdictOf(rows: readonly ReproduceRow[]): string {
-  const holding = rows.filter((row) => row.within).length;
-  return (
-    `${holding} of ${rows.length} rows hold: ` +
-    `refaults within 5 % or 50 faults of the nearer kernel, ` +
-    'pages scanned per page reclaimed within 15 %'
-  );
-}
-
-async function reproduceReference(options: ReproduceOptions): Promise<void> {
-  await checkWritable(options.json);
-  const dir = options.traces ?? BUNDLED;
-  const byTrace = await referenceRows(options.reference ?? join(BUNDLED, 'reference.json'));
-  keepPresent(byTrace, dir);
-  const rows = await runRows(byTrace, dir);
-  const broken = rows.filter((row) => row.mismatches > 0 || row.violations.length > 0);
-  const verdict = verdictOf(rows);
-  const result = {
-    schema: 'kreclaim.reproduce/1',
-    name: 'reference',
-    seedFigure: null,
-    measured: { rows: rows.length, within: rows.filter((row) => row.within).length },
-    runs: [],
-    rows,
-    verdict,
-    interrupted: interruptSignal.aborted,
-  };
-  const wrong = broken.flatMap((row) => [
-    `${row.trace} at ${row.frac}: ${row.mismatches} mismatches`,
-    ...row.violations,
-  ]);
-  const text = [formatReproduce(rows), '', verdict, ...wrong].join('\n');
-  await emitResult(result, `${text}\n`, options.json);
-  if (interruptSignal.aborted) process.exitCode = interruptedExitCode();
-  else if (broken.length > 0) process.exitCode = 1;
-}
+interface ReproduceOptions
+  extends ReproduceShrinkerOptions,
+    ReproduceOriginOptions,
+    ReproduceKshrinkdOptions,
+    ReproduceKcompressdOptions,
+    ReproduceReferenceOptions {}
 
 /** Options, and the names that take them; `json` goes with all. */
 const NAMES_OF: Readonly<Partial<Record<keyof ReproduceOptions, readonly string[]>>> = {
   traces: ['reference'],
   reference: ['reference'],
-  runs: ['shrinker', 'origin'],
-  threads: ['shrinker', 'origin'],
-  quick: ['shrinker', 'origin'],
+  mapping: ['reference'],
+  runs: ['reference', 'shrinker', 'origin', 'kshrinkd', 'kcompressd'],
+  threads: ['shrinker', 'origin', 'kcompressd'],
+  quick: ['shrinker', 'origin', 'kshrinkd', 'kcompressd'],
   memcgs: ['shrinker'],
-  only: ['shrinker'],
+  only: ['shrinker', 'kshrinkd', 'kcompressd'],
   flame: ['shrinker'],
-  holdUs: ['origin'],
+  holdUs: ['origin', 'kshrinkd'],
+  oneIn: ['kshrinkd'],
+  launches: ['kshrinkd'],
+  cost: ['kcompressd'],
+  folios: ['origin'],
 };
 
 /** @throws UsageError for an option that this name does not take */
@@ -161,6 +70,14 @@ async function reproduceAction(name: string, options: ReproduceOptions): Promise
     await reproduceOrigin(options);
     return;
   }
+  if (name === 'kshrinkd') {
+    await reproduceKshrinkd(options);
+    return;
+  }
+  if (name === 'kcompressd') {
+    await reproduceKcompressd(options);
+    return;
+  }
   if (NAMES.includes(name)) notYet(`reproduce ${name}`);
   const known = NAMES.join(', ');
   throw new UsageError(`reproduce: no '${oneLine(name, 40)}'; give one of ${known}`);
@@ -178,17 +95,34 @@ export function registerReproduceCommand(program: Command): void {
     .argument('<name>', NAMES.join(', '))
     .option('--traces <dir>', 'reference: traces other than the bundled ones')
     .option('--reference <file>', "reference: the real kernel's figures for them")
-    .option('--runs <n>', 'shrinker, origin: repeats (default: 5)')
+    .option(
+      '--mapping <list>',
+      'reference: rows of anon, mixed, file, swapfile (default: all of them)',
+    )
+    .option('--runs <n>', 'repeats (default: 5; reference: 3 of rows that differ between runs)')
     .option('--memcgs <n>', 'shrinker: groups (default: 4000)')
     .option(
       '--threads <list>',
-      'shrinker: numbers of walking threads (default: 1,2,4,8); origin: of forking ones (1,2,4)',
+      'shrinker: numbers of walking threads (default: 1,2,4,8); origin: of forking ones (1,2,4); ' +
+        'kcompressd: more threads of it (2,4)',
     )
-    .option('--hold-us <list>', 'origin: a holder sleeps so long (default: 0,100,1000,10000)')
-    .option('--quick', 'shrinker, origin: short samples, one run: shows that it runs, not how fast')
+    .option(
+      '--hold-us <list>',
+      'origin: a holder sleeps so long (default: 0,100,1000,10000); kshrinkd: ' +
+        '(100,1000,5000,20000)',
+    )
+    .option('--one-in <list>', 'kshrinkd: one taker of the lock in so many sleeps (default: 4,1)')
+    .option('--launches <n>', 'kshrinkd: launches of apps in a sample (default: 48)')
+    .option('--cost <list>', 'kcompressd: a page is compressed so often (default: 1,16,64,256)')
+    .option('--folios <kind>', 'origin: anon, or file for those of mapped files (default: anon)')
+    .option(
+      '--quick',
+      'all but reference: short samples, one run: shows that it runs, not how fast',
+    )
     .option(
       '--only <text>',
-      'shrinker: only the experiment whose name contains TEXT: hot spots, churn',
+      'only experiments whose name contains TEXT: shrinker: hot spots, churn; kshrinkd: ' +
+        'isolations, monkey; kcompressd: cost, threads, reserve, one core',
     )
     .option('--flame <file>', `shrinker: ${FLAME_HELP}`)
     .option('--json <file>', JSON_HELP)

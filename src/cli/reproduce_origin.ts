@@ -2,7 +2,8 @@
 /** `kreclaim reproduce origin`: what trying the rmap lock did, published and here. */
 import { availableParallelism, loadavg } from 'node:os';
 import process from 'node:process';
-import { oneLine } from '../errors.ts';
+import { oneLine, UsageError } from '../errors.ts';
+import type { OriginFolios } from '../report/origin_lab.ts';
 import { formatOrigin } from '../report/origin_text.ts';
 import {
   type OriginResult,
@@ -18,11 +19,18 @@ export interface ReproduceOriginOptions {
   readonly runs?: string;
   readonly threads?: string;
   readonly holdUs?: string;
+  readonly folios?: string;
   readonly quick?: true;
   readonly json?: string;
 }
 
-const DEFAULTS = { ms: 1000, runs: 5, threads: [1, 2, 4], holdUs: [0, 100, 1000, 10_000] };
+const DEFAULTS = {
+  ms: 1000,
+  runs: 5,
+  threads: [1, 2, 4],
+  holdUs: [0, 100, 1000, 10_000],
+  folios: 'anon' as OriginFolios,
+};
 const QUICK = { ms: 200, runs: 1, threads: [2], holdUs: [0, 1000] };
 
 /** Exit code when a machine broke. */
@@ -37,9 +45,18 @@ const SEED_FIGURE = {
   ratioBelow: 1 / 1000,
 };
 
-function planOf({ runs, threads, holdUs, quick }: ReproduceOriginOptions): typeof DEFAULTS {
+/** @throws UsageError */
+function foliosOf(text: string): OriginFolios {
+  if (text === 'anon' || text === 'file') return text;
+  throw new UsageError(`--folios: '${oneLine(text, 40)}' will not do; give anon or file`);
+}
+
+function planOf(options: ReproduceOriginOptions): typeof DEFAULTS {
+  const { runs, threads, holdUs, folios, quick } = options;
   return {
-    ...(quick === true ? QUICK : DEFAULTS),
+    ...DEFAULTS,
+    ...(quick === true ? QUICK : {}),
+    ...(folios === undefined ? {} : { folios: foliosOf(folios) }),
     ...(runs === undefined ? {} : { runs: integer('runs', runs, 1, 99) }),
     ...(threads === undefined ? {} : { threads: integers('threads', threads, 1, THREADS_MAX) }),
     ...(holdUs === undefined ? {} : { holdUs: integers('hold-us', holdUs, 0, HOLD_US_MAX) }),
@@ -83,7 +100,7 @@ export async function reproduceOrigin(options: ReproduceOriginOptions): Promise<
   const measured = await runOrigin({ ...plan, signal: interruptSignal, onSample });
   const result = resultOf(measured, plan, load);
   const lines = [
-    formatOrigin(measured.cells),
+    formatOrigin(measured.cells, plan.folios),
     loadLine(load, result.cores),
     '',
     result.verdict,

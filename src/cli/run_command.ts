@@ -11,16 +11,18 @@ import { formatSummary } from '../report/text_summary.ts';
 import { runWorkload, traceWorkload } from '../run.ts';
 import type { MachineProfile } from '../supervisor.ts';
 import {
+  allScenarioOptions,
+  isScenarioFile,
+  loadScenario,
   planScenario,
-  SCENARIOS,
-  type Scenario,
   type ScenarioPlan,
+  scenarioNames,
   scenarioOf,
 } from '../workload/scenario.ts';
-import { type ScenarioOption, scenarioFlag } from '../workload/scenario_types.ts';
+import { type Scenario, type ScenarioOption, scenarioFlag } from '../workload/scenario_types.ts';
 import { readTrace, type Trace } from '../workload/trace.ts';
 import { interruptedExitCode, interruptSignal } from './interrupt.ts';
-import { addLaterOptions, notYet, refuseLaterOptions } from './later.ts';
+import { addLaterOptions, refuseLaterOptions } from './later.ts';
 import { addMachineOptions, type MachineFlags, machineConfig } from './machine_options.ts';
 import { checkWritable, emitResult, JSON_HELP } from './output.ts';
 import { FLAME_HELP } from './profile_output.ts';
@@ -40,7 +42,7 @@ export interface RunFlags extends MachineFlags, ProfileFlags {
 
 /** Where `demo` writes its report when not told. */
 const DEMO_REPORT = 'kreclaim-run.json';
-const TRACES_HELP = 'trace files, one process and CPU each; or the name of a scenario';
+const TRACES_HELP = 'trace files, one process and CPU each; or a scenario: its name, or its file';
 const DEMO_TRACES = ['sqlite', 'sort'];
 
 function eventsLimit(text: string | undefined): number | undefined {
@@ -49,17 +51,22 @@ function eventsLimit(text: string | undefined): number | undefined {
   throw new UsageError(`--events: '${text}' will not do; give an integer above 0`);
 }
 
-async function readTraces(files: readonly string[], limit: number | undefined): Promise<Trace[]> {
+async function readTraces(
+  files: readonly string[],
+  limit: number | undefined,
+  { vmas }: MachineConfig = {},
+): Promise<Trace[]> {
   const traces: Trace[] = [];
+  const ranges = vmas === 'mixed' || vmas === 'file';
   for (const file of files) {
-    traces.push(await readTrace(file, limit === undefined ? {} : { limit }));
+    traces.push(await readTrace(file, { ranges, ...(limit === undefined ? {} : { limit }) }));
   }
   return traces;
 }
 
 /** What there is to run. */
 export interface Chosen {
-  /** The built-in scenario; null for trace files. */
+  /** The scenario, a name or the path of a file; null for trace files. */
   readonly scenario: string | null;
   readonly options: ScenarioValues;
   readonly plan: ScenarioPlan;
@@ -80,24 +87,23 @@ function scenarioOptions(flags: RunFlags): ScenarioValues {
   return values;
 }
 
-/** Options of all scenarios, each once. */
-function allScenarioOptions(): ScenarioOption[] {
-  const byName = new Map<string, ScenarioOption>();
-  for (const { options } of Object.values(SCENARIOS)) {
-    for (const option of options) byName.set(option.name, option);
-  }
-  return [...byName.values()];
-}
+/** Whether it is the name of a scenario, or of a scenario file. */
+const isScenario = (input: string): boolean =>
+  isScenarioFile(input) || (!existsSync(input) && scenarioOf(input) !== undefined);
 
-/** Reads the traces, or makes those of a built-in scenario. @throws UsageError */
+/** Reads the traces, or makes those of a scenario. @throws UsageError */
 export async function choose(inputs: readonly string[], flags: RunFlags): Promise<Chosen> {
   const config = await machineConfig(flags);
   const limit = eventsLimit(flags.events);
   const options = scenarioOptions(flags);
   const [first = ''] = inputs;
-  if (scenarioOf(first) !== undefined && inputs.length === 1 && !existsSync(first)) {
+  if (inputs.length === 1 && isScenario(first)) {
+    if ((config.vmas ?? 'anon') !== 'anon') {
+      throw new UsageError(`--vmas: goes with traces, not with the scenario ${first}`);
+    }
+    const scenario = await loadScenario(first, limit);
     const seed = typeof config.seed === 'number' ? config.seed : 1;
-    const plan = planScenario(first, { config, options, seed, events: limit });
+    const plan = planScenario(scenario, { config, options, seed, events: limit, name: first });
     return { scenario: first, options, plan, config };
   }
   checkNames(inputs);
@@ -105,20 +111,22 @@ export async function choose(inputs: readonly string[], flags: RunFlags): Promis
   if (stray !== undefined) {
     throw new UsageError(`${scenarioFlag(stray)}: goes with a scenario, not with traces`);
   }
-  if (/\.(json|ya?ml)$/i.test(first)) notYet(`a scenario file (${first})`);
-  const traces = await readTraces(inputs, limit);
+  if (/\.ya?ml$/i.test(first)) {
+    throw new UsageError(`${oneLine(first)}: scenario files are JSON; give NAME.json`);
+  }
+  const traces = await readTraces(inputs, limit, config);
   return { scenario: null, options, plan: tracePlan(traces, config), config };
 }
 
 /** @throws UsageError for several scenarios, or what is neither a file nor a scenario */
 function checkNames(inputs: readonly string[]): void {
   const names = inputs.filter((input) => !existsSync(input));
-  if (inputs.length > 1 && names.some((name) => scenarioOf(name) !== undefined)) {
+  if (inputs.length > 1 && inputs.some(isScenario)) {
     throw new UsageError(`run: '${oneLine(inputs.join(' '), 80)}': one scenario at a time, alone`);
   }
   const unknown = names.find((name) => !/[./\\]/.test(name));
   if (unknown === undefined) return;
-  const known = Object.keys(SCENARIOS).join(', ');
+  const known = scenarioNames().join(', ');
   throw new UsageError(
     `'${oneLine(unknown, 80)}': no such file or scenario; scenarios are ${known}`,
   );
@@ -202,7 +210,8 @@ async function demoAction(flags: RunFlags): Promise<void> {
   );
 }
 
-function scenarioHelp([name, { description, options, remarks = [] }]: [string, Scenario]): string {
+function scenarioHelp(name: string): string {
+  const { description, options, remarks = [] } = scenarioOf(name) as Scenario;
   const own = options.map((option) => `  ${optionText(option).padEnd(22)} ${option.description}`);
   const lines = remarks.map((line) => `  ${line}`);
   return [`\nScenario ${name}: ${description}.`, ...own, ...lines].join('\n');
@@ -223,7 +232,6 @@ export function addRunOptions(command: Command): void {
 
 /** Adds `run` and `demo` to the program. */
 export function registerRunCommands(program: Command): void {
-  const scenarios = Object.entries(SCENARIOS).map(scenarioHelp);
   const run = program
     .command('run')
     .description('boot a machine, run traces or a scenario on it, report')
@@ -231,14 +239,14 @@ export function registerRunCommands(program: Command): void {
   addRunOptions(run);
   run
     .option('--seeds <a..b>', 'run each seed of a range, deterministic, until one fails')
-    .option('--jobs <n>', 'machines at once with --seeds (default: half the cores)')
+    .option('--jobs <n>', 'machines at once with --seeds (default: one on each core)')
     .option('--profile', "where each kind of threads' time goes, sampled: slower than without")
     .option('--flame <file>', FLAME_HELP);
   addLaterOptions(run);
   run
     .option('--json <file>', JSON_HELP)
     .option('-q, --quiet', 'show no progress')
-    .addHelpText('after', scenarios.join(''))
+    .addHelpText('after', () => scenarioNames().map(scenarioHelp).join(''))
     .action(runAction);
   program
     .command('demo')

@@ -3,7 +3,8 @@
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import { parseConfig } from '../config_schema.ts';
-import type { SeedResult, SeedsInput } from '../deterministic/seed_task.ts';
+import type { SeedResult } from '../deterministic/seed_result.ts';
+import type { SeedsInput } from '../deterministic/seed_task.ts';
 import { runSeeds, type SeedsReport } from '../deterministic/seeds.ts';
 import { oneLine, UsageError } from '../errors.ts';
 import { formatNumber } from '../report/text_table.ts';
@@ -33,9 +34,9 @@ export function parseSeeds(text: string): { from: number; to: number } {
   throw new UsageError(`--seeds: '${shown}' will not do; give A..B with A <= B below 2^32`);
 }
 
-/** @returns machines at once; half the cores when not told @throws UsageError */
-export function parseJobs(text: string | undefined): number {
-  if (text === undefined) return Math.max(1, Math.floor(availableParallelism() / 2));
+/** @returns machines at once; `most` when not told @throws UsageError */
+export function parseJobs(text: string | undefined, most = availableParallelism()): number {
+  if (text === undefined) return most;
   if (/^\d{1,3}$/.test(text) && Number(text) >= 1) return Number(text);
   throw new UsageError(`--jobs: '${oneLine(text, 40)}' will not do; give an integer above 0`);
 }
@@ -76,11 +77,14 @@ function failureLines(report: SeedsReport, args: readonly string[]): string[] {
 }
 
 function summary(report: SeedsReport, args: readonly string[]): string {
-  const { runs, decisions, switches, faults } = report;
+  const { runs, decisions, switches, faults, events } = report;
   const seconds = (report.wallMs / 1000).toFixed(1);
   const outcome = report.failure !== null ? 'one failed' : 'none failed';
   const pages = runs.reduce((sum, run) => sum + run.pagesVerified, 0);
   const checked = runs.reduce((sum, run) => sum + run.invariantsChecked, 0);
+  const count = (name: string): number => events[name] ?? 0;
+  const out = count('pswpout') + count('zswpout') + count('swpout_zero');
+  const back = count('pswpin') + count('zswpin') + count('swpin_zero');
   const injected = Object.entries(faults).map(([name, count]) => `${name} ${formatNumber(count)}`);
   return [
     `seeds ${report.from}..${report.to}: ${runs.length} run, ${outcome}` +
@@ -88,6 +92,8 @@ function summary(report: SeedsReport, args: readonly string[]): string {
     `${formatNumber(decisions)} decisions (${formatNumber(report.decisionsPerSec)}/s), ` +
       `${formatNumber(switches)} switches; ${formatNumber(pages)} pages read back, ` +
       `${formatNumber(checked)} invariants checked`,
+    `${formatNumber(count('pgfault'))} page faults, ` +
+      `${formatNumber(out)} pages out, ${formatNumber(back)} back in`,
     `faults injected: ${injected.length === 0 ? 'none' : injected.join(', ')}`,
     ...failureLines(report, args),
     '',

@@ -4,7 +4,6 @@ import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import type { Command } from 'commander';
 import { oneLine, UsageError } from '../errors.ts';
-import { packageVersion } from '../run.ts';
 import { RECLAIM_TYPES, runReclaim } from '../torture/reclaim.ts';
 import {
   formatTortureReport,
@@ -13,6 +12,7 @@ import {
   typeLines,
 } from '../torture/report.ts';
 import { allHeld, type GroupOptions, type GroupReport, runTypes } from '../torture/run.ts';
+import { packageVersion } from '../version.ts';
 import { interruptedExitCode, interruptSignal } from './interrupt.ts';
 import { checkWritable, emitResult, JSON_HELP } from './output.ts';
 import { progressTarget } from './progress.ts';

@@ -10,13 +10,13 @@
  * that time for everybody. So this side looks at the step counter in real time, and reports such a
  * machine as hung itself.
  */
-import process from 'node:process';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { describeHeldLocks } from '../../kthreads/held_report.ts';
 import { engineOf } from '../../kthreads/mm_engine.ts';
 import { type PanicRecord, panicState, raisePanic } from '../../kthreads/panic.ts';
 import { ktimeNs } from '../../shared/ktime.ts';
 import { PANIC_NONE } from '../../shared/task.ts';
+import { hostFiles } from '../bundle.ts';
 import type { ResolvedMachine } from '../config.ts';
 import { UsageError } from '../errors.ts';
 import { Control, F_NOW, F_STEP, H_CURRENT } from '../harness/control.ts';
@@ -27,6 +27,7 @@ import { attachMm, type Mm } from '../mm/mm.ts';
 import type { RunReport } from '../report/run_report.ts';
 import { readSample, SAMPLE_MS } from '../report/sampler.ts';
 import { type RunWorkloadOptions, runReportAfterPanic, type Workload } from '../run_machine.ts';
+import { startHost } from './host_keeper.ts';
 import {
   type BootMessage,
   type ErrorMessage,
@@ -35,8 +36,6 @@ import {
   type HostData,
   type HostMessage,
 } from './messages.ts';
-
-const PRELOAD = new URL('../harness/preload.js', import.meta.url).href;
 
 function thrown(message: ErrorMessage): Error {
   if (message.name === 'UsageError') return new UsageError(message.message);
@@ -59,6 +58,8 @@ class HostRun {
   #timer: NodeJS.Timeout | null = null;
   /** Its end is this side's doing: no news. */
   #ending = false;
+  /** It can have another machine. */
+  #waits = false;
   #mm: Mm | null = null;
   #control: Control | null = null;
   readonly #watch = new QuietWatch(SAMPLE_MS, ktimeNs() / 1e6);
@@ -73,20 +74,7 @@ class HostRun {
     const { signal } = this.#options;
     signal?.addEventListener('abort', this.#onAbort, { once: true });
     if (signal?.aborted === true) this.#onAbort();
-    const workerData: HostData = {
-      workload: this.#workload,
-      resolved: this.#resolved,
-      flags: this.#flags.buffer,
-      lean: this.#options.lean === true,
-    };
-    const worker = new Worker(new URL('./host.js', import.meta.url), {
-      workerData,
-      name: 'host',
-      // As the supervisor's: a thread started from one that keeps track of files does so too.
-      trackUnmanagedFds: false,
-      // Ours first: what the user preloads finds the patched functions.
-      execArgv: ['--import', PRELOAD, ...process.execArgv],
-    });
+    const worker = this.#start();
     try {
       const report = await this.#outcome(worker);
       return { ...report, wallMs: (ktimeNs() - this.#startNs) / 1e6 };
@@ -94,16 +82,34 @@ class HostRun {
       signal?.removeEventListener('abort', this.#onAbort);
       this.#stop();
       this.#ending = true;
-      await worker.terminate();
+      if (this.#waits) await this.#options.hosts?.keep(worker);
+      else await worker.terminate();
     }
+  }
+
+  #start(): Worker {
+    const { hosts } = this.#options;
+    const { mm } = this.#resolved;
+    const files = hostFiles(machineThreads(mm), mm.shrinkerTypes);
+    const kept = hosts !== undefined && files.bundled;
+    const data: HostData = {
+      workload: this.#workload,
+      resolved: this.#resolved,
+      flags: this.#flags.buffer,
+      lean: this.#options.lean === true,
+      kept,
+    };
+    return kept ? hosts.start(files, data) : startHost(files, data);
   }
 
   #outcome(worker: Worker): Promise<RunReport> {
     return new Promise((resolve, reject) => {
       worker.on('message', (message: HostMessage) => {
         if (message.kind === 'boot') this.#boot(message, () => this.#end(worker, resolve, reject));
-        else if (message.kind === 'report') resolve(message.report);
-        else reject(thrown(message));
+        else if (message.kind === 'report') {
+          this.#waits = message.waits && !this.#ending;
+          resolve(message.report);
+        } else reject(thrown(message));
       });
       worker.on('error', reject);
       worker.on('exit', (code) => {

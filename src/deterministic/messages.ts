@@ -3,7 +3,7 @@
 import type { PanicRecord } from '../../kthreads/panic.ts';
 import type { ResolvedMachine } from '../config.ts';
 import type { ControlBuffers } from '../harness/control.ts';
-import type { MmBuffers } from '../mm/mm.ts';
+import type { MmBuffers } from '../mm/mm_buffers.ts';
 import type { RunReport } from '../report/run_report.ts';
 import type { Workload } from '../run_machine.ts';
 
@@ -11,13 +11,15 @@ import type { Workload } from '../run_machine.ts';
 export const FLAG_INTERRUPT = 0; // @atomic 1 once the client wants the run to end
 export const FLAG_WORDS = 1;
 
-/** What a host finds in `workerData`. */
+/** What a host finds in `workerData`, and gets as a message for each further machine. */
 export interface HostData {
   readonly workload: Workload;
   readonly resolved: ResolvedMachine;
   readonly flags: SharedArrayBuffer;
   /** The client wants no hold on the machine's memory. */
   readonly lean: boolean;
+  /** The host is to stay for the next machine, if this one goes well. */
+  readonly kept: boolean;
 }
 
 /** The tables and the schedule exist; threads are about to start. */
@@ -31,6 +33,8 @@ export interface BootMessage {
 export interface ReportMessage {
   readonly kind: 'report';
   readonly report: RunReport;
+  /** The host waits for another machine. */
+  readonly waits: boolean;
 }
 
 /** The run threw. */

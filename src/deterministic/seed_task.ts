@@ -1,17 +1,45 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** One seed of a range: what a pool thread runs. Each task is a machine with a host of its own. */
+/**
+ * Entry file of a pool's thread, which runs seeds of ranges: each is a machine.
+ * @context a pool thread alone: what it is told is in `workerData`
+ */
+import process from 'node:process';
+import { threadId } from 'node:worker_threads';
 import { workerData } from 'piscina';
 import type { MachineConfig } from '../config_schema.ts';
 import { MachineBootError, MachinePanicError } from '../machine_errors.ts';
-import { type RunReport, reportExitCode } from '../report/run_report.ts';
 import { runWorkload, traceWorkload } from '../run.ts';
-import { type PlanInput, planScenario, type ScenarioPlan } from '../workload/scenario.ts';
+import {
+  loadScenario,
+  type PlanInput,
+  planScenario,
+  type ScenarioPlan,
+} from '../workload/scenario.ts';
 import type { Trace } from '../workload/trace.ts';
+import { HostKeeper } from './host_keeper.ts';
+import { pinThread } from './pin.ts';
+import { deadMachine, type SeedResult, seedResult } from './seed_result.ts';
+
+/** What a pool thread finds in `workerData`. */
+export interface SeedThread {
+  /** Node's flags as the main thread sees them: the hosts' too. */
+  readonly flags: readonly string[];
+  /** Each thread of the pool has a CPU of its own. */
+  readonly pinned: boolean;
+}
+
+const { flags, pinned } = workerData as SeedThread;
+process.execArgv.splice(0, Infinity, ...flags);
+// Threads that are started together have ids in a row.
+if (pinned) pinThread(threadId);
+
+/** The host of this thread's seeds. It ends with the thread. */
+const hosts = new HostKeeper();
 
 /** What the seeds of a range have in common. */
 export interface SeedsInput {
   readonly config: MachineConfig;
-  /** Traces to replay, or a scenario whose traces the seed draws. */
+  /** Traces to replay, or a scenario: its name, or its file. */
   readonly traces: readonly Trace[] | null;
   readonly scenario: string | null;
   /** Events of each trace of a scenario. */
@@ -20,69 +48,18 @@ export interface SeedsInput {
   readonly options?: PlanInput['options'];
 }
 
-/** How one seed went. */
-export interface SeedResult {
+/** What a pool thread is told. */
+export interface SeedTask {
   readonly seed: number;
-  readonly faultSeed: number;
-  /** 0 held; 1 or 3 as the command line exits. */
-  readonly exitCode: number;
-  /** What failed, in a line; null when nothing did. */
-  readonly reason: string | null;
-  /** The first lines about it. */
-  readonly details: readonly string[];
-  readonly decisions: number;
-  readonly switches: number;
-  /** Null where there was no schedule. */
-  readonly scheduleHash: string | null;
-  readonly faults: Readonly<Record<string, number>>;
-  readonly pagesVerified: number;
-  readonly invariantsChecked: number;
-  readonly wallMs: number;
-}
-
-/** @returns why a run failed, in a line, null when it did not */
-export function failureReason(report: RunReport): string | null {
-  const { panic, integrity } = report;
-  if (panic !== null) {
-    return `${panic.comm || 'the machine'} ${panic.reason}: ${panic.message.split('\n')[0]}`;
-  }
-  const { mismatches, violations } = integrity;
-  if (mismatches > 0) return `${mismatches} pages do not hold what was stored`;
-  if ((violations ?? 0) > 0) return `${violations} invariants are violated`;
-  return report.interrupted ? 'interrupted: not done within the time limit' : null;
-}
-
-function resultOf(seed: number, report: RunReport): SeedResult {
-  const { schedule, integrity, panic } = report;
-  const stack = panic === null ? [] : [...panic.heldLocks, ...panic.stack.split('\n')];
-  return {
-    seed,
-    faultSeed: report.config.faultSeed ?? seed,
-    exitCode: reportExitCode(report) === 130 ? 3 : reportExitCode(report),
-    reason: failureReason(report),
-    details: [...stack, ...integrity.details].slice(0, 12),
-    decisions: schedule?.decisions ?? 0,
-    switches: schedule?.switches ?? 0,
-    scheduleHash: schedule?.scheduleHash ?? null,
-    faults: report.faults,
-    pagesVerified: integrity.pagesVerified,
-    invariantsChecked: integrity.invariantsChecked ?? 0,
-    wallMs: report.wallMs,
-  };
-}
-
-function deadMachine(seed: number, faultSeed: number, error: Error): SeedResult {
-  const [reason = '', ...details] = error.message.split('\n');
-  const none = { decisions: 0, switches: 0, scheduleHash: null, faults: {}, wallMs: 0 };
-  const counts = { pagesVerified: 0, invariantsChecked: 0 };
-  return { seed, faultSeed, exitCode: 3, reason, details, ...none, ...counts };
+  readonly input: SeedsInput;
 }
 
 /** What a seed runs: the traces, or what it draws of the scenario. @throws UsageError */
-function planSeed(input: SeedsInput, config: MachineConfig): ScenarioPlan {
+async function planSeed(input: SeedsInput, config: MachineConfig): Promise<ScenarioPlan> {
   const { scenario, traces, options = {}, events } = input;
   if (scenario === null) return { workload: traceWorkload(traces ?? [], config), config };
-  return planScenario(scenario, { config, options, ...(events === null ? {} : { events }) });
+  const loaded = await loadScenario(scenario, events ?? undefined);
+  return planScenario(loaded, { config, options, ...(events === null ? {} : { events }) });
 }
 
 /**
@@ -91,13 +68,12 @@ function planSeed(input: SeedsInput, config: MachineConfig): ScenarioPlan {
  * @throws UsageError
  * @context a pool thread
  */
-export async function runSeed(seed: number): Promise<SeedResult> {
-  const input = workerData as SeedsInput;
+export async function runSeed({ seed, input }: SeedTask): Promise<SeedResult> {
   const faultSeed = input.config.faultSeed ?? seed;
-  const { workload, config } = planSeed(input, { ...input.config, seed, faultSeed });
+  const { workload, config } = await planSeed(input, { ...input.config, seed, faultSeed });
   try {
-    const report = await runWorkload(workload, config, { lean: true });
-    return resultOf(seed, report);
+    const report = await runWorkload(workload, config, { hosts, lean: true });
+    return seedResult(seed, report);
   } catch (error) {
     if (error instanceof MachineBootError || error instanceof MachinePanicError) {
       return deadMachine(seed, faultSeed, error);

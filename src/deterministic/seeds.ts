@@ -5,10 +5,11 @@
  * is the one to replay.
  */
 import process from 'node:process';
-import type { Piscina } from 'piscina';
 import { ktimeNs } from '../../shared/ktime.ts';
-import { packageVersion } from '../run_machine.ts';
-import type { SeedResult, SeedsInput } from './seed_task.ts';
+import { packageVersion } from '../version.ts';
+import { SeedPool } from './seed_pool.ts';
+import type { SeedResult } from './seed_result.ts';
+import type { SeedsInput } from './seed_task.ts';
 
 export const SEEDS_SCHEMA = 'kreclaim.seeds/1';
 
@@ -31,6 +32,8 @@ export interface SeedsReport {
   readonly decisions: number;
   readonly switches: number;
   readonly faults: Readonly<Record<string, number>>;
+  /** Events of all seeds. */
+  readonly events: Readonly<Record<string, number>>;
   readonly wallMs: number;
   readonly decisionsPerSec: number;
 }
@@ -39,8 +42,8 @@ export interface SeedsOptions {
   readonly from: number;
   /** At least `from`. */
   readonly to: number;
-  /** Machines at once, at least 1. */
-  readonly jobs: number;
+  /** Machines at once, at least 1; or threads that are there, and stay. */
+  readonly jobs: number | SeedPool;
   readonly input: SeedsInput;
   /** Aborting it ends the machines under way. */
   readonly signal?: AbortSignal;
@@ -49,36 +52,38 @@ export interface SeedsOptions {
 }
 
 /** Runs seeds until all are done, one fails, or the signal says stop. */
-async function runAll(pool: Piscina, options: SeedsOptions): Promise<SeedResult[]> {
-  const { from, to, jobs, signal, onResult } = options;
+async function runAll(pool: SeedPool, options: SeedsOptions): Promise<SeedResult[]> {
+  const { from, to, input, signal, onResult } = options;
   const results: SeedResult[] = [];
   let next = from;
   let stop = false;
-  const lane = async (): Promise<void> => {
+  const run = async (): Promise<void> => {
     while (!stop && next <= to && signal?.aborted !== true) {
       const seed = next++;
-      const result = (await pool.run(seed, {
-        name: 'runSeed',
-        ...(signal === undefined ? {} : { signal }),
-      })) as SeedResult;
+      const result = await pool.run(seed, input, signal);
       results.push(result);
       stop ||= result.reason !== null;
       onResult?.(result, results.length);
     }
   };
-  try {
-    await Promise.all(Array.from({ length: jobs }, lane));
-  } catch (error) {
-    if (signal?.aborted !== true) throw error;
-  }
+  const lane = (): Promise<void> =>
+    run().catch((error: unknown) => {
+      stop = true;
+      throw error;
+    });
+  // All have ended, whatever one threw: the pool may be for other ranges, too.
+  const lanes = await Promise.allSettled(Array.from({ length: pool.jobs }, lane));
+  const threw = lanes.find((each) => each.status === 'rejected');
+  if (threw !== undefined && signal?.aborted !== true) throw threw.reason;
   return results.sort((a, b) => a.seed - b.seed);
 }
 
-function sumFaults(results: readonly SeedResult[]): Record<string, number> {
-  const sums: Record<string, number> = {};
-  for (const { faults } of results) {
-    for (const [name, count] of Object.entries(faults)) sums[name] = (sums[name] ?? 0) + count;
-  }
+/** Adds counts by name to sums by name. */
+export function addCounts(
+  sums: Record<string, number>,
+  counts: Readonly<Record<string, number>>,
+): Record<string, number> {
+  for (const [name, count] of Object.entries(counts)) sums[name] = (sums[name] ?? 0) + count;
   return sums;
 }
 
@@ -90,20 +95,12 @@ function sumFaults(results: readonly SeedResult[]): Record<string, number> {
 export async function runSeeds(options: SeedsOptions): Promise<SeedsReport> {
   const { from, to, jobs, input } = options;
   const startNs = ktimeNs();
-  // Here, not above: who runs no range does without the pool.
-  const { Piscina } = await import('piscina');
-  const pool = new Piscina({
-    trackUnmanagedFds: false,
-    filename: new URL('./seed_task.js', import.meta.url).href,
-    minThreads: jobs,
-    maxThreads: jobs,
-    workerData: input,
-  });
+  const pool = typeof jobs === 'number' ? await SeedPool.open(jobs) : jobs;
   let runs: SeedResult[];
   try {
     runs = await runAll(pool, options);
   } finally {
-    await pool.destroy();
+    if (typeof jobs === 'number') await pool.close();
   }
   const wallMs = (ktimeNs() - startNs) / 1e6;
   const decisions = runs.reduce((sum, run) => sum + run.decisions, 0);
@@ -113,7 +110,7 @@ export async function runSeeds(options: SeedsOptions): Promise<SeedsReport> {
     node: process.version,
     from,
     to,
-    jobs,
+    jobs: pool.jobs,
     config: input.config,
     scenario: input.scenario,
     interrupted: options.signal?.aborted === true,
@@ -121,7 +118,8 @@ export async function runSeeds(options: SeedsOptions): Promise<SeedsReport> {
     failure: runs.find(({ reason }) => reason !== null) ?? null,
     decisions,
     switches: runs.reduce((sum, run) => sum + run.switches, 0),
-    faults: sumFaults(runs),
+    faults: runs.reduce((sums, { faults }) => addCounts(sums, faults), {}),
+    events: runs.reduce((sums, { events }) => addCounts(sums, events), {}),
     wallMs,
     decisionsPerSec: wallMs > 0 ? Math.round(decisions / (wallMs / 1000)) : 0,
   };

@@ -17,11 +17,13 @@
  * up, sees so, and lets go.
  */
 import { assert } from '../../shared/assert.ts';
+import { faultStall } from '../../shared/fault.ts';
 import { RWSEM_WORDS, rwsemDownWrite, rwsemUpWrite } from '../../shared/rwsem.ts';
 import { scheduleTimeout } from '../../shared/sched.ts';
 import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
 import { ENOMEM } from './errno.ts';
+import { FAULT_RMAP_HELD } from './faults.ts';
 import { LC_ANON_VMA, LC_PAGE_TABLE } from './lock_order.ts';
 import { AVCS_PER_VMA, type Mm } from './mm.ts';
 import { POOL_ANON_VMAS, POOL_AVCS, poolPut, poolTake } from './row_pool.ts';
@@ -30,10 +32,10 @@ import { POOL_ANON_VMAS, POOL_AVCS, poolPut, poolTake } from './row_pool.ts';
 const LAST_LINK = -1;
 
 /**
- * Experiments: this thread sleeps for so long, in ms, whenever it has taken a family's rwsem for
- * writing: a holder that lost its CPU. Private to the thread; 0 is never.
+ * Experiments: this thread sleeps for so long, in ms, when it has taken a family's rwsem for
+ * writing, one time in so many: a holder that lost its CPU. Private to the thread; 0 ms is never.
  */
-export const anonVmaHold = { ms: 0 };
+export const anonVmaHold = { ms: 0, oneIn: 1, taken: 0 };
 
 /** @returns the anon_vma whose rwsem guards this one @context a VMA that is linked to it is held */
 export function anonVmaRoot(m: Mm, anonVma: number): number {
@@ -43,7 +45,10 @@ export function anonVmaRoot(m: Mm, anonVma: number): number {
 /** Takes the rwsem of a family for writing. @context mmap_lock held; may block */
 export function anonVmaLockRoot(m: Mm, root: number): void {
   rwsemDownWrite(m.anonVmaLock, root * RWSEM_WORDS, LC_ANON_VMA);
-  if (anonVmaHold.ms > 0) scheduleTimeout(anonVmaHold.ms);
+  if (anonVmaHold.ms > 0 && anonVmaHold.taken++ % anonVmaHold.oneIn === 0) {
+    scheduleTimeout(anonVmaHold.ms);
+  }
+  faultStall(FAULT_RMAP_HELD);
 }
 
 /** Releases it. @context the writer */

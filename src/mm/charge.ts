@@ -7,6 +7,8 @@ import { shouldFail } from '../../shared/fault.ts';
 import { kthreadShouldStop } from '../../shared/sched.ts';
 import { fatalSignalPending } from './fatal_signal.ts';
 import { FAULT_CHARGE } from './faults.ts';
+import { folioPages } from './folio.ts';
+import { kshrinkdPutbackAll } from './kshrinkd_step.ts';
 import { MAX_RECLAIM_RETRIES, MEMCG_CHARGE_BATCH } from './limits.ts';
 import { memcgEvent } from './memcg_events.ts';
 import { overHigh } from './memcg_high.ts';
@@ -19,7 +21,7 @@ import {
   refillStock,
 } from './memcontrol.ts';
 import type { Mm } from './mm.ts';
-import { drainBeforeOom, memcgOutOfMemory } from './oom_kill.ts';
+import { drainCaches, memcgOutOfMemory } from './oom_kill.ts';
 import { tryToFreeMemcgPages } from './vmscan_direct.ts';
 import { EV } from './vmstat_items.ts';
 
@@ -52,6 +54,7 @@ export function chargeOrReclaim(m: Mm, attempt: () => number): boolean {
   const { events } = m.task;
   let retries = MAX_RECLAIM_RETRIES;
   let drained = false;
+  let returned = false;
   for (;;) {
     const over = attempt();
     if (over === CHARGED) return true;
@@ -61,16 +64,37 @@ export function chargeOrReclaim(m: Mm, attempt: () => number): boolean {
     const reclaimed = tryToFreeMemcgPages(m, over, 1, fatal);
     if (memcgMargin(m, over) >= 1) continue;
     if (!drained) {
-      drainBeforeOom(m);
+      drainCaches(m);
       drained = true;
       continue;
     }
     if (reclaimed > 0) continue;
+    if (!returned) {
+      returned = true;
+      if (kshrinkdPutbackAll(m, over) > 0) continue;
+    }
     if (retries-- > 0) continue;
     if (!memcgOutOfMemory(m, over) || kthreadShouldStop()) return false;
     retries = MAX_RECLAIM_RETRIES;
     drained = false;
+    returned = false;
   }
+}
+
+/**
+ * Charges a large folio, if there is room for it as things are: nobody reclaims for it.
+ * @param pfn the head, shown to nobody yet @param memcg referenced by the caller
+ * @returns false when a group is full, or a fault was injected
+ * @context takes memcg_stock
+ */
+export function memcgChargeLarge(m: Mm, pfn: number, memcg: number): boolean {
+  const pages = folioPages(m, pfn);
+  if (shouldFail(FAULT_CHARGE)) return false;
+  const stocked = consumeStock(m, memcg, pages);
+  if (!stocked && pageCounterTryCharge(m, memcg, pages) !== CHARGED) return false;
+  if (!stocked && overHigh(m, memcg)) m.task.overHigh += pages;
+  commitCharge(m, pfn, memcg);
+  return true;
 }
 
 /**

@@ -9,6 +9,10 @@
 import { THREADS_MAX } from '../../shared/limits.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
 import { checkCounters } from './check_counters.ts';
+import { checkFds } from './check_fds.ts';
+import { checkKcompressd } from './check_kcompressd.ts';
+import { checkKshrinkd, queuedTypes } from './check_kshrinkd.ts';
+import { checkLarge } from './check_large.ts';
 import { checkFilePages, checkNoFiles } from './check_mappings.ts';
 import { checkMemcgs, checkMemcgsEmpty } from './check_memcg.ts';
 import { checkObjects, checkSlabs } from './check_objects.ts';
@@ -16,7 +20,7 @@ import { checkMms, checkSwap } from './check_swap.ts';
 import { checkNoTasks, checkTasks } from './check_tasks.ts';
 import { checkNoVmas, checkVmas } from './check_vmas.ts';
 import { checkZswap } from './check_zswap.ts';
-import { folioLruList } from './folio.ts';
+import { folioLruList, folioPages, pageFolio } from './folio.ts';
 import { NR_PAGE_ORDERS } from './limits.ts';
 import { lruHead, lruSize } from './lruvec.ts';
 import type { Mm } from './mm.ts';
@@ -33,6 +37,7 @@ import {
   ZONE_OFFLINE,
 } from './mm_types.ts';
 import { freeHead, pcpHead, pcpRow } from './page_alloc.ts';
+import { folioMapcount } from './rmap.ts';
 import { totalSwapPages } from './swap_info.ts';
 import { NR_SWAP_PAGES } from './swap_types.ts';
 
@@ -69,6 +74,7 @@ const ON_LRU = 3;
 const IN_BATCH = 4;
 const IN_SLAB = 5;
 const OFFLINE = 6;
+const IN_KSHRINKD = 7;
 
 /** Marks pages of one place; a page that is marked already is in two. */
 function place(check: Checker, where: Uint8Array, pfn: number, what: number): void {
@@ -129,8 +135,9 @@ function checkLruLists(m: Mm, check: Checker, where: Uint8Array): void {
     for (let lru = 0; lru < NR_LRU_LISTS; lru++) {
       let pages = 0;
       for (const pfn of walkList(m, lruHead(m, lruvec, lru))) {
-        pages++;
-        place(check, where, pfn, ON_LRU);
+        const nr = folioPages(m, pfn);
+        pages += nr;
+        for (let i = 0; i < nr; i++) place(check, where, pfn + i, ON_LRU);
         const flags = Atomics.load(m.page.flags, pfn);
         check.equal(folioLruList(flags), lru, `list of pfn ${pfn}`);
         const row =
@@ -138,7 +145,7 @@ function checkLruLists(m: Mm, check: Checker, where: Uint8Array): void {
           (m.zone.nid[m.page.zone[pfn] as number] as number);
         check.equal(row, lruvec, `lruvec of pfn ${pfn}`);
         const cell = (m.page.zone[pfn] as number) * NR_LRU_LISTS + lru;
-        zoneLru[cell] = (zoneLru[cell] as number) + 1;
+        zoneLru[cell] = (zoneLru[cell] as number) + nr;
       }
       check.equal(lruSize(m, lruvec, lru), pages, `lruvec ${lruvec} list ${lru}`);
     }
@@ -171,7 +178,7 @@ function checkBatches(m: Mm, check: Checker, where: Uint8Array): Int32Array {
     const row = id * 2 * LINE_WORDS;
     for (let i = 0; i < (m.lruBatch[row + 1] as number); i++) {
       const pfn = m.lruBatch[row + 2 + i] as number;
-      place(check, where, pfn, IN_BATCH);
+      for (let k = 0; k < folioPages(m, pfn); k++) place(check, where, pfn + k, IN_BATCH);
       refs[pfn] = (refs[pfn] as number) + 1;
     }
   }
@@ -192,6 +199,8 @@ function checkPages(
     const maps = Atomics.load(m.page.mapcount, pfn);
     const at = where[pfn] as number;
     check.equal(maps, mapped[pfn] as number, `mapcount of pfn ${pfn}`);
+    // Its head's place and references are its own; check_large.ts looks at the rest.
+    if (pageFolio(m, pfn) !== pfn) continue;
     check.that(
       ((flags & PG_LRU) !== 0) === (at === ON_LRU),
       () => `pfn ${pfn}: PG_LRU ${flags & PG_LRU}, place ${at}`,
@@ -208,9 +217,10 @@ function checkPages(
       check.that(refs === 0 && maps === 0, () => `free pfn ${pfn} has refs ${refs}, maps ${maps}`);
     } else {
       // The swap cache's reference, or the slab's: a page has one of them at most.
-      const cache = (flags & PG_SWAPCACHE) !== 0 || at === IN_SLAB ? 1 : 0;
-      const held = cache + (ofFiles[pfn] as number) + (batchRefs[pfn] as number);
-      check.equal(refs, maps + held, `refcount of pfn ${pfn}`);
+      const cache = (flags & PG_SWAPCACHE) !== 0 || at === IN_SLAB ? folioPages(m, pfn) : 0;
+      let held = cache + (batchRefs[pfn] as number);
+      for (let i = 0; i < folioPages(m, pfn); i++) held += ofFiles[pfn + i] as number;
+      check.equal(refs, folioMapcount(m, pfn) + held, `refcount of pfn ${pfn}`);
     }
   }
   check.equal(Atomics.load(m.page.flags, 0), PG_RESERVED, 'flags of the zero page');
@@ -220,7 +230,8 @@ function checkPages(
 function chargedPages(m: Mm, where: Uint8Array): Int32Array {
   const own = new Int32Array(m.sizes.nrMemcgs);
   for (let pfn = 1; pfn < m.sizes.nrPages; pfn++) {
-    if (where[pfn] !== ON_LRU && where[pfn] !== IN_BATCH) continue;
+    const at = where[pfn];
+    if (at !== ON_LRU && at !== IN_BATCH && at !== IN_KSHRINKD) continue;
     const memcg = m.page.memcg[pfn] as number;
     own[memcg] = (own[memcg] as number) + 1;
   }
@@ -232,14 +243,23 @@ function checkNodes(m: Mm, check: Checker, mapped: Int32Array): void {
   const mlocked = new Int32Array(m.sizes.nrNodes);
   for (let pfn = 1; pfn < m.sizes.nrPages; pfn++) {
     const nid = m.zone.nid[m.page.zone[pfn] as number] as number;
-    const locked = (Atomics.load(m.page.flags, pfn) & PG_MLOCKED) !== 0;
+    const locked = (Atomics.load(m.page.flags, pageFolio(m, pfn)) & PG_MLOCKED) !== 0;
     if (locked) mlocked[nid] = (mlocked[nid] as number) + 1;
     const ofFile = (m.page.mapping[pfn] as number) < 0;
     if ((mapped[pfn] as number) > 0 && !ofFile) anon[nid] = (anon[nid] as number) + 1;
   }
   for (let nid = 0; nid < m.sizes.nrNodes; nid++) {
-    check.equal(Atomics.load(m.node.isolatedAnon, nid), 0, `node ${nid} nr_isolated_anon`);
-    check.equal(Atomics.load(m.node.isolatedFile, nid), 0, `node ${nid} nr_isolated_file`);
+    const queued = queuedTypes(m, nid);
+    check.equal(
+      Atomics.load(m.node.isolatedAnon, nid),
+      queued.anon,
+      `node ${nid} nr_isolated_anon`,
+    );
+    check.equal(
+      Atomics.load(m.node.isolatedFile, nid),
+      queued.file,
+      `node ${nid} nr_isolated_file`,
+    );
     check.equal(Atomics.load(m.node.writeback, nid), 0, `node ${nid} nr_writeback`);
     check.equal(Atomics.load(m.node.mlocked, nid), mlocked[nid] as number, `node ${nid} nr_mlock`);
     check.equal(
@@ -263,18 +283,22 @@ export function checkQuiescent(m: Mm): CheckResult {
     checkOffline(m, check, where);
     checkLruLists(m, check, where);
     const batchRefs = checkBatches(m, check, where);
+    checkKshrinkd(m, check, (pfn) => place(check, where, pfn, IN_KSHRINKD), batchRefs);
+    checkKcompressd(m, check, batchRefs);
     checkSlabs(m, check, (pfn) => place(check, where, pfn, IN_SLAB));
     const walk = checkMms(m, check);
     const ofFiles = checkFilePages(m, check, walk.slotRefs);
     checkPages(m, check, where, batchRefs, walk.mapped, ofFiles);
     checkMemcgs(m, check, chargedPages(m, where));
     checkNodes(m, check, walk.mapped);
+    checkLarge(m, check);
     checkSwap(m, check, walk.slotRefs);
     checkZswap(m, check);
     checkVmas(m, check);
     checkCounters(m, check);
     checkObjects(m, check);
     checkTasks(m, check);
+    checkFds(m, check);
   } catch (error) {
     check.that(
       false,

@@ -3,6 +3,10 @@
  * Identities between counters. docs/counters.md says why each holds, and when.
  */
 import type { Checker } from './check.ts';
+import { checkKcompressdCounters } from './check_kcompressd.ts';
+import { checkKshrinkdCounters } from './check_kshrinkd.ts';
+import { CONTENDED_KSHRINKD_FIXED } from './contended.ts';
+import { folioPages } from './folio.ts';
 import type { Mm } from './mm.ts';
 import { SWAP_MAP_BAD } from './mm_types.ts';
 import { deviceHolds } from './swap_backend.ts';
@@ -51,7 +55,15 @@ export function checkCounters(m: Mm, check: Checker): void {
     e.pgsteal_proactive +
     e.memcg_pgsteal_direct +
     e.memcg_pgsteal_kswapd;
-  check.equal(e.pgsteal_anon + e.pgsteal_file, steal, 'pgsteal by type = pgsteal by reclaimer');
+  // As posted, nobody is credited with what kshrinkd frees.
+  const late = m.contended === CONTENDED_KSHRINKD_FIXED ? e.pgsteal_kshrinkd : 0;
+  check.equal(
+    e.pgsteal_anon + e.pgsteal_file,
+    steal + late,
+    'pgsteal by type = pgsteal by reclaimer',
+  );
+  checkKshrinkdCounters(m, check, e);
+  checkKcompressdCounters(m, check, e);
   atMost(e.pgmajfault, e.pgfault, 'pgmajfault <= pgfault');
   atMost(e.workingset_activate_anon, e.workingset_refault_anon, 'activate <= refault');
   atMost(e.workingset_restore_anon, e.workingset_activate_anon, 'restore <= activate');
@@ -64,7 +76,7 @@ export function checkCounters(m: Mm, check: Checker): void {
   const allocated = e.pgalloc_dma + e.pgalloc_dma32 + e.pgalloc_normal + e.pgalloc_movable;
   let used = 0;
   for (let pfn = 1; pfn < m.sizes.nrPages; pfn++) {
-    if (Atomics.load(m.page.refcount, pfn) > 0) used++;
+    if (Atomics.load(m.page.refcount, pfn) > 0) used += folioPages(m, pfn);
   }
   check.equal(allocated - e.pgfree, used, 'pgalloc - pgfree = pages in use');
   const slots = slotsInUse(m);

@@ -2,17 +2,18 @@
 /** Walkers over files: what their tables refer to (see check.ts). */
 import { xaPoolUsed } from '../../shared/xarray.ts';
 import type { Checker } from './check.ts';
+import { filePageCount } from './file_pages.ts';
+import { pageFolio } from './folio.ts';
 import { HOSTFS } from './fs_types.ts';
 import { mappingEntries } from './mapping.ts';
 import { fileMarks } from './mapping_file.ts';
 import type { Mm } from './mm.ts';
 import { PG_DIRTY, PG_SWAPBACKED, PG_UPTODATE } from './mm_types.ts';
-import { filePageCount } from './readahead.ts';
 
 /**
  * Recounts every file.
  * @param slotRefs entries that refer to each slot: those of files are added
- * @returns 1 for each pfn that a file holds
+ * @returns 1 for each page that a file holds
  */
 export function checkFilePages(m: Mm, check: Checker, slotRefs: Int32Array): Uint8Array {
   const held = new Uint8Array(m.sizes.nrPages);
@@ -49,12 +50,15 @@ export function checkFilePages(m: Mm, check: Checker, slotRefs: Int32Array): Uin
 
 /** A cached page of a file of the host. @returns 1 when it is dirty */
 function checkHostPage(m: Mm, check: Checker, inode: number, index: number, pfn: number): number {
-  const flags = Atomics.load(m.page.flags, pfn);
+  const head = pageFolio(m, pfn);
+  const flags = Atomics.load(m.page.flags, head);
   const name = `file ${inode} page ${index} (pfn ${pfn})`;
   check.that((flags & PG_SWAPBACKED) === 0, () => `${name} is swap-backed`);
   check.that((flags & PG_UPTODATE) !== 0, () => `${name} is not up to date`);
   const pages = filePageCount(m.hostFile.size[inode] as number);
-  check.that(index < pages, () => `${name} lies beyond the end, at ${pages} pages`);
+  // A large folio that could not be split when the file was cut ends behind the end.
+  const begins = m.page.index[head] as number;
+  check.that(begins < pages, () => `${name} lies beyond the end, at ${pages} pages`);
   const dirty = (flags & PG_DIRTY) !== 0;
   const marks = fileMarks(m, inode, index);
   check.that(marks.dirty === dirty, () => `${name}: dirty ${dirty}, its mark ${marks.dirty}`);
@@ -78,7 +82,7 @@ function checkGauges(m: Mm, check: Checker, held: Uint8Array): void {
     const bump = (counts: Int32Array): void => {
       counts[nid] = (counts[nid] as number) + 1;
     };
-    const flags = Atomics.load(m.page.flags, pfn);
+    const flags = Atomics.load(m.page.flags, pageFolio(m, pfn));
     const ofHost = (flags & PG_SWAPBACKED) === 0;
     bump(ofHost ? recount.filePages : recount.shmem);
     if (Atomics.load(m.page.mapcount, pfn) > 0) bump(recount.fileMapped);

@@ -2,6 +2,7 @@
 /** Walkers over address spaces, swap slots and the zram store (see check.ts). */
 import type { Checker } from './check.ts';
 import { checkAnonEntry } from './check_vmas.ts';
+import { pageFolio } from './folio.ts';
 import { PTRS_PER_TABLE, SHADOW_NODE_SLOTS, SWAPFILE_CLUSTER } from './limits.ts';
 import { listLruOnList } from './list_lru.ts';
 import { NODE_OFF_LIST, NODE_ON_LIST } from './mapping_types.ts';
@@ -108,7 +109,7 @@ function checkUsedSlot(m: Mm, check: Checker, slot: number, refs: number): void 
     check.that(copies === 1, () => `slot ${slot} is used and holds nothing`);
     return;
   }
-  const flags = Atomics.load(m.page.flags, cache);
+  const flags = Atomics.load(m.page.flags, pageFolio(m, cache));
   const ok = m.page.private[cache] === slot && (flags & PG_SWAPCACHE) !== 0;
   check.that(ok, () => `slot ${slot}: its folio ${cache} is another's`);
   check.equal(m.slot.shadowTag[slot] as number, 0, `shadow of slot ${slot}, which has a folio`);
@@ -171,7 +172,7 @@ export function checkSwap(m: Mm, check: Checker, slotRefs: Int32Array): void {
   }
   checkDevices(m, check, walk.deviceUsed);
   checkShadowNodes(m, check);
-  if (m.config.contents && m.zram8 !== null) {
+  if (m.config.contents && m.store8.length > 0) {
     check.equal(zsUsage(m).objects, walk.objects, 'zsmalloc objects');
   }
 }

@@ -68,4 +68,7 @@ export function checkNoTasks(m: Mm, check: Checker): void {
     check.equal(Atomics.load(m.mm.users, mm), 0, `users of mm ${mm} at the end`);
     check.equal(Atomics.load(m.sched.stampSlots, mm), 0, `stamp slots of mm ${mm} at the end`);
   }
+  for (let mm = 0; mm < m.sizes.nrMms; mm++) {
+    check.equal(Atomics.load(m.fdUsers, mm), 0, `users of the descriptors of mm ${mm} at the end`);
+  }
 }

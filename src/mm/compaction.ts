@@ -13,8 +13,10 @@ import { listDel } from '../../shared/list.ts';
 import { condResched } from '../../shared/sched.ts';
 import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
+import { compactionDeferred, deferCompaction, deferReset } from './compaction_defer.ts';
 import { ENOMEM } from './errno.ts';
 import { fatalSignalPending } from './fatal_signal.ts';
+import { folioOrder, folioPages } from './folio.ts';
 import { NR_PAGE_ORDERS, SWAP_CLUSTER_MAX } from './limits.ts';
 import { LC_ZONE } from './lock_order.ts';
 import { isolateForMigration, migratePages } from './migrate.ts';
@@ -31,6 +33,9 @@ export const COMPACT_SKIPPED = 0;
 export const COMPACT_COMPLETE = 1;
 /** A block of the order is there. */
 export const COMPACT_SUCCESS = 2;
+
+/** For an order: all of the zone, until the scanners meet. */
+export const COMPACT_ALL = -1;
 
 /** Free pages that the free scanner took, each with a reference; one compaction per thread. */
 const taken: number[] = [];
@@ -50,10 +55,20 @@ export function hasBlock(m: Mm, zone: number, order: number): boolean {
   return false;
 }
 
-/** May compaction give a block (compaction_suitable)? It needs room to move pages to. */
-function suitable(m: Mm, zone: number, order: number): boolean {
-  if (!zoneOnline(m, zone) || hasBlock(m, zone, order)) return false;
-  return zoneFree(m, zone) > wmarkPages(m, zone, WMARK_LOW) + (2 << order);
+/** Free pages above a watermark that a block takes: where pages go, and where they were. */
+export function compactGap(order: number): number {
+  return 2 << order;
+}
+
+/**
+ * May compaction give a block (compaction_suitable)? It needs room to move pages to.
+ * @param order 0 and up, or COMPACT_ALL @context any; a hint
+ */
+export function compactionSuitable(m: Mm, zone: number, order: number): boolean {
+  if (!zoneOnline(m, zone)) return false;
+  if (order === COMPACT_ALL) return true;
+  if (hasBlock(m, zone, order)) return false;
+  return zoneFree(m, zone) > wmarkPages(m, zone, WMARK_LOW) + compactGap(order);
 }
 
 /**
@@ -88,7 +103,9 @@ function isolateMigratePages(m: Mm, pfn: number, end: number): number {
   batch.length = 0;
   for (; at < end && batch.length < SWAP_CLUSTER_MAX; at++) {
     scanned++;
-    if (isolateForMigration(m, at)) batch.push(at);
+    // What is together need not be moved to be together.
+    if (folioOrder(m, at) > 0) at += folioPages(m, at) - 1;
+    else if (isolateForMigration(m, at)) batch.push(at);
   }
   count(m, 'compact_migrate_scanned', scanned);
   count(m, 'compact_isolated', batch.length);
@@ -97,19 +114,20 @@ function isolateMigratePages(m: Mm, pfn: number, end: number): number {
 
 /**
  * Moves pages in use to the end of a zone until a block of the order is free (compact_zone).
- * @param shouldStop asked between batches
+ * @param order 0 and up, or COMPACT_ALL @param shouldStop asked between batches
  * @returns COMPACT_*
  * @context no lock held but mmap_lock; takes folio locks by trylock; may block
  */
 export function compactZone(m: Mm, zone: number, order: number, shouldStop: () => boolean): number {
-  if (!suitable(m, zone, order)) return COMPACT_SKIPPED;
+  if (!compactionSuitable(m, zone, order)) return COMPACT_SKIPPED;
   // Pages in our batch, and on lists of CPUs, are in nobody's reach.
   lruAddDrain(m);
   drainAllPages(m, false);
   let migratePfn = m.zone.startPfn[zone] as number;
   freePfn = m.zone.endPfn[zone] as number;
   let noMemory = false;
-  while (migratePfn < freePfn && !noMemory && !hasBlock(m, zone, order) && !shouldStop()) {
+  const done = (): boolean => (order >= 0 && hasBlock(m, zone, order)) || !zoneOnline(m, zone);
+  while (migratePfn < freePfn && !noMemory && !done() && !shouldStop()) {
     migratePfn = isolateMigratePages(m, migratePfn, freePfn);
     const low = migratePfn;
     const alloc = (): number => {
@@ -122,8 +140,10 @@ export function compactZone(m: Mm, zone: number, order: number, shouldStop: () =
     condResched();
   }
   while (taken.length > 0) discardNewPage(m, taken.pop() as number);
+  // kcompactd may sleep for ever after this: what it has moved goes to its lists.
+  lruAddDrain(m);
   drainAllPages(m, false);
-  return hasBlock(m, zone, order) ? COMPACT_SUCCESS : COMPACT_COMPLETE;
+  return order >= 0 && hasBlock(m, zone, order) ? COMPACT_SUCCESS : COMPACT_COMPLETE;
 }
 
 /**
@@ -137,10 +157,13 @@ export function tryToCompactPages(m: Mm, zones: readonly number[], order: number
   let found = false;
   for (let i = 0; i < zones.length && !found; i++) {
     const zone = zones[i] as number;
-    if (!suitable(m, zone, order)) continue;
+    if (!compactionSuitable(m, zone, order)) continue;
+    if (compactionDeferred(m, zone, order)) continue;
     if (!stalled) count(m, 'compact_stall', 1);
     stalled = true;
     found = compactZone(m, zone, order, () => fatalSignalPending(m)) === COMPACT_SUCCESS;
+    if (found) deferReset(m, zone, order, false);
+    else if (!fatalSignalPending(m)) deferCompaction(m, zone, order);
   }
   if (stalled) count(m, found ? 'compact_success' : 'compact_fail', 1);
   return found;

@@ -4,7 +4,10 @@
  * structured clone. `src/config.ts` makes one from what a user wrote.
  */
 
+import type { ContendedPolicy, KshrinkdBug } from './contended.ts';
 import type { FaultConfig } from './faults.ts';
+import type { KcompressdBug, KcompressdPolicy } from './kcompressd_types.ts';
+import type { ThpMode } from './thp_types.ts';
 
 /** Code that a worker loads at boot. Code does not cross workers; names do. */
 export interface ModuleRef {
@@ -20,6 +23,29 @@ export interface VmaSpec {
   readonly start: number;
   /** One past the last virtual page number. */
   readonly end: number;
+  /** It maps the process's file; anonymous memory if not given. */
+  readonly file?: VmaFile;
+}
+
+/** How a VMA maps its process's file. */
+export interface VmaFile {
+  /** Page of the file at its start. */
+  readonly pgoff: number;
+  /** MAP_SHARED: stores go to the file. */
+  readonly shared: boolean;
+  /** PROT_WRITE, PROT_EXEC. */
+  readonly write: boolean;
+  readonly exec: boolean;
+}
+
+/** A file of the host that VMAs of a process map at start. */
+export interface ProcessFile {
+  /** Directory of the host, which only the machine changes while it runs. */
+  readonly dir: string;
+  /** Name in it. */
+  readonly name: string;
+  /** What its pages were filled from (content.ts), for the check at the end; 0 for not known. */
+  readonly fillId: number;
 }
 
 export interface ProcessConfig {
@@ -37,6 +63,8 @@ export interface ProcessConfig {
    * any of them, taking turns. Otherwise it is a function, one thread of which runs on each.
    */
   readonly generator: boolean;
+  /** What those of `vmas` map that map a file. */
+  readonly file?: ProcessFile | null;
 }
 
 /** A generator program that simulated processes can fork and spawn by name. */
@@ -52,6 +80,12 @@ export interface MemcgConfig {
   readonly parent: number;
   /** Limit in pages, or null for none. */
   readonly maxPages: number | null;
+  /** memory.high and memory.swap.max in pages; not given, or null, for none. */
+  readonly highPages?: number | null;
+  readonly swapMaxPages?: number | null;
+  /** memory.min and memory.low in pages. Default 0. */
+  readonly minPages?: number;
+  readonly lowPages?: number;
 }
 
 export interface NodeConfig {
@@ -106,6 +140,16 @@ export interface ShrinkerTypeConfig extends ModuleRef {
 /** zram; a file of the host; zswap in front of a file; nothing. */
 export type SwapKind = 'zram' | 'file' | 'zswap' | 'none';
 
+/** /sys/module/zswap/parameters, as they are at boot. */
+export interface ZswapParameters {
+  /** Most of the memory that the pool may take, in percent. */
+  readonly maxPoolPercent: number;
+  /** Once it is full, it accepts pages again below so many percent of that. */
+  readonly acceptThresholdPercent: number;
+  /** Memory pressure writes entries back. */
+  readonly shrinkerEnabled: boolean;
+}
+
 export interface SwapDeviceConfig {
   readonly kind: 'zram' | 'file';
   /** Usable slots, at least 1. */
@@ -114,6 +158,14 @@ export interface SwapDeviceConfig {
   readonly priority: number;
   /** File of the host; null for a temporary one. */
   readonly path: string | null;
+}
+
+/** What the files named `enabled` say at boot. */
+export interface ThpConfig {
+  /** /sys/kernel/mm/transparent_hugepage/enabled: for orders that inherit it. */
+  readonly enabled: 'always' | 'madvise' | 'never';
+  /** hugepages-*kB/enabled, by order (2 .. 9); what is not given is never, of order 9 inherit. */
+  readonly orders: Readonly<Record<number, ThpMode>>;
 }
 
 export interface MmConfig {
@@ -141,8 +193,12 @@ export interface MmConfig {
   readonly filePagesMax: number;
   /** Directories of the host can be mounted; there is a flusher thread then. */
   readonly hostFiles: boolean;
+  /** Those that are mounted at boot, as mounts 1, 2, ...; not given for none. */
+  readonly hostDirs?: readonly string[];
   /** read_ahead_kb of the host's files: 0 reads only what is asked for. */
   readonly readAheadKb: number;
+  /** Largest order of the host's files' folios, 0 .. 9; 0, or not given, for single pages. */
+  readonly fileLargeFolios?: number;
   /** vm.dirty_ratio and vm.dirty_background_ratio, in percent of the memory that may be dirty. */
   readonly dirtyRatio: number;
   readonly dirtyBackgroundRatio: number;
@@ -159,6 +215,8 @@ export interface MmConfig {
   readonly contents: boolean;
   /** What one device is, where `swapDevices` lists none; zswap in front of all files, or not. */
   readonly swap: SwapKind;
+  /** Parameters of zswap; those that are not given are the kernel's. */
+  readonly zswap?: Partial<ZswapParameters>;
   /** Slots of the one device. */
   readonly swapPages: number;
   /** File of the one device; null, or not given, for a temporary one. */
@@ -176,6 +234,27 @@ export interface MmConfig {
    * 6d4675e60135. Off: it waits, as before.
    */
   readonly rmapTryLock: boolean;
+  /** What reclaim does with folios whose rmap lock is taken. */
+  readonly contended: ContendedPolicy;
+  /** What is wrong with kshrinkd as posted, one by one. */
+  readonly kshrinkdBugs: readonly KshrinkdBug[];
+  /** Who compresses what kswapd swaps out. */
+  readonly kcompressd: KcompressdPolicy;
+  /** Threads of kcompressd on each node: 1, 2 or 4. */
+  readonly kcompressdThreads: number;
+  /** Each page is compressed so often: a slower codec. Once if not given. */
+  readonly compressCost?: number;
+  /** What is wrong with kcompressd as posted, one by one. */
+  readonly kcompressdBugs: readonly KcompressdBug[];
+  /**
+   * Kernel objects go to node 0 alone, so that the others can be emptied (movable_node). Off, or
+   * not given: they go where they are made.
+   */
+  readonly movableNode?: boolean;
+  /** Faults find and lock their VMA without mmap_lock (CONFIG_PER_VMA_LOCK). Not given: off. */
+  readonly perVmaLocks?: boolean;
+  /** A kcompactd for each node; off, or not given: there is none. */
+  readonly kcompactd?: boolean;
   /** vm.min_free_kbytes, or null for the kernel's formula. */
   readonly minFreeKbytes: number | null;
   /** vm.watermark_scale_factor, 1 .. 3000, in units of 1/10,000 of the zone. */
@@ -202,6 +281,8 @@ export interface MmConfig {
    * rows.
    */
   readonly mmsMax: number;
+  /** Large folios of anonymous memory; null, or not given, for a kernel without. */
+  readonly thp?: ThpConfig | null;
   readonly lockStat: boolean;
   readonly lockdep: boolean;
   /** A thread that shows no sign of life for so long is reported as hung, in ms. */

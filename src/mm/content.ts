@@ -21,6 +21,13 @@ const FILL_WORD = SLOTS_BYTES / 4;
 const PATTERN_WORD = FILL_WORD + Math.floor((PAGE_WORDS - FILL_WORD) / 3);
 /** The pattern repeats after so many words. */
 const PATTERN_WORDS = 4;
+/** In a fill id: all of the fill is random, so that no codec makes it smaller. */
+export const FILL_RANDOM = 1 << 30;
+
+/** @returns the word of a page at which the repeated part of a fill begins */
+function patternFrom(fillId: number): number {
+  return (fillId & FILL_RANDOM) === 0 ? PATTERN_WORD : PAGE_WORDS - PATTERN_WORDS;
+}
 
 /** Word 0 of a CPU's slot after its first store. */
 export function slotTag(cpu: number): number {
@@ -39,6 +46,21 @@ export function pageWords(m: Mm, pfn: number): Int32Array {
   const buffer = m.frame32[Math.floor(pfn / FRAME_BUFFER_PAGES)] as Int32Array;
   const at = (pfn % FRAME_BUFFER_PAGES) * PAGE_WORDS;
   return buffer.subarray(at, at + PAGE_WORDS);
+}
+
+/**
+ * @returns the word that the page repeats, or null
+ * @context the page is held or isolated
+ */
+export function sameFilledWord(m: Mm, pfn: number): number | null {
+  const words = m.frame32[Math.floor(pfn / FRAME_BUFFER_PAGES)] as Int32Array;
+  const first = (pfn % FRAME_BUFFER_PAGES) * PAGE_WORDS;
+  const last = first + PAGE_WORDS - 1;
+  const word = words[first] as number;
+  // The last word first: most pages that differ at all differ at the end (zram's own trick).
+  if (words[last] !== word) return null;
+  for (let at = first + 1; at < last; at++) if (words[at] !== word) return null;
+  return word;
 }
 
 function fillSeed(fillId: number, index: number): number {
@@ -60,29 +82,31 @@ function nextWord(state: number): number {
 
 /** Fills a page for its first touch: slots zero, the rest from its address space and index. */
 export function fillPage(words: Int32Array, fillId: number, index: number): void {
+  const from = patternFrom(fillId);
   words.fill(0, 0, FILL_WORD);
   let state = fillSeed(fillId, index);
-  for (let i = FILL_WORD; i < PATTERN_WORD; i++) {
+  for (let i = FILL_WORD; i < from; i++) {
     state = nextWord(state);
     words[i] = state;
   }
   for (let i = 0; i < PATTERN_WORDS; i++) {
     state = nextWord(state);
-    words[PATTERN_WORD + i] = state;
+    words[from + i] = state;
   }
-  for (let i = PATTERN_WORD + PATTERN_WORDS; i < PAGE_WORDS; i++) {
+  for (let i = from + PATTERN_WORDS; i < PAGE_WORDS; i++) {
     words[i] = words[i - PATTERN_WORDS] as number;
   }
 }
 
 /** @returns index of the first word of the fill that is wrong, or -1 */
 export function verifyFill(words: Int32Array, fillId: number, index: number): number {
+  const from = patternFrom(fillId);
   let state = fillSeed(fillId, index);
-  for (let i = FILL_WORD; i < PATTERN_WORD + PATTERN_WORDS; i++) {
+  for (let i = FILL_WORD; i < from + PATTERN_WORDS; i++) {
     state = nextWord(state);
     if (words[i] !== state) return i;
   }
-  for (let i = PATTERN_WORD + PATTERN_WORDS; i < PAGE_WORDS; i++) {
+  for (let i = from + PATTERN_WORDS; i < PAGE_WORDS; i++) {
     if (words[i] !== words[i - PATTERN_WORDS]) return i;
   }
   return -1;

@@ -18,6 +18,7 @@ export const EEXIST = -17;
 export const ENODEV = -19;
 export const EISDIR = -21;
 export const EINVAL = -22;
+export const ENFILE = -23;
 export const EMFILE = -24;
 export const ENOSPC = -28;
 export const ENOSYS = -38;

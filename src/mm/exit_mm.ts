@@ -13,18 +13,21 @@ import { MMF_EXITING, PTE_PRESENT, PTE_SHIFT } from './mm_types.ts';
 import { mmapWriteLock, mmapWriteUnlock } from './mmap.ts';
 import { oomVictimDone } from './oom_kill.ts';
 import { freeTable } from './pgtable.ts';
+import { switchMm } from './tlb.ts';
 import { removeVma } from './vma.ts';
 import { zapEntries } from './zap.ts';
 
 /**
- * A thread leaves its address space; the last one frees it, and its row if it came at run time.
+ * One user less of an address space: this thread, which leaves it if it runs in it. The last one
+ * frees it, and its row if it came at run time.
  * @returns whether it was the last
  * @context a simulated CPU outside a section, no lock held; may block
  */
 export function exitMm(m: Mm, mm: number): boolean {
-  Atomics.and(m.mm.cpuMask, mm, ~(1 << m.task.cpu));
-  m.task.mm = 0;
-  memcgLeave(m);
+  if (m.task.mm === mm) {
+    switchMm(m, 0);
+    memcgLeave(m);
+  }
   if (Atomics.sub(m.mm.users, mm, 1) !== 1) return false;
   Atomics.or(m.mm.flags, mm, MMF_EXITING);
   exitMmap(m, mm);

@@ -19,3 +19,5 @@ export const FAULT_FLAG_WRITE = 1;
 export const FAULT_FLAG_FILL = 2;
 /** Nobody touched the page: swapoff brings it back, and it is not young. */
 export const FAULT_FLAG_UNUSE = 4;
+/** With FILL: pages around it that come along are zeroed. */
+export const FAULT_FLAG_FILL_ONE = 8;

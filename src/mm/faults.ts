@@ -14,6 +14,10 @@
  *   fail_write        a page goes to the device                    it stays dirty and in memory
  *   fail_read         a page comes from the device                 who needs it is killed
  *                     pages are read from a file of the host       EIO, or the fault tries again
+ *   fail_large_alloc  a block for a large folio is wanted          a smaller one
+ *   fail_kthread      kshrinkd or kcompressd starts                its node does without it
+ *   rmap_held         a rmap lock is taken for writing             its holder is away for long
+ *   queue_full        a folio is for kshrinkd or kcompressd        there is no room for it
  *
  * None may lose a byte or leave a count wrong: the walkers and the contents say so.
  */
@@ -31,6 +35,10 @@ export const FAULT_NAMES = [
   'compress_grow',
   'fail_write',
   'fail_read',
+  'fail_large_alloc',
+  'fail_kthread',
+  'rmap_held',
+  'queue_full',
 ] as const;
 
 export type FaultName = (typeof FAULT_NAMES)[number];
@@ -44,6 +52,10 @@ export const FAULT_SWAP_FULL = 5;
 export const FAULT_COMPRESS = 6;
 export const FAULT_WRITE = 7;
 export const FAULT_READ = 8;
+export const FAULT_LARGE_ALLOC = 9;
+export const FAULT_KTHREAD = 10;
+export const FAULT_RMAP_HELD = 11;
+export const FAULT_QUEUE_FULL = 12;
 
 /** Attributes by name: the kinds that are on. */
 export type FaultConfig = Readonly<Partial<Record<FaultName, FaultAttr>>>;
@@ -61,6 +73,10 @@ export const MODEST_FAULTS: Readonly<Record<Exclude<FaultName, 'fail_read'>, Fau
   swap_full: { oneIn: 20, interval: 1, times: null },
   compress_grow: { oneIn: 10, interval: 1, times: null },
   fail_write: { oneIn: 20, interval: 1, times: null },
+  fail_large_alloc: { oneIn: 4, interval: 1, times: null },
+  fail_kthread: { oneIn: 10, interval: 1, times: null },
+  rmap_held: { oneIn: 20, interval: 1, times: null },
+  queue_full: { oneIn: 10, interval: 1, times: null },
 };
 
 /** @returns attributes by kind, null where a kind is off */

@@ -9,6 +9,7 @@
  */
 import { PAGE_SIZE } from './limits.ts';
 import type { Mm } from './mm.ts';
+import { VM_HUGEPAGE, VM_RAND_READ, VM_SEQ_READ } from './mm_types.ts';
 
 /** What one reader has read so far (struct file_ra_state). Private to the thread, or a copy. */
 export interface FileRa {
@@ -35,6 +36,8 @@ export interface RaWindow {
   readonly pages: number;
   /** Pages from the end at which the mark is; 0 for no mark. */
   readonly asyncSize: number;
+  /** Order of its folios, as far as they fit; not given for single pages. */
+  readonly order?: number;
 }
 
 /** Faults stop reading around after so many misses more than hits (MMAP_LOTSAMISS). */
@@ -67,6 +70,19 @@ function windowOf(ra: FileRa): RaWindow {
   return { start: ra.start, pages: ra.size, asyncSize: ra.asyncSize };
 }
 
+/** What each window adds to the order of the folio that started it (page_cache_async_ra). */
+const ORDER_STEP = 2;
+
+/**
+ * Order of the folios of a window (page_cache_ra_order): it grows from window to window, and none
+ * is larger than the window.
+ * @param last order of the folio that started the window @returns 0 where files have single pages
+ */
+export function raOrder(m: Mm, last: number, pages: number): number {
+  const most = Math.min(m.config.fileLargeFolios ?? 0, 31 - Math.clz32(pages));
+  return Math.min(last + ORDER_STEP, most);
+}
+
 /**
  * A page is missing (page_cache_sync_ra).
  * @param request pages that the reader wants from `index` on, at least 1
@@ -82,14 +98,30 @@ export function raSync(m: Mm, ra: FileRa, index: number, request: number): RaWin
   return windowOf(ra);
 }
 
+/** A window ends where a folio of its order may end: so the next one begins with a large one. */
+function alignEnd(ra: FileRa, order: number): void {
+  const end = ra.start + ra.size;
+  const aligned = end - (end % 2 ** order);
+  if (aligned > ra.start) ra.size = aligned - ra.start;
+}
+
 /**
- * The marked page is used (page_cache_async_ra).
+ * The marked folio is used (page_cache_async_ra).
+ * @param index its first page
  * @param hole first page from `index` on that is not cached, at most a window away; -1 for none
+ * @param order of the folio
  */
-export function raAsync(m: Mm, ra: FileRa, index: number, hole: number): RaWindow | null {
+export function raAsync(
+  m: Mm,
+  ra: FileRa,
+  index: number,
+  hole: number,
+  order = 0,
+): RaWindow | null {
   const most = raPages(m);
   if (most === 0) return null;
-  const marked = index === ra.start + ra.size - ra.asyncSize;
+  const mark = ra.start + ra.size - ra.asyncSize;
+  const marked = index === mark - (mark % (1 << order));
   if (ra.size > 0 && (marked || index === ra.start + ra.size)) {
     ra.start += ra.size;
     ra.size = nextRaPages(ra.size, most);
@@ -99,25 +131,38 @@ export function raAsync(m: Mm, ra: FileRa, index: number, hole: number): RaWindo
     ra.start = hole;
     ra.size = nextRaPages(hole - index + 1, most);
   }
+  const next = raOrder(m, order, ra.size);
+  if (next > 0) alignEnd(ra, next);
   ra.asyncSize = ra.size;
-  return windowOf(ra);
+  return next === 0 ? windowOf(ra) : { ...windowOf(ra), order: next };
+}
+
+function hasLarge(m: Mm): boolean {
+  return (m.config.fileLargeFolios ?? 0) > 0;
+}
+
+/** A fault in a VMA that wants large folios misses. One folio where accesses are random. */
+function raHuge(m: Mm, ra: FileRa, index: number, vmFlags: number): RaWindow {
+  const order = m.config.fileLargeFolios ?? 0;
+  const pages = 2 ** order;
+  const random = (vmFlags & VM_RAND_READ) !== 0;
+  ra.start = index - (index % pages);
+  ra.size = random ? pages : 2 * pages;
+  ra.asyncSize = random ? 0 : pages;
+  return { ...windowOf(ra), order };
 }
 
 /**
  * A fault misses (do_sync_mmap_readahead): reads around the page, unless that has been in vain.
- * @param sequential the VMA says so: then as a reader @param random it says that nothing helps
+ * @param vmFlags of the VMA: VM_HUGEPAGE wants two folios of the largest order, the page in the
+ *   first one; VM_SEQ_READ a reader's window; of VM_RAND_READ nothing helps
  */
-export function raFault(
-  m: Mm,
-  ra: FileRa,
-  index: number,
-  sequential: boolean,
-  random: boolean,
-): RaWindow {
+export function raFault(m: Mm, ra: FileRa, index: number, vmFlags: number): RaWindow {
   const most = raPages(m);
   const one = { start: index, pages: 1, asyncSize: 0 };
-  if (random || most === 0) return one;
-  if (sequential) return raSync(m, ra, index, most);
+  if ((vmFlags & VM_HUGEPAGE) !== 0 && hasLarge(m)) return raHuge(m, ra, index, vmFlags);
+  if ((vmFlags & VM_RAND_READ) !== 0 || most === 0) return one;
+  if ((vmFlags & VM_SEQ_READ) !== 0) return raSync(m, ra, index, most);
   if (ra.mmapMiss < MMAP_LOTSAMISS * 10) ra.mmapMiss++;
   if (ra.mmapMiss > MMAP_LOTSAMISS) return one;
   ra.start = Math.max(index - Math.floor(most / 2), 0);

@@ -9,12 +9,15 @@
  *   read-only      write, private    an anonymous copy takes its place
  *                  write, shared     writable, after writeback has ended; the page is dirty
  *
- * A page is mapped under its lock, so truncation and the writer come before or after.
+ * A page is mapped under its folio's lock, so truncation and the writer come before or after. Who
+ * has dirtied too much waits before it may store to the next page, not after: the writer that it
+ * waits for would write-protect what it faulted for, and one large folio may be too much.
  */
 import { faultDelay } from '../../shared/fault.ts';
 import { anonVmaPrepare } from './anon_vma.ts';
 import { pageWords } from './content.ts';
 import { EIO, ENOMEM } from './errno.ts';
+import { mmUnstable } from './fatal_signal.ts';
 import {
   FAULT_DONE,
   FAULT_FLAG_WRITE,
@@ -25,11 +28,18 @@ import {
 } from './fault_codes.ts';
 import { FAULT_DELAY } from './faults.ts';
 import { fileDirty } from './file_dirty.ts';
+import { fileHasPage } from './file_pages.ts';
 import { type FileRa, raFault } from './file_ra.ts';
 import { fileGetPage, fileGot } from './filemap.ts';
 import { faultAround } from './filemap_around.ts';
-import { folioLock, folioSet, folioTryGet, folioUnlock } from './folio.ts';
-import { folioInMapping } from './mapping.ts';
+import {
+  folioLock,
+  folioSet,
+  folioTryGet,
+  folioUnlock,
+  folioWaitWriteback,
+  pageFolio,
+} from './folio.ts';
 import type { Mm } from './mm.ts';
 import {
   PG_SWAPBACKED,
@@ -39,19 +49,16 @@ import {
   PTE_SHIFT,
   PTE_WRITE,
   PTE_YOUNG,
-  VM_RAND_READ,
-  VM_SEQ_READ,
   VM_SHARED,
   VM_WRITE,
 } from './mm_types.ts';
-import { balanceDirtyPages } from './page_writeback.ts';
+import { balanceDirtyPages, wakeFlusherIfDirty } from './page_writeback.ts';
 import { ptlLock, ptlUnlock } from './pgtable.ts';
 import { newFilePage } from './readahead.ts';
 import { folioAddAnonRmap, folioRemoveRmap } from './rmap.ts';
 import { folioAddFileRmap } from './rmap_file.ts';
 import { folioAddLruVma, folioPut } from './swap.ts';
 import { tlbFlush } from './tlb.ts';
-import { folioWaitWriteback } from './writeback.ts';
 
 /** The entry is none of a file's page: the caller goes on. */
 export const FAULT_NOT_FILE = -1;
@@ -90,7 +97,7 @@ function faultOf(error: number): number {
 }
 
 /**
- * The file's page of a fault, locked and referenced, its content settled (filemap_fault).
+ * The file's page of a fault, its folio locked and referenced, its content settled (filemap_fault).
  * @returns its pfn; 0 beyond the end of the file; ENOMEM, EIO, ENOSPC
  */
 function faultPage(m: Mm, { vma, vpn }: Fault): number {
@@ -101,36 +108,36 @@ function faultPage(m: Mm, { vma, vpn }: Fault): number {
   let failed = 0;
   for (;;) {
     loadRa(m, vma);
-    const pfn = fileGetPage(m, inode, index, ra, () =>
-      raFault(m, ra, index, (flags & VM_SEQ_READ) !== 0, (flags & VM_RAND_READ) !== 0),
-    );
-    if (pfn > 0 && !fileGot.major && ra.mmapMiss > 0) ra.mmapMiss--;
+    const page = fileGetPage(m, inode, index, ra, () => raFault(m, ra, index, flags));
+    if (page > 0 && !fileGot.major && ra.mmapMiss > 0) ra.mmapMiss--;
     storeRa(m, vma);
     major ||= fileGot.major;
     fileGot.major = major;
     // The disk may have recovered: a process is not killed for the first failure.
-    if (pfn === EIO && ++failed < READ_TRIES) continue;
-    if (pfn <= 0) return pfn;
+    if (page === EIO && ++failed < READ_TRIES) continue;
+    if (page <= 0) return page;
     faultDelay(FAULT_DELAY);
+    const pfn = pageFolio(m, page);
     folioLock(m, pfn);
-    if (folioInMapping(m, pfn, inode, index)) return pfn;
+    if (fileHasPage(m, page, inode, index)) return page;
     folioUnlock(m, pfn);
     folioPut(m, pfn);
   }
 }
 
-/** Maps a locked page where the entry is still empty; unlocks it. @returns FAULT_* */
-function mapPage(m: Mm, fault: Fault, pfn: number, bits: number): number {
+/** Maps a page where the entry is still empty; unlocks its folio. @returns FAULT_* */
+function mapPage(m: Mm, fault: Fault, page: number, bits: number): number {
   const { pte, mm } = fault;
   const major = fileGot.major ? FAULT_MAJOR : FAULT_DONE;
   ptlLock(m, pte);
-  const empty = Atomics.load(m.pte, pte) === 0;
+  const empty = Atomics.load(m.pte, pte) === 0 && !mmUnstable(m, mm);
   if (empty) {
-    folioAddFileRmap(m, pfn);
+    folioAddFileRmap(m, page);
     Atomics.add(m.mm.rssFile, mm, 1);
-    Atomics.store(m.pte, pte, (pfn << PTE_SHIFT) | bits);
+    Atomics.store(m.pte, pte, (page << PTE_SHIFT) | bits);
   }
   ptlUnlock(m, pte);
+  const pfn = pageFolio(m, page);
   folioUnlock(m, pfn);
   if (!empty) folioPut(m, pfn);
   return major;
@@ -138,19 +145,20 @@ function mapPage(m: Mm, fault: Fault, pfn: number, bits: number): number {
 
 function doReadFault(m: Mm, fault: Fault): number {
   if (faultAround(m, fault.mm, fault.vma, fault.vpn, fault.pte)) return FAULT_DONE;
-  const pfn = faultPage(m, fault);
-  if (pfn <= 0) return faultOf(pfn);
-  return mapPage(m, fault, pfn, PTE_PRESENT | PTE_YOUNG);
+  const page = faultPage(m, fault);
+  if (page <= 0) return faultOf(page);
+  return mapPage(m, fault, page, PTE_PRESENT | PTE_YOUNG);
 }
 
 function doSharedFault(m: Mm, fault: Fault): number {
-  const pfn = faultPage(m, fault);
-  if (pfn <= 0) return faultOf(pfn);
-  // page_mkwrite: what is being written does not change; the page is dirty before the store.
-  folioWaitWriteback(m, pfn);
-  fileDirty(m, pfn);
-  const result = mapPage(m, fault, pfn, PTE_PRESENT | PTE_WRITE | PTE_YOUNG | PTE_DIRTY);
   balanceDirtyPages(m);
+  const page = faultPage(m, fault);
+  if (page <= 0) return faultOf(page);
+  // page_mkwrite: what is being written does not change; the page is dirty before the store.
+  folioWaitWriteback(m, pageFolio(m, page));
+  fileDirty(m, page);
+  const result = mapPage(m, fault, page, PTE_PRESENT | PTE_WRITE | PTE_YOUNG | PTE_DIRTY);
+  wakeFlusherIfDirty(m);
   return result;
 }
 
@@ -169,48 +177,51 @@ function doCowFault(m: Mm, fault: Fault): number {
   if (!anonVmaPrepare(m, fault.vma)) return FAULT_OOM;
   const copy = newFilePage(m);
   if (copy < 0) return FAULT_OOM;
-  const pfn = faultPage(m, fault);
-  if (pfn <= 0) {
+  const page = faultPage(m, fault);
+  if (page <= 0) {
     folioPut(m, copy);
-    return faultOf(pfn);
+    return faultOf(page);
   }
-  pageWords(m, copy).set(pageWords(m, pfn));
+  pageWords(m, copy).set(pageWords(m, page));
+  const pfn = pageFolio(m, page);
   folioUnlock(m, pfn);
   folioPut(m, pfn);
   ptlLock(m, fault.pte);
-  const empty = Atomics.load(m.pte, fault.pte) === 0;
+  const empty = Atomics.load(m.pte, fault.pte) === 0 && !mmUnstable(m, fault.mm);
   if (empty) mapCopy(m, fault, copy);
   ptlUnlock(m, fault.pte);
   if (!empty) folioPut(m, copy);
   return fileGot.major ? FAULT_MAJOR : FAULT_DONE;
 }
 
-/** @returns the page that an entry maps, referenced; 0 when it is another by now */
-function getMapped(m: Mm, pte: number, pfn: number): number {
+/** @returns the folio of the page that an entry maps, referenced; 0 when it is another by now */
+function getMapped(m: Mm, pte: number, page: number): number {
   ptlLock(m, pte);
   const entry = Atomics.load(m.pte, pte);
-  const same = (entry & PTE_PRESENT) !== 0 && entry >>> PTE_SHIFT === pfn;
+  const same = (entry & PTE_PRESENT) !== 0 && entry >>> PTE_SHIFT === page;
+  const pfn = pageFolio(m, page);
   const got = same && folioTryGet(m, pfn);
   ptlUnlock(m, pte);
   return got ? pfn : 0;
 }
 
 /** A private mapping's first store to a page that it shares with the file. */
-function copyMapped(m: Mm, fault: Fault, pfn: number): number {
+function copyMapped(m: Mm, fault: Fault, page: number): number {
   const { pte, mm } = fault;
   if (!anonVmaPrepare(m, fault.vma)) return FAULT_OOM;
   const copy = newFilePage(m);
   if (copy < 0) return FAULT_OOM;
-  if (getMapped(m, pte, pfn) === 0) {
+  const pfn = getMapped(m, pte, page);
+  if (pfn === 0) {
     folioPut(m, copy);
     return FAULT_DONE;
   }
-  pageWords(m, copy).set(pageWords(m, pfn));
+  pageWords(m, copy).set(pageWords(m, page));
   ptlLock(m, pte);
   const entry = Atomics.load(m.pte, pte);
-  const same = (entry & PTE_PRESENT) !== 0 && entry >>> PTE_SHIFT === pfn;
+  const same = (entry & PTE_PRESENT) !== 0 && entry >>> PTE_SHIFT === page;
   if (same) {
-    folioRemoveRmap(m, pfn);
+    folioRemoveRmap(m, page);
     Atomics.sub(m.mm.rssFile, mm, 1);
     mapCopy(m, fault, copy);
   }
@@ -225,22 +236,24 @@ function copyMapped(m: Mm, fault: Fault, pfn: number): number {
 }
 
 /** A shared mapping's store to a page that is write-protected. */
-function makeWritable(m: Mm, { pte, vma }: Fault, pfn: number): number {
-  if (getMapped(m, pte, pfn) === 0) return FAULT_DONE;
+function makeWritable(m: Mm, { pte, vma }: Fault, page: number): number {
+  balanceDirtyPages(m);
+  const pfn = getMapped(m, pte, page);
+  if (pfn === 0) return FAULT_DONE;
   folioLock(m, pfn);
-  if (m.page.mapping[pfn] === -(m.vma.file[vma] as number)) {
+  if (m.page.mapping[page] === -(m.vma.file[vma] as number)) {
     folioWaitWriteback(m, pfn);
     fileDirty(m, pfn);
     ptlLock(m, pte);
     const entry = Atomics.load(m.pte, pte);
-    if ((entry & PTE_PRESENT) !== 0 && entry >>> PTE_SHIFT === pfn) {
+    if ((entry & PTE_PRESENT) !== 0 && entry >>> PTE_SHIFT === page) {
       Atomics.or(m.pte, pte, PTE_WRITE | PTE_DIRTY | PTE_YOUNG);
     }
     ptlUnlock(m, pte);
   }
   folioUnlock(m, pfn);
   folioPut(m, pfn);
-  balanceDirtyPages(m);
+  wakeFlusherIfDirty(m);
   return FAULT_DONE;
 }
 
@@ -259,8 +272,8 @@ export function handleFileFault(m: Mm, fault: Fault, entry: number, flags: numbe
     if (!store) return doReadFault(m, fault);
     return shared ? doSharedFault(m, fault) : doCowFault(m, fault);
   }
-  const pfn = entry >>> PTE_SHIFT;
-  if ((entry & PTE_PRESENT) === 0 || (m.page.mapping[pfn] as number) >= 0) return FAULT_NOT_FILE;
+  const page = entry >>> PTE_SHIFT;
+  if ((entry & PTE_PRESENT) === 0 || (m.page.mapping[page] as number) >= 0) return FAULT_NOT_FILE;
   if (!store || (entry & PTE_WRITE) !== 0) return FAULT_DONE;
-  return shared ? makeWritable(m, fault, pfn) : copyMapped(m, fault, pfn);
+  return shared ? makeWritable(m, fault, page) : copyMapped(m, fault, page);
 }

@@ -6,9 +6,12 @@
  * isolated it, one per LRU batch slot, and transient ones. A folio whose count reaches 0 belongs to
  * whoever took it there. Freezing takes the count from exactly what is expected to 0, so that any
  * other holder makes it fail (mm/vmscan.c `__remove_mapping`).
+ *
+ * A large folio is named by its head, whose flags and references are the folio's; `page` in a name
+ * or a parameter means any page of one, found by `pageFolio` (docs/adr/0013-large-folios.md).
  */
 import { assert, bug } from '../../shared/assert.ts';
-import { bitClearWake, bitLock, bitTryLock, bitUnlock } from '../../shared/bit_lock.ts';
+import { bitClearWake, bitLock, bitTryLock, bitUnlock, bitWait } from '../../shared/bit_lock.ts';
 import { LC_FOLIO } from './lock_order.ts';
 import type { Mm } from './mm.ts';
 import {
@@ -74,6 +77,26 @@ export function folioRefUnfreeze(m: Mm, pfn: number, count: number): void {
   Atomics.store(m.page.refcount, pfn, count);
 }
 
+/**
+ * The folio that a page is of.
+ * @returns the pfn of its head, which is the page itself unless the folio is large
+ * @context a reference on the folio, the ptl of an entry that maps the page, or swap_cluster of the
+ *   slot that names it: else a moment old
+ */
+export function pageFolio(m: Mm, page: number): number {
+  return (m.page.head[page] as number) || page;
+}
+
+/** @returns log2 of the folio's pages @param pfn its head @context as pageFolio */
+export function folioOrder(m: Mm, pfn: number): number {
+  return m.page.order[pfn] as number;
+}
+
+/** @returns pages of the folio @param pfn its head @context as pageFolio */
+export function folioPages(m: Mm, pfn: number): number {
+  return 1 << (m.page.order[pfn] as number);
+}
+
 /** @context may block; outside every spinlock; taken under mmap_lock, above anon_vma->rwsem */
 export function folioLock(m: Mm, pfn: number): void {
   bitLock(m.page.flags, pfn, PG_LOCKED, m.folioWait, LC_FOLIO);
@@ -92,8 +115,19 @@ export function folioUnlock(m: Mm, pfn: number): void {
 /** Clears PG_WRITEBACK and wakes who waits for it. */
 export function folioEndWriteback(m: Mm, pfn: number): void {
   assert(folioTest(m, pfn, PG_WRITEBACK), 'ending writeback that was not begun');
-  Atomics.sub(m.node.writeback, folioNid(m, pfn), 1);
+  Atomics.sub(m.node.writeback, folioNid(m, pfn), folioPages(m, pfn));
   bitClearWake(m.page.flags, pfn, PG_WRITEBACK, m.folioWait);
+}
+
+/** Ends the writes that this thread has under way itself; null while it has none (swap_plug.ts). */
+export const ownWrites: { finish: ((m: Mm) => void) | null } = { finish: null };
+
+/** Waits until a page is not being written. @context a reference; may hold the folio lock */
+export function folioWaitWriteback(m: Mm, pfn: number): void {
+  if (!folioTest(m, pfn, PG_WRITEBACK)) return;
+  // One of them may be this page.
+  ownWrites.finish?.(m);
+  bitWait(m.page.flags, pfn, PG_WRITEBACK, m.folioWait, 0);
 }
 
 /** @returns the node that the folio is on */

@@ -14,9 +14,12 @@ import { cgroupFork } from './cgroup.ts';
 import { ENOMEM } from './errno.ts';
 import { exitMmap } from './exit_mm.ts';
 import { FAULT_DELAY } from './faults.ts';
+import { folioOrder, folioSet, pageFolio } from './folio.ts';
 import type { Mm } from './mm.ts';
 import {
   MMF_UNSTABLE,
+  PG_MAYSHARE,
+  PTE_FILE,
   PTE_MIGRATION,
   PTE_PRESENT,
   PTE_SHIFT,
@@ -31,6 +34,7 @@ import { folioDupAnonRmap } from './rmap.ts';
 import { swapDuplicate } from './swapfile.ts';
 import { tlbFlush } from './tlb.ts';
 import { dupVma, freeVma, insertVma } from './vma.ts';
+import { vmaEndWriteAll, vmaStartWrite } from './vma_lock.ts';
 import { forEachLeaf } from './zap.ts';
 
 /** What one table gave the child. Private to the thread. */
@@ -60,12 +64,15 @@ export function dupMm(m: Mm, parentMm: number, childMm: number): number {
   // Also when it failed: entries of the parent are write-protected already.
   tlbFlush(m, Atomics.load(m.mm.cpuMask, parentMm));
   mmapWriteUnlock(m, parentMm);
+  vmaEndWriteAll(m, childMm);
   if (error < 0) exitMmap(m, childMm);
   return error;
 }
 
 /** @returns 0 or -ENOMEM @context mmap_lock of the parent held for writing */
 function copyVma(m: Mm, parentMm: number, childMm: number, vma: number): number {
+  // No fault may put a page into the parent's that the child should have, or make one writable.
+  vmaStartWrite(m, vma);
   const copy = dupVma(m, vma);
   if (copy === 0) return ENOMEM;
   m.vma.mm[copy] = childMm;
@@ -103,6 +110,12 @@ function copyLeaf(m: Mm, childMm: number, first: number, count: number, vpn: num
   return copied.full ? ENOMEM : 0;
 }
 
+/** A page that is on its way will be mapped twice: if it is a part of a large folio, that knows. */
+function noteShared(m: Mm, page: number): void {
+  const pfn = pageFolio(m, page);
+  if (folioOrder(m, pfn) > 0) folioSet(m, pfn, PG_MAYSHARE);
+}
+
 /**
  * Copies one entry. The child's table is in the rmap's sight at once, but nobody else writes to an
  * empty entry of it: a store needs no lock.
@@ -113,8 +126,10 @@ function copyEntry(m: Mm, from: number, to: number): void {
   if (entry === 0) return;
   const target = entry >>> PTE_SHIFT;
   if ((entry & (PTE_PRESENT | PTE_MIGRATION)) === PTE_MIGRATION) {
+    if ((entry & PTE_FILE) !== 0) return;
     // The walk that ends the migration sees the child after the parent: it finds both.
     entry = Atomics.and(m.pte, from, ~PTE_WRITE) & ~(PTE_WRITE | PTE_YOUNG);
+    noteShared(m, target);
     copied.pages++;
   } else if ((entry & PTE_PRESENT) === 0) {
     copied.full = !swapDuplicate(m, target);
@@ -125,7 +140,7 @@ function copyEntry(m: Mm, from: number, to: number): void {
     if ((m.page.mapping[target] as number) < 0) return;
     // The CPU marks entries meanwhile; reclaim cannot, for want of ptl.
     entry = Atomics.and(m.pte, from, ~PTE_WRITE) & ~(PTE_WRITE | PTE_YOUNG);
-    Atomics.add(m.page.refcount, target, 1);
+    Atomics.add(m.page.refcount, pageFolio(m, target), 1);
     folioDupAnonRmap(m, target);
     copied.pages++;
   }

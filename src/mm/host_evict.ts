@@ -6,7 +6,7 @@
 import { hostClose } from './host_io.ts';
 import { mappingReset } from './mapping.ts';
 import type { Mm } from './mm.ts';
-import { truncatePages } from './truncate.ts';
+import { cutHost, truncatePages } from './truncate.ts';
 import { EV } from './vmstat_items.ts';
 import { writeFilePages } from './writeback.ts';
 
@@ -33,12 +33,16 @@ function writeLast(m: Mm, inode: number): void {
  * @context no lock held but s_umount, or names' i_rwsem; may block
  */
 export function hostEvict(m: Mm, inode: number): void {
-  if ((m.fs.inode.nlink[inode] as number) > 0) writeLast(m, inode);
+  if ((m.fs.inode.nlink[inode] as number) > 0) {
+    writeLast(m, inode);
+    if (m.hostFile.uncut[inode] === 1) cutHost(m, inode);
+  }
   truncatePages(m, inode, 0);
   mappingReset(m, inode);
   const fd = (m.hostFile.fd[inode] as number) - 1;
   m.hostFile.fd[inode] = 0;
   m.hostFile.size[inode] = 0;
+  m.hostFile.uncut[inode] = 0;
   Atomics.store(m.hostFile.wbErr, inode, 0);
   if (fd >= 0) hostClose(fd);
 }

@@ -13,7 +13,9 @@ import {
   fsyncSync,
   ftruncateSync,
   openSync,
+  readdirSync,
   readvSync,
+  realpathSync,
   statSync,
   unlinkSync,
   writevSync,
@@ -48,13 +50,13 @@ function attempt(call: () => void): number {
   }
 }
 
-/** @returns whether the path is a directory of the host @context may block */
-export function hostIsDirectory(path: string): boolean {
-  let is = false;
+/** @returns a directory's path without links; null for what is none @context may block */
+export function hostDirectory(path: string): string | null {
+  let found: string | null = null;
   attempt(() => {
-    is = statSync(path).isDirectory();
+    if (statSync(path).isDirectory()) found = realpathSync(path);
   });
-  return is;
+  return found;
 }
 
 /**
@@ -76,6 +78,19 @@ export function hostOpen(path: string, create: boolean): number {
   if (regular) return fd;
   hostClose(fd);
   return EISDIR;
+}
+
+/**
+ * Names in a directory of the host, in order; a directory's has a '/' behind.
+ * @returns them, or ENOENT, EACCES, EIO @context may block
+ */
+export function hostNames(path: string): string[] | number {
+  let names: string[] = [];
+  const error = attempt(() => {
+    const entries = readdirSync(path, { withFileTypes: true });
+    names = entries.map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name)).sort();
+  });
+  return error < 0 ? error : names;
 }
 
 /** Closes a descriptor. @context whoever has it last */
@@ -124,6 +139,7 @@ export function hostWrite(fd: number, buffers: readonly Uint8Array[], position: 
     let left: readonly Uint8Array[] = buffers;
     for (let at = position; left.length > 0; ) {
       const put = writevSync(fd, left as Uint8Array[], at);
+      if (put === 0) throw new Error('the host takes nothing');
       at += put;
       left = after(left, put);
     }
@@ -149,6 +165,7 @@ export function hostFsync(fd: number): number {
 
 /** Sets the size of a file. @returns 0, ENOSPC, EIO @context may block */
 export function hostTruncate(fd: number, bytes: number): number {
+  if (shouldFail(FAULT_WRITE)) return EIO;
   return attempt(() => ftruncateSync(fd, bytes));
 }
 

@@ -6,7 +6,7 @@
  * Names are found without a lock: a row is written before the count that publishes it.
  */
 import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
-import { EINVAL, ENOSPC } from './errno.ts';
+import { EBUSY, EINVAL, ENOSPC } from './errno.ts';
 import { HOST_DIR_BYTES, HOST_NAME_BYTES, HOST_NAMES_LOCK, HOST_NAMES_USED } from './host_types.ts';
 import { LC_HOST_NAMES } from './lock_order.ts';
 import type { Mm } from './mm.ts';
@@ -75,16 +75,46 @@ export function hostNameOf(m: Mm, id: number): string {
   return readText(m.hostName, (id - 1) * HOST_NAME_BYTES, HOST_NAME_BYTES);
 }
 
-/** Remembers the directory of a mount. @returns false when it is too long @context s_umount */
-export function setHostDir(m: Mm, sb: number, dir: string): boolean {
+/** Is one of two directories the other, or below it? */
+function sameOrBelow(a: string, b: string): boolean {
+  const [short, long] = a.length < b.length ? [a, b] : [b, a];
+  return long === short || long.startsWith(short.endsWith('/') ? short : `${short}/`);
+}
+
+/**
+ * Gives a mount its directory. No two mounts reach the same files: each would cache them, and not
+ * see what the other writes.
+ * @param dir a path without links
+ * @returns 0; EINVAL when it is too long, EBUSY when it, or one above or below it, is mounted
+ * @context s_umount; takes host_names
+ */
+export function claimHostDir(m: Mm, sb: number, dir: string): number {
   const bytes = Buffer.from(dir, 'utf8');
-  if (bytes.length >= HOST_DIR_BYTES || bytes.includes(0)) return false;
+  if (bytes.length >= HOST_DIR_BYTES || bytes.includes(0)) return EINVAL;
+  spinLock(m.hostInfo, HOST_NAMES_LOCK, LC_HOST_NAMES);
+  let taken = false;
+  for (let other = 1; other < m.sizes.fs.nrSupers && !taken; other++) {
+    const theirs = hostDirOf(m, other);
+    taken = theirs !== '' && sameOrBelow(theirs, dir);
+  }
+  if (!taken) m.hostDir.set(bytes, sb * HOST_DIR_BYTES);
+  spinUnlock(m.hostInfo, HOST_NAMES_LOCK, LC_HOST_NAMES);
+  return taken ? EBUSY : 0;
+}
+
+/** A mount's directory is free to be mounted again. @context s_umount; takes host_names */
+export function releaseHostDir(m: Mm, sb: number): void {
+  spinLock(m.hostInfo, HOST_NAMES_LOCK, LC_HOST_NAMES);
   m.hostDir.fill(0, sb * HOST_DIR_BYTES, (sb + 1) * HOST_DIR_BYTES);
-  m.hostDir.set(bytes, sb * HOST_DIR_BYTES);
-  return true;
+  spinUnlock(m.hostInfo, HOST_NAMES_LOCK, LC_HOST_NAMES);
+}
+
+/** @returns the directory of a mount, '' for none @context the mount is held, or host_names */
+export function hostDirOf(m: Mm, sb: number): string {
+  return readText(m.hostDir, sb * HOST_DIR_BYTES, HOST_DIR_BYTES);
 }
 
 /** @returns the path of a file on the host @context the mount is held */
 export function hostPath(m: Mm, sb: number, name: number): string {
-  return `${readText(m.hostDir, sb * HOST_DIR_BYTES, HOST_DIR_BYTES)}/${hostNameOf(m, name)}`;
+  return `${hostDirOf(m, sb)}/${hostNameOf(m, name)}`;
 }

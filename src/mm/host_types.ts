@@ -19,7 +19,8 @@ export const HOST_DIR_BYTES = 1024;
 const HOST_FILE_COLUMNS = {
   fd: 'i32', // @guardedBy i_lock  descriptor + 1; 0 is closed  @racy constant while referenced
   size: 'f64', // @guardedBy i_rwsem  bytes (i_size)  @racy faults look again, the folio locked
-  dirty: 'i32', // @atomic dirty pages, those being written included: the flusher looks for them
+  uncut: 'u8', // @guardedBy i_rwsem  1: the host's file is longer, as it could not be cut
+  dirty: 'i32', // @atomic dirty pages: the flusher looks for them; those being written are clean
   wbErr: 'i32', // @atomic writes that failed so far: each open file has its own mark (errseq_t)
 } as const;
 
@@ -35,7 +36,7 @@ const FILE_RA_COLUMNS = {
 export const HOST_NAMES_USED = 0;
 export const HOST_NAMES_LOCK = LINE_WORDS;
 export const HOST_FLUSH_ASKED = 2 * LINE_WORDS;
-export const HOST_FLUSH_DONE = 2 * LINE_WORDS + 1;
+export const HOST_FLUSH_BEGUN = 2 * LINE_WORDS + 1;
 
 /** Declares the tables. Pure, as the arena asks. */
 export function declareHostFiles(builder: ArenaBuilder, config: MmConfig, fs: FsSizes) {
@@ -52,11 +53,11 @@ export function declareHostFiles(builder: ArenaBuilder, config: MmConfig, fs: Fs
     iRwsem: words('host_file.i_rwsem', inodes + mounts, RWSEM_WORDS),
     // @atomic words of invalidate_lock
     invalidateLock: words('host_file.invalidate_lock', inodes, RWSEM_WORDS),
-    // @guardedBy s_umount  path of each mount, zero-terminated  @racy constant while mounted
+    // @guardedBy host_names  path of each mount, zero-terminated  @racy constant while mounted
     hostDir: builder.columns('host.dir', { bytes: 'u8' }, mounts * HOST_DIR_BYTES).bytes,
     // @guardedBy host_names  path of each name, zero-terminated  @racy constant once published
     hostName: builder.columns('host.name', { bytes: 'u8' }, names * HOST_NAME_BYTES).bytes,
-    // @atomic HOST_* words: names in use, their lock, rounds of the flusher asked for and done
+    // @atomic HOST_* words: names in use, their lock, rounds of the flusher asked for and begun
     hostInfo: words('host.info', 3, LINE_WORDS),
     // @atomic wait queue of the flusher
     flusherWait: words('host.flusher_wait', 1, WAIT_QUEUE_WORDS),

@@ -9,11 +9,12 @@
 import { RWSEM_WORDS, rwsemDownWrite, rwsemUpWrite } from '../../shared/rwsem.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
 import { dAdd, dAlloc, dDeleteLocked, dLock, dLookup, dput, dUnlock } from './dcache.ts';
-import { EINVAL, ENODEV, ENOENT, ENOMEM } from './errno.ts';
+import { EEXIST, EINVAL, ENODEV, ENOENT, ENOMEM } from './errno.ts';
 import { registerFileRefs } from './file_refs.ts';
 import { HOSTFS } from './fs_types.ts';
-import { hostClose, hostIsDirectory, hostOpen, hostSize, hostUnlink } from './host_io.ts';
-import { hostNameId, hostPath, setHostDir } from './host_names.ts';
+import { forEachHostInode } from './host_inodes.ts';
+import { hostClose, hostDirectory, hostNames, hostOpen, hostSize, hostUnlink } from './host_io.ts';
+import { claimHostDir, hostDirOf, hostNameId, hostPath } from './host_names.ts';
 import { dropNlink, iget, ihold, inodeUnhash, iput } from './inode.ts';
 import { LC_I_RWSEM, LC_S_UMOUNT } from './lock_order.ts';
 import type { Mm } from './mm.ts';
@@ -27,6 +28,9 @@ function namesLock(m: Mm, sb: number): void {
 function namesUnlock(m: Mm, sb: number): void {
   rwsemUpWrite(m.iRwsem, namesBase(m, sb), LC_I_RWSEM);
 }
+
+/** A name for a call that has none: `begin` wants one. */
+const ANY_NAME = 1;
 
 /** The mounts' words are behind those of the files. */
 function namesBase(m: Mm, sb: number): number {
@@ -42,20 +46,22 @@ function isHostMount(m: Mm, sb: number): boolean {
  * Mounts a directory of the host.
  * @param dir its path @param name for the shrinker's name
  * @returns the mount; ENODEV when the machine has no files of the host (`hostFiles`), ENOENT for
- *   what is no directory, EINVAL for a path that is too long, ENOSPC, ENOMEM
+ *   what is no directory, EBUSY when it, or one above or below it, is mounted, EINVAL for a path
+ *   that is too long, ENOSPC, ENOMEM
  * @context as mount
  */
 export function hostMount(m: Mm, dir: string, name: string): number {
   if (!m.config.hostFiles) return ENODEV;
-  if (!hostIsDirectory(dir)) return ENOENT;
+  const path = hostDirectory(dir);
+  if (path === null) return ENOENT;
   const sb = mount(m, HOSTFS, name);
   if (sb < 0) return sb;
   rwsemDownWrite(m.fs.umountLock, sb * LINE_WORDS, LC_S_UMOUNT);
-  const fits = setHostDir(m, sb, dir);
+  const error = claimHostDir(m, sb, path);
   rwsemUpWrite(m.fs.umountLock, sb * LINE_WORDS, LC_S_UMOUNT);
-  if (fits) return sb;
+  if (error === 0) return sb;
   umount(m, sb);
-  return EINVAL;
+  return error;
 }
 
 /** Opens the host's file for a new inode. @returns 0 or an errno */
@@ -123,18 +129,30 @@ function enter(m: Mm, sb: number, path: string): number {
  * Opens a file of the host.
  * @param sb from hostMount @param path below the directory, without `.` and `..`
  * @param mayCreate make an empty file if there is none
- * @returns its inode, with a reference that closeFile drops; ENOENT, EACCES, EISDIR, EMFILE, EIO,
- *   EINVAL for a path that will not do, ENODEV when there is no such mount, ENOMEM, ENOSPC
+ * @param exclusive with `mayCreate`: only if there is none (O_EXCL)
+ * @returns its inode, with a reference that closeFile drops; ENOENT, EEXIST, EACCES, EISDIR,
+ *   EMFILE, EIO, EINVAL for a path that will not do, ENODEV when there is no such mount, ENOMEM,
+ *   ENOSPC
  * @context may block and reclaim; no lock held. New objects are charged to this thread's group
  */
-export function hostOpenFile(m: Mm, sb: number, path: string, mayCreate: boolean): number {
+export function hostOpenFile(
+  m: Mm,
+  sb: number,
+  path: string,
+  mayCreate: boolean,
+  exclusive = false,
+): number {
   const name = enter(m, sb, path);
   if (name < 0) return name;
   namesLock(m, sb);
-  const dentry = walk(m, sb, name, mayCreate);
+  const dentry = walk(m, sb, name, mayCreate && !exclusive);
   let inode = dentry;
   if (dentry > 0) {
     inode = inodeOf(m, dentry);
+    if (inode > 0 && mayCreate && exclusive) {
+      iput(m, inode);
+      inode = EEXIST;
+    }
     if (inode === 0) inode = mayCreate ? create(m, sb, name, dentry) : ENOENT;
     dput(m, dentry);
   }
@@ -177,10 +195,27 @@ function removeName(m: Mm, sb: number, name: number, dentry: number, inode: numb
   return 0;
 }
 
+/**
+ * Lists a directory: what the host has, since every name is made and taken there at once.
+ * @param path below the mounted directory; '' for itself
+ * @returns names in order, those of directories with a '/' behind; ENOENT, EINVAL, ENODEV, EIO
+ * @context as hostOpenFile
+ */
+export function hostReadDir(m: Mm, sb: number, path: string): string[] | number {
+  const name = path === '' ? ANY_NAME : hostNameId(m, path);
+  if (name < 0) return name;
+  const error = begin(m, sb, name);
+  if (error < 0) return error;
+  const dir = isHostMount(m, sb) ? hostDirOf(m, sb) : '';
+  superPut(m, sb);
+  if (dir === '') return EINVAL;
+  return hostNames(path === '' ? dir : `${dir}/${path}`);
+}
+
 /** One more user of an open file, such as a mapping. @context the caller has it open */
 function holdFile(m: Mm, inode: number): void {
   const got = superGet(m, m.fs.inode.sb[inode] as number);
   if (got) ihold(m, inode);
 }
 
-registerFileRefs({ hold: holdFile, put: closeFile });
+registerFileRefs({ hold: holdFile, put: closeFile, each: forEachHostInode });

@@ -7,10 +7,12 @@
 import {
   folioClear,
   folioLruvec,
+  folioPages,
   folioTest,
   folioTestClear,
   folioTryLock,
   folioUnlock,
+  pageFolio,
 } from './folio.ts';
 import { lruLock, lruUnlock, lruvecAddFolioLocked, lruvecDelFolioLocked } from './lruvec.ts';
 import type { Mm } from './mm.ts';
@@ -31,6 +33,7 @@ import {
 } from './mm_types.ts';
 import { ptlLock, ptlUnlock } from './pgtable.ts';
 import { folioMapcount } from './rmap.ts';
+import { splitParts, wholeFolioAt } from './split_part.ts';
 import { lruAddDrain } from './swap.ts';
 import { folioFreeSwap } from './swap_state.ts';
 import { tlbFlush } from './tlb.ts';
@@ -48,10 +51,17 @@ export function lazyfreeEntries(m: Mm, mm: number, first: number, count: number)
   slots.length = 0;
   // Pages in our batch are on no list yet.
   lruAddDrain(m);
+  if (m.config.thp != null) splitParts(m, first, count);
   let cleaned = 0;
   ptlLock(m, first);
   for (let pte = first; pte < first + count; pte++) {
     const entry = Atomics.load(m.pte, pte);
+    const pages = wholeFolioAt(m, pte, first + count);
+    if (pages > 0) {
+      if (cleanLarge(m, pte, entry >>> PTE_SHIFT, pages)) cleaned += pages;
+      pte += pages - 1;
+      continue;
+    }
     if (entry === 0 || (entry & (PTE_PRESENT | PTE_MIGRATION)) === PTE_MIGRATION) continue;
     if ((entry & PTE_PRESENT) === 0) {
       Atomics.store(m.pte, pte, 0);
@@ -68,11 +78,21 @@ export function lazyfreeEntries(m: Mm, mm: number, first: number, count: number)
   for (const slot of slots) freeSwapAndCache(m, slot);
 }
 
+/** A large folio, all of whose pages are ours. @returns whether it is clean now @context ptl */
+function cleanLarge(m: Mm, pte: number, pfn: number, pages: number): boolean {
+  if (!cleanFolio(m, pfn, pages)) return false;
+  for (let i = 0; i < pages; i++) Atomics.and(m.pte, pte + i, ~(PTE_DIRTY | PTE_YOUNG));
+  markLazyfree(m, pfn);
+  return true;
+}
+
 /** @returns whether the folio is ours alone, anonymous, and clean now @context ptl held */
-function cleanFolio(m: Mm, pfn: number): boolean {
+function cleanFolio(m: Mm, pfn: number, mapped = 1): boolean {
+  // A part of a large one could not be split off.
+  if (mapped === 1 && pageFolio(m, pfn) !== pfn) return false;
   if ((m.page.mapping[pfn] as number) <= 0 || !folioTryLock(m, pfn)) return false;
   // Somebody else's pages are not ours to give away.
-  let ok = folioMapcount(m, pfn) === 1;
+  let ok = folioMapcount(m, pfn) === mapped && folioPages(m, pfn) === mapped;
   if (ok && folioTest(m, pfn, PG_SWAPCACHE)) ok = folioFreeSwap(m, pfn);
   if (ok) folioClear(m, pfn, PG_DIRTY);
   folioUnlock(m, pfn);
@@ -91,5 +111,6 @@ function markLazyfree(m: Mm, pfn: number): void {
   const now = Atomics.or(m.page.flags, pfn, PG_LRU) | PG_LRU;
   lruvecAddFolioLocked(m, lruvec, pfn, now);
   lruUnlock(m, lruvec);
-  m.task.events[EV.pglazyfree] = (m.task.events[EV.pglazyfree] as number) + 1;
+  const pages = folioPages(m, pfn);
+  m.task.events[EV.pglazyfree] = (m.task.events[EV.pglazyfree] as number) + pages;
 }

@@ -25,6 +25,8 @@ export const PTRS_PER_TABLE = 512;
 export const MAX_PAGE_ORDER = 10;
 export const NR_PAGE_ORDERS = MAX_PAGE_ORDER + 1;
 
+/** Largest order that reclaim makes an effort for; above it, an allocation is costly. */
+export const PAGE_ALLOC_COSTLY_ORDER = 3;
 /** Pages that reclaim takes from a list in one turn, and a direct reclaimer's target. */
 export const SWAP_CLUSTER_MAX = 32;
 export const DEF_PRIORITY = 12;

@@ -6,10 +6,10 @@
  * so they are atomic words. PG_LRU says that a folio is on a list; whoever clears it, alone, may
  * take the folio off (isolation arbiter).
  */
-import { listAdd, listDel } from '../../shared/list.ts';
+import { listAdd, listAddTail, listDel } from '../../shared/list.ts';
 import { assertSpinHeld, spinLock, spinUnlock } from '../../shared/spinlock.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
-import { folioLruList } from './folio.ts';
+import { folioLruList, folioPages } from './folio.ts';
 import { NR_PAGE_ORDERS, SWAP_CLUSTER_MAX } from './limits.ts';
 import { LC_LRU } from './lock_order.ts';
 import type { Mm } from './mm.ts';
@@ -74,12 +74,22 @@ export function updateLruSize(
   Atomics.add(m.zoneLru, zone * NR_LRU_LISTS + lru, pages);
 }
 
-/** Links a folio at the head of the list that its flags name. @context lru_lock held, PG_LRU set */
-export function lruvecAddFolioLocked(m: Mm, lruvec: number, pfn: number, flags: number): void {
+/**
+ * Links a folio at the head of the list that its flags name, or at its tail.
+ * @context lru_lock held, PG_LRU set
+ */
+export function lruvecAddFolioLocked(
+  m: Mm,
+  lruvec: number,
+  pfn: number,
+  flags: number,
+  tail = false,
+): void {
   assertSpinHeld(m.lruLock, lruvec * LINE_WORDS);
   const lru = folioLruList(flags);
-  listAdd(m.link.next, m.link.prev, pfn, lruHead(m, lruvec, lru));
-  updateLruSize(m, lruvec, m.page.zone[pfn] as number, lru, 1);
+  if (tail) listAddTail(m.link.next, m.link.prev, pfn, lruHead(m, lruvec, lru));
+  else listAdd(m.link.next, m.link.prev, pfn, lruHead(m, lruvec, lru));
+  updateLruSize(m, lruvec, m.page.zone[pfn] as number, lru, folioPages(m, pfn));
 }
 
 /**
@@ -88,7 +98,8 @@ export function lruvecAddFolioLocked(m: Mm, lruvec: number, pfn: number, flags: 
 export function lruvecDelFolioLocked(m: Mm, lruvec: number, pfn: number, flags: number): void {
   assertSpinHeld(m.lruLock, lruvec * LINE_WORDS);
   listDel(m.link.next, m.link.prev, pfn);
-  updateLruSize(m, lruvec, m.page.zone[pfn] as number, folioLruList(flags), -1);
+  const lru = folioLruList(flags);
+  updateLruSize(m, lruvec, m.page.zone[pfn] as number, lru, -folioPages(m, pfn));
 }
 
 /**

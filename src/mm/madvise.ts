@@ -4,10 +4,10 @@ import { EINVAL, ENOMEM } from './errno.ts';
 import { lazyfreeEntries } from './lazyfree.ts';
 import { coldEntries, pageoutEntries } from './madvise_pageout.ts';
 import type { Mm } from './mm.ts';
-import { VM_LOCKED, VM_RAND_READ, VM_SEQ_READ } from './mm_types.ts';
+import { VM_HUGEPAGE, VM_LOCKED, VM_NOHUGEPAGE, VM_RAND_READ, VM_SEQ_READ } from './mm_types.ts';
 import { mmapReadLock, mmapReadUnlock, mmapWriteLock, mmapWriteUnlock, rangeOk } from './mmap.ts';
 import { changeVmaFlags, rangeMapped } from './mprotect.ts';
-import { findVma } from './vma.ts';
+import { findVmaAbove } from './vma.ts';
 import { vmaOfFile } from './vma_file.ts';
 import { forEachLeaf, zapEntries } from './zap.ts';
 
@@ -18,15 +18,23 @@ export const MADV_SEQUENTIAL = 2;
 export const MADV_DONTNEED = 4;
 /** Their contents are not needed: they go when memory is short, unless stored to before. */
 export const MADV_FREE = 8;
+/** Large folios are wanted here, or not. */
+export const MADV_HUGEPAGE = 14;
+export const MADV_NOHUGEPAGE = 15;
 /** They will not be used soon. */
 export const MADV_COLD = 20;
 /** They go to swap now. */
 export const MADV_PAGEOUT = 21;
 
-const READ_PATTERNS = new Map([
-  [MADV_NORMAL, 0],
-  [MADV_RANDOM, VM_RAND_READ],
-  [MADV_SEQUENTIAL, VM_SEQ_READ],
+/** Advice that a VMA keeps: the bits it is about, and what they become. */
+const PATTERN = VM_RAND_READ | VM_SEQ_READ;
+const HUGE = VM_HUGEPAGE | VM_NOHUGEPAGE;
+const KEPT = new Map([
+  [MADV_NORMAL, [PATTERN, 0]],
+  [MADV_RANDOM, [PATTERN, VM_RAND_READ]],
+  [MADV_SEQUENTIAL, [PATTERN, VM_SEQ_READ]],
+  [MADV_HUGEPAGE, [HUGE, VM_HUGEPAGE]],
+  [MADV_NOHUGEPAGE, [HUGE, VM_NOHUGEPAGE]],
 ]);
 
 type Work = (m: Mm, mm: number, first: number, count: number) => void;
@@ -46,10 +54,11 @@ const PAGE_WORK = new Map<number, Work>([
  */
 export function madvise(m: Mm, mm: number, start: number, end: number, advice: number): number {
   if (!rangeOk(start, end)) return EINVAL;
-  const pattern = READ_PATTERNS.get(advice);
-  if (pattern !== undefined) {
+  const kept = KEPT.get(advice);
+  if (kept !== undefined) {
+    const [mask, bits] = kept as [number, number];
     mmapWriteLock(m, mm);
-    const error = changeVmaFlags(m, mm, start, end, VM_RAND_READ | VM_SEQ_READ, pattern);
+    const error = changeVmaFlags(m, mm, start, end, mask, bits);
     mmapWriteUnlock(m, mm);
     return error;
   }
@@ -67,7 +76,7 @@ export function madvise(m: Mm, mm: number, start: number, end: number, advice: n
 
 /** @returns 0, or why no page of the range is touched @context mmap_lock held */
 function refusal(m: Mm, mm: number, start: number, end: number, advice: number): number {
-  let vma = findVma(m, mm, start);
+  let vma = findVmaAbove(m, mm, start);
   for (; vma !== 0 && (m.vma.start[vma] as number) < end; vma = m.vma.next[vma] as number) {
     if (((m.vma.flags[vma] as number) & VM_LOCKED) !== 0) return EINVAL;
     if (advice === MADV_FREE && vmaOfFile(m, vma)) return EINVAL;

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** MADV_COLD and MADV_PAGEOUT (mm/madvise.c, madvise_cold_or_pageout_pte_range). */
-import { folioClear, folioLruvec, folioTestClear, folioTryGet } from './folio.ts';
+import {
+  folioClear,
+  folioLruvec,
+  folioPages,
+  folioTestClear,
+  folioTryGet,
+  pageFolio,
+} from './folio.ts';
 import { SWAP_CLUSTER_MAX } from './limits.ts';
 import { lruLock, lruUnlock, lruvecAddFolioLocked, lruvecDelFolioLocked } from './lruvec.ts';
 import type { Mm } from './mm.ts';
@@ -14,6 +21,7 @@ import {
 } from './mm_types.ts';
 import { ptepTestAndClearYoung, ptlLock, ptlUnlock } from './pgtable.ts';
 import { folioMapcount } from './rmap.ts';
+import { hasLargeFolios, splitParts, wholeFolioAt } from './split_part.ts';
 import { folioPut, lruAddDrain } from './swap.ts';
 import { reclaimPages } from './vmscan_pages.ts';
 import { EV } from './vmstat_items.ts';
@@ -22,26 +30,41 @@ const batch: number[] = [];
 
 /**
  * Calls `visit` for the folios in a part of one leaf table that are mapped here only, their young
- * bits cleared. @context takes ptl
+ * bits cleared.
+ * @param count entries to begin at @param end a large folio may go on up to here
+ * @returns the first entry that was not looked at
+ * @context takes ptl
  */
-function eachCold(m: Mm, first: number, count: number, visit: (pfn: number) => void): void {
+function eachCold(
+  m: Mm,
+  first: number,
+  count: number,
+  end: number,
+  visit: (pfn: number) => void,
+): number {
+  let pte = first;
   ptlLock(m, first);
-  for (let pte = first; pte < first + count; pte++) {
+  for (let pages = 1; pte < first + count; pte += pages) {
     const entry = Atomics.load(m.pte, pte);
+    pages = 1;
     if ((entry & (PTE_PRESENT | PTE_SPECIAL)) !== PTE_PRESENT) continue;
     const pfn = entry >>> PTE_SHIFT;
-    if (folioMapcount(m, pfn) !== 1) continue;
-    ptepTestAndClearYoung(m, pte);
+    pages = Math.max(wholeFolioAt(m, pte, end), 1);
+    const whole = pageFolio(m, pfn) === pfn && folioPages(m, pfn) === pages;
+    if (!whole || folioMapcount(m, pfn) !== pages) continue;
+    for (let i = 0; i < pages; i++) ptepTestAndClearYoung(m, pte + i);
     folioClear(m, pfn, PG_REFERENCED);
     visit(pfn);
   }
   ptlUnlock(m, first);
+  return pte;
 }
 
 /** Makes what lies in a part of one leaf table inactive. @context mmap_lock held; takes lru_lock */
 export function coldEntries(m: Mm, _mm: number, first: number, count: number): void {
   lruAddDrain(m);
-  eachCold(m, first, count, (pfn) => deactivate(m, pfn));
+  if (hasLargeFolios(m)) splitParts(m, first, count);
+  eachCold(m, first, count, first + count, (pfn) => deactivate(m, pfn));
 }
 
 function deactivate(m: Mm, pfn: number): void {
@@ -53,7 +76,8 @@ function deactivate(m: Mm, pfn: number): void {
   Atomics.and(m.page.flags, pfn, ~(PG_ACTIVE | PG_REFERENCED));
   lruvecAddFolioLocked(m, lruvec, pfn, Atomics.or(m.page.flags, pfn, PG_LRU) | PG_LRU);
   lruUnlock(m, lruvec);
-  m.task.events[EV.pgdeactivate] = (m.task.events[EV.pgdeactivate] as number) + 1;
+  const pages = folioPages(m, pfn);
+  m.task.events[EV.pgdeactivate] = (m.task.events[EV.pgdeactivate] as number) + pages;
 }
 
 /**
@@ -63,9 +87,10 @@ function deactivate(m: Mm, pfn: number): void {
 export function pageoutEntries(m: Mm, _mm: number, first: number, count: number): void {
   lruAddDrain(m);
   const last = first + count;
-  for (let pte = first; pte < last; pte += SWAP_CLUSTER_MAX) {
+  if (hasLargeFolios(m)) splitParts(m, first, count);
+  for (let pte = first; pte < last; ) {
     batch.length = 0;
-    eachCold(m, pte, Math.min(SWAP_CLUSTER_MAX, last - pte), (pfn) => {
+    pte = eachCold(m, pte, Math.min(SWAP_CLUSTER_MAX, last - pte), last, (pfn) => {
       if (folioTryGet(m, pfn)) batch.push(pfn);
     });
     reclaimPages(m, batch, (pfn) => folioPut(m, pfn));

@@ -22,7 +22,7 @@ import { callRcu, registerRcuCallback } from '../../shared/rcu_callback.ts';
 import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
 import { XA_NONE, type XaPool, Xarray, xaFreeNode } from '../../shared/xarray.ts';
 import { EBUSY, EEXIST, ENOSPC } from './errno.ts';
-import { folioNid, folioRefFreeze, folioTryGet } from './folio.ts';
+import { folioNid, folioRefFreeze, folioTryGet, pageFolio } from './folio.ts';
 import { LC_I_PAGES } from './lock_order.ts';
 import type { Mm } from './mm.ts';
 import { RCU_FILE_NODE } from './rcu_ids.ts';
@@ -111,7 +111,8 @@ export function mappingNext(m: Mm, inode: number, start: number): number {
 
 /**
  * Looks an index up (filemap_get_entry).
- * @returns a pfn with a reference taken, minus a slot, or 0 for a hole
+ * @returns the pfn of the page, with a reference taken on its folio, which then stays whole; minus
+ *   a slot, or 0 for a hole
  * @context a thread registered with RCU; no spinlock held
  */
 export function mappingGet(m: Mm, inode: number, index: number): number {
@@ -119,19 +120,20 @@ export function mappingGet(m: Mm, inode: number, index: number): number {
   for (;;) {
     rcuReadLock();
     const entry = pages.load(index);
-    const got = entry > 0 && folioTryGet(m, entry);
-    const same = got && pages.load(index) === entry;
+    const pfn = entry > 0 ? pageFolio(m, entry) : 0;
+    const got = pfn > 0 && folioTryGet(m, pfn);
+    const same = got && pages.load(index) === entry && pageFolio(m, entry) === pfn;
     rcuReadUnlock();
     if (entry <= 0 || same) return entry;
-    // It went meanwhile, and may be another's by now: give the reference back.
-    if (got) folioPut(m, entry);
+    // It went or was split meanwhile, and may be another's by now: give the reference back.
+    if (got) folioPut(m, pfn);
     else cpuRelax();
   }
 }
 
-/** Does the file have this folio at this index? @context folio locked: it stays true */
-export function folioInMapping(m: Mm, pfn: number, inode: number, index: number): boolean {
-  return m.page.mapping[pfn] === -inode && m.page.index[pfn] === index;
+/** Does the file have this page at this index? @context its folio locked: it stays true */
+export function folioInMapping(m: Mm, page: number, inode: number, index: number): boolean {
+  return m.page.mapping[page] === -inode && m.page.index[page] === index;
 }
 
 /** Changes a file's counts. @param swapped entries that are slots, or shadows @context i_pages */
@@ -178,10 +180,10 @@ export function mappingAdd(
   return result;
 }
 
-/** Counts one more entry. @returns false when filePagesMax are in use */
-export function takeEntry(m: Mm): boolean {
-  if (Atomics.add(m.fileInfo, 0, 1) < m.config.filePagesMax) return true;
-  Atomics.sub(m.fileInfo, 0, 1);
+/** Counts more entries. @returns false when filePagesMax would be exceeded */
+export function takeEntry(m: Mm, count = 1): boolean {
+  if (Atomics.add(m.fileInfo, 0, count) + count <= m.config.filePagesMax) return true;
+  Atomics.sub(m.fileInfo, 0, count);
   return false;
 }
 

@@ -80,6 +80,11 @@ export function memcgHandleOverHigh(m: Mm): void {
   }
 }
 
+/** As memcgHandleOverHigh, for calls that are no faults. @context their end, no lock held */
+export function payForHigh(m: Mm): void {
+  if (m.task.overHigh > 0) memcgHandleOverHigh(m);
+}
+
 /**
  * Sets memory.high and reclaims down to it, as far as that goes.
  * @param pages -1 for none @context as memcgSetMax

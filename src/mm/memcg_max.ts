@@ -2,9 +2,10 @@
 /** Changing a group's limit while it is used (mm/memcontrol.c, memory_max_write). */
 import { kthreadShouldStop } from '../../shared/sched.ts';
 import { fatalSignalPending } from './fatal_signal.ts';
+import { kshrinkdPutbackAll } from './kshrinkd_step.ts';
 import { MAX_RECLAIM_RETRIES } from './limits.ts';
 import type { Mm } from './mm.ts';
-import { drainBeforeOom, memcgOutOfMemory } from './oom_kill.ts';
+import { drainCaches, memcgOutOfMemory } from './oom_kill.ts';
 import { tryToFreeMemcgPages } from './vmscan_direct.ts';
 
 /**
@@ -16,17 +17,18 @@ export function memcgSetMax(m: Mm, memcg: number, maxPages: number): void {
   Atomics.store(m.memcg.max, memcg, maxPages);
   if (maxPages < 0) return;
   const fatal = (): boolean => fatalSignalPending(m) || kthreadShouldStop();
+  drainCaches(m);
   let retries = MAX_RECLAIM_RETRIES;
-  for (let drained = false; !fatal(); ) {
+  for (let returned = false; !fatal(); ) {
     const over = Atomics.load(m.memcg.usage, memcg) - maxPages;
     if (over <= 0) return;
-    if (!drained) {
-      drainBeforeOom(m);
-      drained = true;
-    } else if (retries > 0) {
+    if (retries > 0) {
       if (tryToFreeMemcgPages(m, memcg, over, fatal) === 0) retries--;
-    } else if (!memcgOutOfMemory(m, memcg)) {
-      return;
-    }
+    } else if (!returned) {
+      returned = true;
+      if (kshrinkdPutbackAll(m, memcg) > 0) retries = 1;
+    } else if (memcgOutOfMemory(m, memcg)) {
+      returned = false;
+    } else return;
   }
 }

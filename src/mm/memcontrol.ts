@@ -18,6 +18,7 @@ import { THREADS_MAX } from '../../shared/limits.ts';
 import { spinLock, spinTryLock, spinUnlock } from '../../shared/spinlock.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
 import { FAULT_TRYLOCK } from './faults.ts';
+import { folioPages } from './folio.ts';
 import { MEMCG_CHARGE_BATCH } from './limits.ts';
 import { LC_MEMCG_STOCK } from './lock_order.ts';
 import { memcgGet, memcgPut } from './memcg_css.ts';
@@ -44,7 +45,7 @@ export function pageCounterTryCharge(m: Mm, memcg: number, pages: number): numbe
     if (limit >= 0 && now > limit) {
       Atomics.sub(usage, group, pages);
       for (let undo = memcg; undo !== group; undo = parent[undo] as number) {
-        Atomics.sub(usage, undo, pages);
+        propagateProtectedUsage(m, undo, Atomics.sub(usage, undo, pages) - pages);
       }
       return group;
     }
@@ -152,12 +153,14 @@ export function drainAllStock(m: Mm, force: boolean): void {
 }
 
 /**
- * A page is charged to the group from here on: `page.memcg` says so.
+ * A folio is charged to the group from here on: `page.memcg` of its pages says so.
  * @context the page is shown to nobody yet; the caller holds a reference on the group
  */
 export function commitCharge(m: Mm, pfn: number, memcg: number): void {
+  const pages = folioPages(m, pfn);
   m.page.memcg[pfn] = memcg;
-  if (Atomics.add(m.memcg.own, memcg, 1) === 0) memcgGet(m, memcg);
+  if (pages > 1) m.page.memcg.fill(memcg, pfn, pfn + pages);
+  if (Atomics.add(m.memcg.own, memcg, pages) === 0) memcgGet(m, memcg);
 }
 
 /** Takes back the charge of `pages` freed pages of one group. The group may be gone after it. */

@@ -9,7 +9,7 @@
  */
 import { faultDelay } from '../../shared/fault.ts';
 import { anonVmaPrepare } from './anon_vma.ts';
-import { fillPage, pageWords } from './content.ts';
+import { mmUnstable } from './fatal_signal.ts';
 import {
   FAULT_DONE,
   FAULT_FLAG_FILL,
@@ -20,9 +20,11 @@ import {
   FAULT_SIGBUS,
   FAULT_SIGSEGV,
 } from './fault_codes.ts';
+import { fillNewPage, writeBit } from './fault_page.ts';
 import { FAULT_DELAY } from './faults.ts';
 import { FAULT_NOT_FILE, handleFileFault } from './filemap_fault.ts';
-import { folioLock, folioSet, folioTest, folioUnlock } from './folio.ts';
+import { folioLock, folioSet, folioTest, folioUnlock, pageFolio } from './folio.ts';
+import { doAnonymousLarge } from './large_anon.ts';
 import { countMemcg, MS } from './memcg_events.ts';
 import { memcgHandleOverHigh } from './memcg_high.ts';
 import { memcgRefresh } from './memcg_task.ts';
@@ -31,7 +33,6 @@ import { migrationEntryWait } from './migrate_entry.ts';
 import { mlockFolio } from './mlock_folio.ts';
 import type { Mm } from './mm.ts';
 import {
-  MMF_UNSTABLE,
   PG_DIRTY,
   PG_READAHEAD,
   PG_SWAPBACKED,
@@ -46,24 +47,27 @@ import {
   PTE_YOUNG,
   VM_LOCKED,
   VM_READ,
+  VM_SHARED,
   VM_WRITE,
 } from './mm_types.ts';
 import { mmapReadLock, mmapReadUnlock } from './mmap.ts';
 import { PFN_NONE } from './page_alloc.ts';
 import { PTE_NONE, pteAlloc, ptlLock, ptlUnlock } from './pgtable.ts';
-import { folioAddAnonRmap, folioMapcount } from './rmap.ts';
+import { folioAddAnonRmap } from './rmap.ts';
 import { folioAddLruVma, folioPut } from './swap.ts';
 import { deviceOf, deviceOn, slotSynchronous } from './swap_info.ts';
-import { swapReadahead } from './swap_readahead.ts';
+import { swapinReadahead } from './swap_readahead.ts';
 import { folioFreeSwap, swapCacheGet } from './swap_state.ts';
 import { swapFree, vmSwapFull } from './swapfile.ts';
 import { swapinNew } from './swapin.ts';
-import { findVma, pageIndex } from './vma.ts';
+import { findVma } from './vma.ts';
+import { lockVmaUnderRcu, vmaEndRead } from './vma_lock.ts';
 import { EV } from './vmstat_items.ts';
 
 export {
   FAULT_DONE,
   FAULT_FLAG_FILL,
+  FAULT_FLAG_FILL_ONE,
   FAULT_FLAG_UNUSE,
   FAULT_FLAG_WRITE,
   FAULT_MAJOR,
@@ -72,23 +76,23 @@ export {
   FAULT_SIGSEGV,
 } from './fault_codes.ts';
 
+/** The VMA's lock does not do: take mmap_lock. */
+const FAULT_RETRY = -2;
+
 /**
  * Handles a fault.
  * @param mm address space @param vpn page @param flags FAULT_FLAG_*
  * @returns FAULT_*
- * @context a simulated CPU outside a section; takes mmap_lock; may block and reclaim
+ * @context a simulated CPU outside a section; takes mmap_lock, or vm_lock; may block and reclaim
  */
 export function handleMmFault(m: Mm, mm: number, vpn: number, flags: number): number {
   memcgRefresh(m, mm);
-  mmapReadLock(m, mm);
-  const vma = findVma(m, mm, vpn);
-  let result = FAULT_SIGSEGV;
-  if (mmUnstable(m, mm)) result = FAULT_OOM;
-  else if (vma !== 0 && accessOk(m, vma, flags)) {
-    const pte = pteAlloc(m, mm, vpn);
-    result = pte === PTE_NONE ? FAULT_OOM : handlePteFault(m, mm, vma, vpn, pte, flags);
+  let result = m.config.perVmaLocks === true ? faultInVma(m, mm, vpn, flags) : FAULT_RETRY;
+  if (result === FAULT_RETRY) {
+    mmapReadLock(m, mm);
+    result = faultLocked(m, mm, findVma(m, mm, vpn), vpn, flags);
+    mmapReadUnlock(m, mm);
   }
-  mmapReadUnlock(m, mm);
   const { events } = m.task;
   events[EV.pgfault] = (events[EV.pgfault] as number) + 1;
   countMemcg(m, m.task.memcg, MS.pgfault);
@@ -102,9 +106,27 @@ export function handleMmFault(m: Mm, mm: number, vpn: number, flags: number): nu
   return result;
 }
 
-/** Has the OOM reaper begun with it (check_stable_address_space)? @context mmap_lock held */
-function mmUnstable(m: Mm, mm: number): boolean {
-  return (Atomics.load(m.mm.flags, mm) & MMF_UNSTABLE) !== 0;
+/** @context mmap_lock held for reading, or the VMA read-locked */
+function faultLocked(m: Mm, mm: number, vma: number, vpn: number, flags: number): number {
+  if (mmUnstable(m, mm)) return FAULT_OOM;
+  if (vma === 0 || !accessOk(m, vma, flags)) return FAULT_SIGSEGV;
+  const pte = pteAlloc(m, mm, vpn);
+  return pte === PTE_NONE ? FAULT_OOM : handlePteFault(m, mm, vma, vpn, pte, flags);
+}
+
+/** The fault under the lock of its VMA alone. @returns FAULT_*, or FAULT_RETRY for mmap_lock */
+function faultInVma(m: Mm, mm: number, vpn: number, flags: number): number {
+  const vma = lockVmaUnderRcu(m, mm, vpn);
+  if (vma === 0) return FAULT_RETRY;
+  // An anon_vma is looked for among the neighbours: they must not change (vmf_anon_prepare).
+  const shared = ((m.vma.flags[vma] as number) & VM_SHARED) !== 0;
+  const ready = shared || Atomics.load(m.vma.anonVma, vma) !== 0;
+  const result = ready ? faultLocked(m, mm, vma, vpn, flags) : FAULT_RETRY;
+  vmaEndRead(m, vma);
+  const { events } = m.task;
+  const cell = ready ? EV.vma_lock_success : EV.vma_lock_retry;
+  events[cell] = (events[cell] as number) + 1;
+  return result;
 }
 
 /** Does the VMA allow the access? */
@@ -150,11 +172,14 @@ function doAnonymousPage(
 ): number {
   if ((flags & (FAULT_FLAG_WRITE | FAULT_FLAG_FILL)) === 0) {
     const zero = PTE_PRESENT | PTE_SPECIAL | PTE_YOUNG;
+    ptlLock(m, pte);
     // Lost: somebody else's page is there, and the access finds it.
-    Atomics.compareExchange(m.pte, pte, 0, zero);
+    if (!mmUnstable(m, mm)) Atomics.compareExchange(m.pte, pte, 0, zero);
+    ptlUnlock(m, pte);
     return FAULT_DONE;
   }
   if (!anonVmaPrepare(m, vma)) return FAULT_OOM;
+  if (m.config.thp != null && doAnonymousLarge(m, mm, vma, vpn, pte, flags)) return FAULT_DONE;
   const pfn = allocChargedPage(m);
   if (pfn === PFN_NONE) return FAULT_OOM;
   if (m.config.contents) fillNewPage(m, mm, vma, vpn, pfn, flags);
@@ -177,38 +202,21 @@ function doAnonymousPage(
   return FAULT_DONE;
 }
 
-/** PTE_WRITE where the VMA allows it, else 0. */
-function writeBit(m: Mm, vma: number): number {
-  return ((m.vma.flags[vma] as number) & VM_WRITE) !== 0 ? PTE_WRITE : 0;
-}
-
-/** What a page holds before its first access. */
-function fillNewPage(
-  m: Mm,
-  mm: number,
-  vma: number,
-  vpn: number,
-  pfn: number,
-  flags: number,
-): void {
-  const words = pageWords(m, pfn);
-  if ((flags & FAULT_FLAG_FILL) === 0) words.fill(0);
-  else fillPage(words, m.mm.fillId[mm] as number, pageIndex(m, vma, vpn));
-}
-
 /** What a swap-in found. Private to the thread. */
 const swapin = { major: false };
 
 /**
- * The folio of a slot, from the swap cache or read from the device, with a reference.
+ * The page of a slot, from the swap cache or read from the device, with a reference on its folio.
  * @returns pfn, PFN_NONE when there is no memory, or -1 when the fault is stale and must be retried
  */
 function swapinFolio(m: Mm, slot: number): number {
   swapin.major = false;
   const cached = swapCacheGet(m, slot);
   if (cached !== 0) return cached;
-  if (!slotSynchronous(m, slot)) swapReadahead(m, slot);
-  const pfn = swapinNew(m, slot, m.task.memcg, false);
+  const { memcg } = m.task;
+  const pfn = slotSynchronous(m, slot)
+    ? swapinNew(m, slot, memcg, false)
+    : swapinReadahead(m, slot, memcg);
   if (pfn > 0) swapin.major = true;
   return pfn;
 }
@@ -230,13 +238,20 @@ export function doSwapPage(
 ): number {
   if (!anonVmaPrepare(m, vma)) return FAULT_OOM;
   const slot = entry >>> PTE_SHIFT;
-  const pfn = swapinFolio(m, slot);
+  const page = swapinFolio(m, slot);
   const major = swapin.major;
-  if (pfn === PFN_NONE) return FAULT_OOM;
-  if (pfn < 0) return FAULT_DONE;
+  if (page === PFN_NONE) return FAULT_OOM;
+  if (page < 0) {
+    // Whoever gave the slot up may be about to change the entry: not before we look again.
+    ptlLock(m, pte);
+    ptlUnlock(m, pte);
+    return FAULT_DONE;
+  }
+  // Our reference keeps it together.
+  const pfn = pageFolio(m, page);
   faultDelay(FAULT_DELAY);
   folioLock(m, pfn);
-  const stale = !folioTest(m, pfn, PG_SWAPCACHE) || m.page.private[pfn] !== slot;
+  const stale = !folioTest(m, pfn, PG_SWAPCACHE) || m.page.private[page] !== slot;
   if (stale || !folioTest(m, pfn, PG_UPTODATE)) {
     if (major && stale) dropStaleSwapin(m, pfn);
     folioUnlock(m, pfn);
@@ -252,7 +267,7 @@ export function doSwapPage(
     return FAULT_DONE;
   }
   if (folioTest(m, pfn, PG_READAHEAD)) countReadaheadHit(m, pfn);
-  mapSwappedIn(m, mm, vma, vpn, pte, pfn, flags);
+  mapSwappedIn(m, mm, vma, vpn, pte, page, flags);
   ptlUnlock(m, pte);
   folioUnlock(m, pfn);
   return major ? FAULT_MAJOR : FAULT_DONE;
@@ -277,15 +292,16 @@ function mapSwappedIn(
   vma: number,
   vpn: number,
   pte: number,
-  pfn: number,
+  page: number,
   flags: number,
 ): void {
-  const slot = m.page.private[pfn] as number;
+  const pfn = pageFolio(m, page);
+  const slot = m.page.private[page] as number;
   // The entry's slot reference goes.
   const others = swapFree(m, slot);
-  const exclusive = others === 0 && folioMapcount(m, pfn) === 0;
+  const exclusive = others === 0 && Atomics.load(m.page.mapcount, page) === 0;
   Atomics.sub(m.mm.swapEnts, mm, 1);
-  folioAddAnonRmap(m, pfn, vma, vpn, exclusive);
+  folioAddAnonRmap(m, page, vma, vpn, exclusive);
   Atomics.add(m.mm.rssAnon, mm, 1);
   const write = (flags & FAULT_FLAG_WRITE) !== 0;
   if (write || slotGivenUp(m, slot)) {
@@ -300,7 +316,7 @@ function mapSwappedIn(
     bits |= PTE_DIRTY;
     folioSet(m, pfn, PG_DIRTY);
   }
-  Atomics.store(m.pte, pte, (pfn << PTE_SHIFT) | bits);
+  Atomics.store(m.pte, pte, (page << PTE_SHIFT) | bits);
   if (((m.vma.flags[vma] as number) & VM_LOCKED) !== 0) mlockFolio(m, pfn);
 }
 

@@ -6,7 +6,7 @@
  *   online    its zones give pages out
  *   isolated  they only take pages back; what is on per-CPU lists and in batches comes home, what
  *             is in use is moved to other nodes, until every page is free
- *   offline   no page is on a free list, none counts; kswapd of the node is parked
+ *   offline   no page is on a free list, none counts; the daemons of the node are parked
  *
  * A page that cannot move keeps the node: it goes online again, and nothing was lost. One node
  * moves at a time: whoever comes second is told so.
@@ -17,17 +17,18 @@ import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
 import { EBUSY, EINTR, EINVAL, ENOMEM } from './errno.ts';
 import { fatalSignalPending } from './fatal_signal.ts';
-import { parkKswapd, unparkKswapd } from './kswapd_park.ts';
+import { kcompressdRun, kcompressdStop } from './kcompressd_hotplug.ts';
+import { kshrinkdRun, kshrinkdStop } from './kshrinkd_hotplug.ts';
 import { NR_PAGE_ORDERS } from './limits.ts';
 import { LC_ZONE } from './lock_order.ts';
 import type { Mm } from './mm.ts';
 import { freeZone } from './mm_init.ts';
 import { PG_RESERVED, ZONE_ISOLATED, ZONE_OFFLINE, ZONE_ONLINE } from './mm_types.ts';
+import { parkNodeDaemons, unparkNodeDaemons } from './node_daemons.ts';
 import { drainAllPages, freeHead, zoneFree } from './page_alloc.ts';
 import {
   keptBy,
   migrateZone,
-  ZONE_BUSY,
   ZONE_EMPTY,
   ZONE_NO_MEMORY,
   ZONE_UNMOVABLE,
@@ -37,6 +38,8 @@ import { setupPerZoneWmarks } from './watermark.ts';
 
 /** Passes in a row that free no page before the node is kept. */
 const PASSES_MAX = 200;
+/** Those of them that found no memory to move a page to. */
+const STARVED_MAX = 4;
 /** Between two passes, for those who hold pages to let go. */
 const PASS_MS = 1;
 
@@ -96,16 +99,19 @@ export function offlineNode(m: Mm, nid: number): number {
       return EBUSY;
     }
     const zones = zonesOf(m, nid);
+    kshrinkdStop(m, nid);
     setState(m, zones, ZONE_ISOLATED);
     const error = emptyZones(m, zones, target);
     if (error !== 0) {
       offlineNote.text = `node ${nid}: pfn ${keptBy.pfn}: ${keptBy.why}`;
       setState(m, zones, ZONE_ONLINE);
+      kshrinkdRun(m, nid);
       return error;
     }
     for (const zone of zones) takeZone(m, zone);
     setupPerZoneWmarks(m);
-    parkKswapd(m, nid);
+    parkNodeDaemons(m, nid);
+    kcompressdStop(m, nid);
     return 0;
   });
 }
@@ -122,22 +128,27 @@ function nextOnline(m: Mm, nid: number): number {
 /** Moves pages until all of the zones are free. @returns 0 or an errno */
 function emptyZones(m: Mm, zones: readonly number[], target: number): number {
   let free = -1;
+  let starved = 0;
   for (let left = PASSES_MAX; left > 0; left--) {
     lruAddDrainAll(m, true);
     drainAllPages(m, true);
     let result = ZONE_EMPTY;
     for (const zone of zones) {
       if (zoneFree(m, zone) === zonePages(m, zone)) continue;
-      result = Math.max(result, migrateZone(m, zone, target));
-      if (result >= ZONE_UNMOVABLE) return result === ZONE_NO_MEMORY ? ENOMEM : EBUSY;
+      const moved = migrateZone(m, zone, target);
+      if (moved === ZONE_UNMOVABLE) return EBUSY;
+      result = Math.max(result, moved);
     }
     const now = zones.reduce((sum, zone) => sum + zoneFree(m, zone), 0);
     if (now === zones.reduce((sum, zone) => sum + zonePages(m, zone), 0)) return 0;
-    if (now > free) left = PASSES_MAX;
+    if (now > free) {
+      left = PASSES_MAX;
+      starved = 0;
+    } else if (result === ZONE_NO_MEMORY && ++starved === STARVED_MAX) return ENOMEM;
     free = Math.max(free, now);
     condResched();
     if (fatalSignalPending(m)) return EINTR;
-    if (result === ZONE_BUSY && scheduleTimeout(PASS_MS) === EVENT_INTERRUPTED) return EINTR;
+    if (result !== ZONE_EMPTY && scheduleTimeout(PASS_MS) === EVENT_INTERRUPTED) return EINTR;
   }
   return EBUSY;
 }
@@ -165,7 +176,7 @@ function takeZone(m: Mm, zone: number): void {
 }
 
 /**
- * Gives a node its memory back, and starts its kswapd.
+ * Gives a node its memory back, and starts its kswapd and kcompactd.
  * @returns 0, also when it is online already; -EINVAL for no node; -EBUSY when another is on its
  *   way
  * @context a thread of the machine, no lock held
@@ -178,7 +189,9 @@ export function onlineNode(m: Mm, nid: number): number {
     for (const zone of zonesOf(m, nid)) giveZone(m, zone);
     setupPerZoneWmarks(m);
     Atomics.store(m.node.kswapdFailures, nid, 0);
-    unparkKswapd(m, nid);
+    kcompressdRun(m, nid);
+    unparkNodeDaemons(m, nid);
+    kshrinkdRun(m, nid);
     return 0;
   });
 }

@@ -7,9 +7,11 @@
  *   -> map the new one where the entries are -> unlock, free the old frame
  *
  * Whoever holds a reference that is not known makes the freeze fail: then the old one is mapped
- * again, and nothing has happened. A fault that meets a migration entry waits for the folio lock.
+ * again, and nothing has happened. A fault that meets a migration entry waits for the folio lock. A
+ * large folio is split first, and its pages move one by one.
  */
 import { assert } from '../../shared/assert.ts';
+import { bitWait } from '../../shared/bit_lock.ts';
 import { faultDelay } from '../../shared/fault.ts';
 import { putAnonVma } from './anon_vma.ts';
 import { pageWords } from './content.ts';
@@ -21,6 +23,7 @@ import {
   folioLruList,
   folioLruvec,
   folioNid,
+  folioPages,
   folioRefFreeze,
   folioSet,
   folioTest,
@@ -28,11 +31,14 @@ import {
   folioTryGet,
   folioTryLock,
   folioUnlock,
+  folioWaitWriteback,
   isFileLru,
 } from './folio.ts';
 import { lruLock, lruUnlock, lruvecDelFolioLocked } from './lruvec.ts';
 import { mappingReplace } from './mapping.ts';
+import { fileReplaceFolio } from './mapping_file.ts';
 import { migrateOut, removeMigrationEntries, tryToMigrate } from './migrate_entry.ts';
+import { fileRemoveMigrationEntries, fileTryToMigrate } from './migrate_file.ts';
 import { munlockFolio } from './mlock_folio.ts';
 import type { Mm } from './mm.ts';
 import {
@@ -54,10 +60,11 @@ import {
 import { freePage } from './page_alloc.ts';
 import { folioMapcount } from './rmap.ts';
 import { folioOfFile } from './shmem_writeout.ts';
+import { splitFolio } from './split.ts';
 import { discardNewPage, folioAddLru, folioPut } from './swap.ts';
 import { folioFreeSwap, swapCacheReplace } from './swap_state.ts';
 import { tlbFlush } from './tlb.ts';
-import { modIsolated } from './vmscan_folio.ts';
+import { modIsolated } from './vmscan_count.ts';
 import { putbackLru } from './vmscan_lists.ts';
 import { EV } from './vmstat_items.ts';
 
@@ -97,7 +104,7 @@ export function isolateForMigration(m: Mm, pfn: number): boolean {
   lruLock(m, lruvec);
   lruvecDelFolioLocked(m, lruvec, pfn, Atomics.load(m.page.flags, pfn));
   lruUnlock(m, lruvec);
-  countIsolated(m, pfn, 1);
+  countIsolated(m, pfn, folioPages(m, pfn));
   return true;
 }
 
@@ -105,7 +112,7 @@ const one: number[] = [0];
 
 /** Puts an isolated folio back on its list, or frees it when nobody else holds it. */
 export function putbackMigration(m: Mm, pfn: number): void {
-  countIsolated(m, pfn, -1);
+  countIsolated(m, pfn, -folioPages(m, pfn));
   one[0] = pfn;
   putbackLru(m, one);
 }
@@ -120,8 +127,14 @@ export function putbackMigration(m: Mm, pfn: number): void {
 export function migrateFolio(m: Mm, pfn: number, dst: number, wait: boolean): number {
   if (wait) folioLock(m, pfn);
   else if (!folioTryLock(m, pfn)) return EAGAIN;
+  if (folioPages(m, pfn) > 1 && !splitIsolated(m, pfn, wait)) {
+    folioUnlock(m, pfn);
+    return EAGAIN;
+  }
   const nid = folioNid(m, pfn);
   const file = isFileLru(folioLruList(Atomics.load(m.page.flags, pfn)));
+  // Whoever writes it out needs no lock for that, and does not take the folio's before it is done.
+  if (wait) bitWait(m.page.flags, pfn, PG_WRITEBACK, m.folioWait, 0);
   const error = migrateLocked(m, pfn, dst);
   folioUnlock(m, pfn);
   if (error !== 0) return error;
@@ -132,21 +145,38 @@ export function migrateFolio(m: Mm, pfn: number, dst: number, wait: boolean): nu
   return 0;
 }
 
+const tails: number[] = [];
+
+/**
+ * Takes an isolated large folio apart; its other pages go back on their list, for another pass.
+ * @param wait for the end of writeback
+ * @returns false when somebody holds it @context folio locked
+ */
+function splitIsolated(m: Mm, pfn: number, wait: boolean): boolean {
+  tails.length = 0;
+  if (wait) folioWaitWriteback(m, pfn);
+  if (!splitFolio(m, pfn, false, tails)) return false;
+  for (const page of tails) putbackMigration(m, page);
+  m.task.events[EV.thp_migration_split] = (m.task.events[EV.thp_migration_split] as number) + 1;
+  return true;
+}
+
 /** @context the old one locked and isolated */
 function migrateLocked(m: Mm, pfn: number, dst: number): number {
   const flags = Atomics.load(m.page.flags, pfn);
   if ((flags & PG_WRITEBACK) !== 0 || (flags & PG_UPTODATE) === 0) return EAGAIN;
-  // Pages of files of the host stay where they are; those that are mapped have another rmap.
-  if (folioOfHost(m, pfn)) return EAGAIN;
-  if (folioMapcount(m, pfn) > 0 && (m.page.mapping[pfn] as number) <= 0) return EAGAIN;
+  const ofHost = folioOfHost(m, pfn);
+  assert(folioMapcount(m, pfn) === 0 || m.page.mapping[pfn] !== 0, 'a mapped page is of something');
   const locked = folioTryLock(m, dst);
   assert(locked, 'a new folio is locked');
-  const anonVma = tryToMigrate(m, pfn);
+  const fileMapped = ofHost && fileTryToMigrate(m, pfn);
+  const anonVma = ofHost ? 0 : tryToMigrate(m, pfn);
   faultDelay(FAULT_DELAY);
-  if (anonVma !== 0) tlbFlush(m, migrateOut.cpuMask);
+  if (fileMapped || anonVma !== 0) tlbFlush(m, migrateOut.cpuMask);
   const moved = moveToNew(m, pfn, dst);
   const stays = moved ? dst : pfn;
   faultDelay(FAULT_DELAY);
+  if (fileMapped) fileRemoveMigrationEntries(m, pfn, stays);
   if (anonVma !== 0) {
     removeMigrationEntries(m, anonVma, pfn, stays);
     putAnonVma(m, anonVma);
@@ -167,7 +197,8 @@ function migrateLocked(m: Mm, pfn: number, dst: number): number {
  */
 function moveToNew(m: Mm, pfn: number, dst: number): boolean {
   const cached = folioTest(m, pfn, PG_SWAPCACHE);
-  const ofFile = folioOfFile(m, pfn);
+  const ofHost = folioOfHost(m, pfn);
+  const ofFile = ofHost || folioOfFile(m, pfn);
   assert(!cached || !ofFile, 'a folio of a file is in the swap cache');
   // Isolation, and the one place that has it.
   const refs = cached || ofFile ? 2 : 1;
@@ -176,9 +207,11 @@ function moveToNew(m: Mm, pfn: number, dst: number): boolean {
   faultDelay(FAULT_DELAY);
   const frozen = cached
     ? swapCacheReplace(m, pfn, dst, refs)
-    : ofFile
-      ? mappingReplace(m, pfn, dst, refs)
-      : folioRefFreeze(m, pfn, refs);
+    : ofHost
+      ? fileReplaceFolio(m, pfn, dst, refs)
+      : ofFile
+        ? mappingReplace(m, pfn, dst, refs)
+        : folioRefFreeze(m, pfn, refs);
   if (!frozen) return false;
   // Nobody looks at them before we let go of its lock.
   if (!ofFile) {

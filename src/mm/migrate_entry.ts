@@ -15,9 +15,9 @@ import { faultDelay } from '../../shared/fault.ts';
 import { RWSEM_WORDS, rwsemDownRead } from '../../shared/rwsem.ts';
 import { anonVmaRoot } from './anon_vma.ts';
 import { FAULT_DELAY } from './faults.ts';
-import { folioNid } from './folio.ts';
+import { folioNid, folioPages, pageFolio } from './folio.ts';
 import { LC_ANON_VMA } from './lock_order.ts';
-import { mlockFolio } from './mlock_folio.ts';
+import { mlockFolio, munlockFolio } from './mlock_folio.ts';
 import type { Mm } from './mm.ts';
 import {
   PG_LOCKED,
@@ -47,7 +47,7 @@ export const migrateOut = { cpuMask: 0 };
 /**
  * Puts a migration entry in the place of every entry that maps the folio (try_to_migrate).
  * @returns the folio's anon_vma with a reference of the caller's, or 0 when nothing maps it
- * @context folio locked, anonymous if mapped, held by the caller; takes anon_vma->rwsem, ptl; may
+ * @context folio locked, anonymous, held by the caller; takes anon_vma->rwsem, ptl; may
  *   block. The bytes may still be written until `tlbFlush(migrateOut.cpuMask)`
  */
 export function tryToMigrate(m: Mm, pfn: number): number {
@@ -56,27 +56,46 @@ export function tryToMigrate(m: Mm, pfn: number): number {
   if (anonVma === 0) return 0;
   // Without a mapping nothing else keeps it: its last VMA may go before the walk back.
   Atomics.add(m.anonVma.refcount, anonVma, 1);
-  walkAnon(m, pfn, anonVma, PTE_PRESENT, (pte, vma) => {
-    migrateEntry(m, pfn, pte);
-    migrateOut.cpuMask |= Atomics.load(m.mm.cpuMask, m.vma.mm[vma] as number);
-    folioRemoveRmap(m, pfn);
-    // The mapping's reference; the caller holds another.
-    Atomics.sub(m.page.refcount, pfn, 1);
-    return folioMapcount(m, pfn) > 0;
-  });
+  setMigrationEntries(m, pfn, anonVma);
   anonVmaUnlockRead(m, anonVma);
   return anonVma;
 }
 
-/** @context ptl held */
-function migrateEntry(m: Mm, pfn: number, pte: number): void {
+/** The walk of tryToMigrate. @context as that, and anon_vma->rwsem held */
+export function setMigrationEntries(m: Mm, pfn: number, anonVma: number): void {
+  walkAnon(m, pfn, anonVma, PTE_PRESENT, (pte, vma, page) => {
+    migrateEntry(m, page, pte, PTE_MIGRATION);
+    // The walk back locks it again, unless the VMA is locked no more by then.
+    if (((m.vma.flags[vma] as number) & VM_LOCKED) !== 0) munlockFolio(m, pfn);
+    migrateOut.cpuMask |= Atomics.load(m.mm.cpuMask, m.vma.mm[vma] as number);
+    folioRemoveRmap(m, page);
+    // The mapping's reference; the caller holds another.
+    Atomics.sub(m.page.refcount, pfn, 1);
+    return folioMapcount(m, pfn) > 0;
+  });
+}
+
+/**
+ * Makes an entry wait.
+ * @param kind PTE_MIGRATION, and PTE_FILE for a page of a file
+ * @returns what it was
+ * @context ptl held
+ */
+export function migrateEntry(m: Mm, pfn: number, pte: number, kind: number): number {
   for (;;) {
     const entry = Atomics.load(m.pte, pte);
     faultDelay(FAULT_DELAY);
     // The CPU may mark it just now: then look again.
-    const waiting = (pfn << PTE_SHIFT) | PTE_MIGRATION | (entry & KEPT);
-    if (Atomics.compareExchange(m.pte, pte, entry, waiting) === entry) return;
+    const waiting = (pfn << PTE_SHIFT) | kind | (entry & KEPT);
+    if (Atomics.compareExchange(m.pte, pte, entry, waiting) === entry) return entry;
   }
+}
+
+/** Ends the wait of an entry: it maps `to`, with the bits that it kept. @context ptl held */
+export function mapMigrated(m: Mm, to: number, pte: number, vma: number): void {
+  if (((m.vma.flags[vma] as number) & VM_LOCKED) !== 0) mlockFolio(m, pageFolio(m, to));
+  const entry = Atomics.load(m.pte, pte);
+  Atomics.store(m.pte, pte, (to << PTE_SHIFT) | PTE_PRESENT | (entry & KEPT));
 }
 
 /**
@@ -86,18 +105,35 @@ function migrateEntry(m: Mm, pfn: number, pte: number): void {
  */
 export function removeMigrationEntries(m: Mm, anonVma: number, pfn: number, to: number): void {
   rwsemDownRead(m.anonVmaLock, anonVmaRoot(m, anonVma) * RWSEM_WORDS, LC_ANON_VMA);
-  walkAnon(m, pfn, anonVma, PTE_MIGRATION, (pte, vma) => {
-    // Their order does not matter: who finds the page locks it, or holds our ptl.
-    Atomics.add(m.page.refcount, to, 1);
-    if (Atomics.add(m.page.mapcount, to, 1) === 0) {
-      Atomics.add(m.node.anonMapped, folioNid(m, to), 1);
-    }
-    if (((m.vma.flags[vma] as number) & VM_LOCKED) !== 0) mlockFolio(m, to);
-    const entry = Atomics.load(m.pte, pte);
-    Atomics.store(m.pte, pte, (to << PTE_SHIFT) | PTE_PRESENT | (entry & KEPT));
-    return true;
-  });
+  mapMigrationEntries(m, anonVma, pfn, to, folioPages(m, pfn));
   anonVmaUnlockRead(m, anonVma);
+}
+
+/**
+ * The walk of removeMigrationEntries.
+ * @param pages that a folio has, or had before it was split, each to be mapped as what it is now
+ * @context as that, and anon_vma->rwsem held
+ */
+export function mapMigrationEntries(
+  m: Mm,
+  anonVma: number,
+  pfn: number,
+  to: number,
+  pages: number,
+): void {
+  const visit = (pte: number, vma: number, old: number): boolean => {
+    const page = old - pfn + to;
+    const folio = pageFolio(m, page);
+    // Their order does not matter: who finds the page locks it, or holds our ptl.
+    Atomics.add(m.page.refcount, folio, 1);
+    if (folioPages(m, folio) > 1) Atomics.add(m.page.largeMapcount, folio, 1);
+    if (Atomics.add(m.page.mapcount, page, 1) === 0) {
+      Atomics.add(m.node.anonMapped, folioNid(m, page), 1);
+    }
+    mapMigrated(m, page, pte, vma);
+    return true;
+  };
+  walkAnon(m, pfn, anonVma, PTE_MIGRATION, visit, pages);
 }
 
 /**
@@ -110,5 +146,6 @@ export function migrationEntryWait(m: Mm, pte: number): void {
   const entry = Atomics.load(m.pte, pte);
   ptlUnlock(m, pte);
   if ((entry & (PTE_PRESENT | PTE_MIGRATION)) !== PTE_MIGRATION) return;
-  bitWaitHeld(m.page.flags, entry >>> PTE_SHIFT, PG_LOCKED, m.folioWait);
+  // A folio that is being split: its head is locked, and so is the page once it is on its own.
+  bitWaitHeld(m.page.flags, pageFolio(m, entry >>> PTE_SHIFT), PG_LOCKED, m.folioWait);
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Locking a range in memory (mm/mlock.c). */
-import { EINVAL, ENOMEM } from './errno.ts';
+import { condResched } from '../../shared/sched.ts';
+import { EINTR, EINVAL, ENOMEM } from './errno.ts';
+import { fatalSignalPending } from './fatal_signal.ts';
+import { pageFolio } from './folio.ts';
 import {
   FAULT_DONE,
   FAULT_FLAG_FILL,
@@ -25,8 +28,9 @@ function lockPages(m: Mm, mm: number, start: number, end: number, lock: boolean)
     for (let pte = first; pte < first + count; pte++) {
       const entry = Atomics.load(m.pte, pte);
       if ((entry & (PTE_PRESENT | PTE_SPECIAL)) !== PTE_PRESENT) continue;
-      if (lock) mlockFolio(m, entry >>> PTE_SHIFT);
-      else munlockFolio(m, entry >>> PTE_SHIFT);
+      const pfn = pageFolio(m, entry >>> PTE_SHIFT);
+      if (lock) mlockFolio(m, pfn);
+      else munlockFolio(m, pfn);
     }
     ptlUnlock(m, first);
   });
@@ -52,7 +56,7 @@ function pagePresent(m: Mm, mm: number, vpn: number): boolean {
 /**
  * Locks a range in memory, and brings in what is not there.
  * @returns 0, -EINVAL, -ENOMEM when something is not mapped, rows have run out, or a page could not
- *   be had: what was brought in stays locked
+ *   be had, -EINTR when the process is killed: what was brought in stays locked
  * @context outside a section; takes mmap_lock; may block and reclaim
  */
 export function mlock(m: Mm, mm: number, start: number, end: number): number {
@@ -63,6 +67,8 @@ export function mlock(m: Mm, mm: number, start: number, end: number): number {
   mmapWriteUnlock(m, mm);
   if (error < 0) return error;
   for (let vpn = start; vpn < end; vpn++) {
+    condResched();
+    if (fatalSignalPending(m)) return EINTR;
     while (!pagePresent(m, mm, vpn)) {
       const result = handleMmFault(m, mm, vpn, populateFlags(m, mm, vpn));
       if (result === FAULT_SIGSEGV) break;

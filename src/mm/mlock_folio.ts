@@ -4,16 +4,17 @@
  * on the unevictable list.
  *
  * A page is not told how many locked VMAs map it. Munlocking one makes it evictable; reclaim, which
- * sees every VMA, locks it again if another wants that.
+ * sees every VMA, locks it again if another wants that. A large folio is locked as a whole, for the
+ * sake of one page too.
  */
-import { folioLruvec, folioNid, folioTest, folioTestClear } from './folio.ts';
+import { folioLruvec, folioNid, folioPages, folioTest, folioTestClear } from './folio.ts';
 import { lruLock, lruUnlock, lruvecAddFolioLocked, lruvecDelFolioLocked } from './lruvec.ts';
 import type { Mm } from './mm.ts';
 import { PG_ACTIVE, PG_LRU, PG_MLOCKED, PG_UNEVICTABLE } from './mm_types.ts';
 import { EV } from './vmstat_items.ts';
 
-function count(m: Mm, event: number): void {
-  m.task.events[event] = (m.task.events[event] as number) + 1;
+function count(m: Mm, event: number, by: number): void {
+  m.task.events[event] = (m.task.events[event] as number) + by;
 }
 
 /**
@@ -43,11 +44,11 @@ export function cullFlags(m: Mm, pfn: number, flags: number): number {
   if (mlocked) {
     Atomics.or(m.page.flags, pfn, PG_UNEVICTABLE);
     Atomics.and(m.page.flags, pfn, ~PG_ACTIVE);
-    count(m, EV.unevictable_pgs_culled);
+    count(m, EV.unevictable_pgs_culled, folioPages(m, pfn));
     return (flags | PG_UNEVICTABLE) & ~PG_ACTIVE;
   }
   Atomics.and(m.page.flags, pfn, ~PG_UNEVICTABLE);
-  count(m, EV.unevictable_pgs_rescued);
+  count(m, EV.unevictable_pgs_rescued, folioPages(m, pfn));
   return flags & ~PG_UNEVICTABLE;
 }
 
@@ -55,16 +56,18 @@ export function cullFlags(m: Mm, pfn: number, flags: number): number {
 export function mlockFolio(m: Mm, pfn: number): void {
   const before = Atomics.or(m.page.flags, pfn, PG_MLOCKED);
   if ((before & PG_MLOCKED) !== 0) return;
-  Atomics.add(m.node.mlocked, folioNid(m, pfn), 1);
-  count(m, EV.unevictable_pgs_mlocked);
+  const pages = folioPages(m, pfn);
+  Atomics.add(m.node.mlocked, folioNid(m, pfn), pages);
+  count(m, EV.unevictable_pgs_mlocked, pages);
   settle(m, pfn);
 }
 
 /** Lets a folio go that a VMA had locked. @context as mlockFolio */
 export function munlockFolio(m: Mm, pfn: number): void {
   if (!folioTestClear(m, pfn, PG_MLOCKED)) return;
-  Atomics.sub(m.node.mlocked, folioNid(m, pfn), 1);
-  count(m, EV.unevictable_pgs_munlocked);
+  const pages = folioPages(m, pfn);
+  Atomics.sub(m.node.mlocked, folioNid(m, pfn), pages);
+  count(m, EV.unevictable_pgs_munlocked, pages);
   settle(m, pfn);
 }
 
@@ -72,8 +75,9 @@ export function munlockFolio(m: Mm, pfn: number): void {
 export function clearMlocked(m: Mm, pfn: number): void {
   if (!folioTest(m, pfn, PG_MLOCKED | PG_UNEVICTABLE)) return;
   if (folioTestClear(m, pfn, PG_MLOCKED)) {
-    Atomics.sub(m.node.mlocked, folioNid(m, pfn), 1);
-    count(m, EV.unevictable_pgs_cleared);
+    const pages = folioPages(m, pfn);
+    Atomics.sub(m.node.mlocked, folioNid(m, pfn), pages);
+    count(m, EV.unevictable_pgs_cleared, pages);
   }
   Atomics.and(m.page.flags, pfn, ~PG_UNEVICTABLE);
 }

@@ -12,6 +12,7 @@ import { declareHistograms } from '../../shared/histogram.ts';
 import { THREADS_MAX } from '../../shared/limits.ts';
 import { declareRcu, type RcuTable } from '../../shared/rcu.ts';
 import { RWSEM_WORDS } from '../../shared/rwsem.ts';
+import type { SpareMemory } from '../../shared/spare_memory.ts';
 import type { SrcuDomain } from '../../shared/srcu.ts';
 import { declareSync, type SyncDomain } from '../../shared/sync_domain.ts';
 import { declareTasks, type TaskTable } from '../../shared/task.ts';
@@ -26,9 +27,13 @@ import {
 import { WAIT_QUEUE_WORDS } from '../../shared/wait_queue.ts';
 import { newSharedMemory, type SharedMemory } from '../../shared/wasm.ts';
 import { type MmConfig, type ShrinkerFlaw, shrinkerFlaws, shrinkerWalk } from './config.ts';
+import { contendedPolicy } from './contended.ts';
 import { FAULT_NAMES } from './faults.ts';
+import { declareOpenFiles } from './fdtable_types.ts';
 import { declareFs, type FsSizes, fsSizes } from './fs_types.ts';
 import { declareHostFiles } from './host_types.ts';
+import { declareKcompressd, KCOMPRESSD_POLICIES } from './kcompressd_types.ts';
+import { declareKshrinkd } from './kshrinkd_types.ts';
 import {
   ACCESS_WINDOW_WORDS,
   CPUS_MAX,
@@ -44,6 +49,7 @@ import { declareListLru, type ListLruSizes, listLruSizes } from './list_lru_type
 import { LOCK_ORDER } from './lock_order.ts';
 import { declareFiles, shadowNodes } from './mapping_types.ts';
 import { MEMCG_STAT_WORDS } from './memcg_events.ts';
+import { type MmBuffers, newStore } from './mm_buffers.ts';
 import * as T from './mm_types.ts';
 import { PSI_COLUMNS } from './psi.ts';
 import { declareSched } from './sched_types.ts';
@@ -52,6 +58,7 @@ import type { ShrinkerType } from './shrinker_ops.ts';
 import { declareShrinkers, type ShrinkerSizes, shrinkerSizes } from './shrinker_types.ts';
 import { declareSlabs, type SlabSizes, slabSizes } from './slab_types.ts';
 import { declareSwapDevices, SWAP_DEVICES_MAX, swapLayout, swapSlots } from './swap_types.ts';
+import { declareThp } from './thp_types.ts';
 import { NR_VM_EVENTS } from './vmstat_items.ts';
 import { ZS_CLASSES, ZS_PAGES_PER_BLOCK, ZS_POOLS } from './zsmalloc_sizes.ts';
 import { declareZswap } from './zswap_types.ts';
@@ -67,18 +74,6 @@ export const SHADOW_NODE_SLOTS = 64;
 export const AVCS_PER_VMA = 4;
 /** Hash buckets on which folio lock and writeback waiters sleep. */
 const FOLIO_WAIT_BUCKETS = 64;
-
-/** What another thread needs to attach: structured-clonable. */
-export interface MmBuffers {
-  readonly memory: SharedMemory;
-  /**
-   * Page frames, FRAME_BUFFER_PAGES each, the only one with scratch behind; empty when contents are
-   * off.
-   */
-  readonly frames: readonly SharedMemory[];
-  /** The zram store's own memory; null without zram or contents. */
-  readonly zram: SharedArrayBuffer | null;
-}
 
 /** Sizes that follow from the configuration. */
 export interface MmSizes {
@@ -97,6 +92,8 @@ export interface MmSizes {
   readonly nrSlots: number;
   readonly nrClusters: number;
   readonly nrSwapDevices: number;
+  /** Threads of kcompressd, all nodes together. */
+  readonly nrKcompressd: number;
   readonly nrTables: number;
   readonly nrShadowNodes: number;
   /** Slots that zram's table, and that of files, must know: all of them, or none. */
@@ -121,6 +118,8 @@ export const GATE_EXITING = 3;
 export const GATE_BARRIER = 4;
 /** CPUs whose program has not returned: those that a barrier is of. */
 export const GATE_PROGRAMS = 5;
+/** 1 once the directories of the configuration are mounted: programs wait for it. */
+export const GATE_MOUNTED = 6;
 
 /** Buckets of the names of groups: a power of two, about one for each row. */
 export function nameBuckets(nrMemcgs: number): number {
@@ -194,6 +193,7 @@ export function mmSizes(config: MmConfig): MmSizes {
     nrSlots,
     nrClusters: Math.ceil(nrSlots / SWAPFILE_CLUSTER),
     nrSwapDevices: devices.length,
+    nrKcompressd: config.kcompressd === 'off' ? 0 : nrNodes * config.kcompressdThreads,
     nrZramSlots: zramPages > 0 ? nrSlots : 0,
     nrDiskSlots: devices.some(({ kind }) => kind === 'file') ? nrSlots : 0,
     nrZswapSlots,
@@ -201,7 +201,8 @@ export function mmSizes(config: MmConfig): MmSizes {
     nrShadowNodes,
     nrZramPages: storePages(config, zramPages, Math.min(managed, nrZswapSlots)),
     heads: nrPages,
-    nrHeads: nrZones * NR_PAGE_ORDERS + nrZones * config.cpus + nrLruvecs * T.NR_LRU_LISTS,
+    // Last, for each node: the queue of kshrinkd, and that of folios to be split.
+    nrHeads: nrZones * (NR_PAGE_ORDERS + config.cpus) + nrLruvecs * T.NR_LRU_LISTS + 2 * nrNodes,
   };
 }
 
@@ -272,6 +273,12 @@ function declareAddressSpaces(builder: ArenaBuilder, config: MmConfig, s: MmSize
     mm: builder.columns('mm', T.MM_COLUMNS, s.nrMms),
     // @atomic words of mmap_lock
     mmapLock: words('mm.mmap_lock', s.nrMms, RWSEM_WORDS),
+    // @atomic words of vm_lock; a row for each VMA with perVmaLocks
+    vmaLock: words(
+      'vma.vm_lock',
+      config.perVmaLocks === true ? config.vmasMax + 1 : 1,
+      RWSEM_WORDS,
+    ),
     // @atomic lock words of page_table_lock
     pageTableLock: words('mm.page_table_lock', s.nrMms, LINE_WORDS),
     // @atomic wait queue: woken when an OOM victim has given its memory back
@@ -325,9 +332,13 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     // @atomic wait queue
     kswapdWait: words('node.kswapd_wait', s.nrNodes, WAIT_QUEUE_WORDS),
     // @atomic wait queue
+    kcompactdWait: words('node.kcompactd_wait', s.nrNodes, WAIT_QUEUE_WORDS),
+    // @atomic wait queue
     pfmemallocWait: words('node.pfmemalloc_wait', s.nrNodes, WAIT_QUEUE_WORDS),
     // @atomic wait queue
     reclaimWait: words('node.reclaim_wait', s.nrNodes, WAIT_QUEUE_WORDS),
+    ...declareKshrinkd(builder, config, s.nrNodes, s.nrPages),
+    ...declareKcompressd(builder, s.nrKcompressd, config.kcompressdThreads),
     lruvec: builder.columns('lruvec', T.LRUVEC_COLUMNS, s.nrLruvecs),
     // @atomic lock words of lruvec->lru_lock
     lruLock: words('lruvec.lru_lock', s.nrLruvecs, LINE_WORDS),
@@ -340,6 +351,7 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     ...declareObjects(builder, s),
     ...declareAddressSpaces(builder, config, s),
     slot: builder.columns('slot', T.SLOT_COLUMNS, s.nrSlots),
+    ...declareThp(builder, s.nrNodes),
     ...declareFiles(builder, config, s.fs.nrInodes, s.nrShadowNodes),
     ...declareHostFiles(builder, config, s.fs),
     ...declareSwap(builder, s),
@@ -372,6 +384,7 @@ function declareMm(builder: ArenaBuilder, config: MmConfig, s: MmSizes) {
     // @owner cpu  events done  @racy progress: a late count shows next time
     cpuEvents: builder.columns('cpu.events', { done: 'f64' }, config.cpus * LINE_WORDS).done,
     sched: declareSched(builder, config, s.nrMms),
+    ...declareOpenFiles(builder, config, s.nrMms),
     tasks: declareTasks(builder),
     faults: declareFaults(builder, FAULT_NAMES.length),
   };
@@ -391,14 +404,19 @@ export interface Mm extends MmTables {
   /** Views of the frame buffers, by pfn / FRAME_BUFFER_PAGES. */
   readonly frame8: readonly U8[];
   readonly frame32: readonly I32[];
-  readonly zram8: U8 | null;
-  readonly zram32: U32 | null;
+  /** Views of the store's buffers, by block / ZS_BUFFER_BLOCKS. */
+  readonly store8: readonly U8[];
+  readonly store32: readonly U32[];
   /** Callbacks of shrinkers, by type: this thread's own copies. */
   readonly shrinkerTypes: (ShrinkerType | undefined)[];
   /** Flaws of the policy, one by one. */
   readonly shrinkerFlaws: ReadonlySet<ShrinkerFlaw>;
   /** The policy's walk, WALK_*: a number compares faster than a word of the configuration. */
   readonly shrinkerWalk: number;
+  /** What becomes of folios whose rmap lock is taken, CONTENDED_*. */
+  readonly contended: number;
+  /** Who compresses what kswapd swaps out, KCOMPRESSD_*. */
+  readonly kcompressdPolicy: number;
   /** This thread. Not shared. */
   readonly task: Task;
 }
@@ -461,11 +479,13 @@ function bindMm(
     arenaBytes,
     frame8: frames.map(({ buffer }, i) => new Uint8Array(buffer, 0, bytesOfFrames(i))),
     frame32: frames.map(({ buffer }, i) => new Int32Array(buffer, 0, bytesOfFrames(i) / 4)),
-    zram8: buffers.zram === null ? null : new Uint8Array(buffers.zram),
-    zram32: buffers.zram === null ? null : new Uint32Array(buffers.zram),
+    store8: buffers.store.map((buffer) => new Uint8Array(buffer)),
+    store32: buffers.store.map((buffer) => new Uint32Array(buffer)),
     shrinkerTypes: [],
     shrinkerFlaws: shrinkerFlaws(config),
     shrinkerWalk: shrinkerWalk(config.shrinker),
+    contended: contendedPolicy(config.contended),
+    kcompressdPolicy: KCOMPRESSD_POLICIES.indexOf(config.kcompressd),
     task: {
       id,
       cpu,
@@ -496,23 +516,24 @@ export function arenaBytes(config: MmConfig): number {
 
 /**
  * Makes the tables and the frames, all zero: `mmInit` of mm_init.ts fills them.
+ * @param spare memory to take where it has the size: `giveMmBuffers`
  * @throws RangeError when the metadata exceeds the arena's 4 GiB or the host has no memory for the
  *   frames
  * @context the main thread, before any worker starts
  */
-export function createMm(config: MmConfig): Mm {
+export function createMm(config: MmConfig, spare?: SpareMemory): Mm {
   const sizes = mmSizes(config);
-  const arena = createArena((builder) => declareMm(builder, config, sizes));
+  const arena = createArena((builder) => declareMm(builder, config, sizes), spare);
   const frames: SharedMemory[] = [];
   if (config.contents) {
     for (let pfn = 0; pfn < sizes.nrPages; pfn += FRAME_BUFFER_PAGES) {
       const pages = Math.min(FRAME_BUFFER_PAGES, sizes.nrPages - pfn);
       const scratch = pages === sizes.nrPages ? config.cpus * touchScratchBytes(config) : 0;
-      frames.push(newSharedMemory(pages * PAGE_SIZE + scratch));
+      frames.push(newSharedMemory(pages * PAGE_SIZE + scratch, spare));
     }
   }
-  const zram = sizes.nrZramPages > 0 ? new SharedArrayBuffer(sizes.nrZramPages * PAGE_SIZE) : null;
-  const buffers: MmBuffers = { memory: arena.memory, frames, zram };
+  const store = newStore(sizes.nrZramPages, spare);
+  const buffers: MmBuffers = { memory: arena.memory, frames, store };
   return bindMm(arena.tables, arena.sizeBytes, buffers, config, 0, -1);
 }
 
@@ -545,7 +566,7 @@ export function bindMmTables(
   cpu: number,
 ): Mm {
   assert(!config.contents, 'tables in a foreign arena have no page contents');
-  return bindMm(tables, 0, { memory, frames: [], zram: null }, config, id, cpu);
+  return bindMm(tables, 0, { memory, frames: [], store: [] }, config, id, cpu);
 }
 
 /** The batch row must hold the lock, the count and the entries. */

@@ -7,11 +7,16 @@ import { listInit, listNodeInit } from '../../shared/list.ts';
 import { initXaPool } from '../../shared/xarray.ts';
 import { createCgroup } from './cgroup.ts';
 import { setCgroupName } from './cgroup_names.ts';
+import type { MemcgConfig } from './config.ts';
+import { policyHasKshrinkd } from './contended.ts';
+import { deferredSplitInit } from './deferred_split.ts';
 import { faultAttrs } from './faults.ts';
 import { fsListsInit } from './fs_lists.ts';
+import { hasBug, kshrinkdOpen } from './kshrinkd.ts';
 import { MAX_PAGE_ORDER } from './limits.ts';
 import { listLruTablesInit } from './list_lru_entry.ts';
 import { CGROUP_LIVE, CGROUP_SERIAL } from './memcg_css.ts';
+import { memcgSetLow, memcgSetMin } from './memcg_protection.ts';
 import { GATE_PROGRAMS, GATE_RUNNING, type Mm } from './mm.ts';
 import { mmRowsInit } from './mm_rows.ts';
 import { MEMCG_ONLINE, PG_RESERVED } from './mm_types.ts';
@@ -37,6 +42,7 @@ export function mmInit(m: Mm): void {
     listInit(m.link.next, m.link.prev, head);
   }
   initZones(m);
+  initKshrinkd(m);
   setupPerZoneWmarks(m);
   setupPcp(m);
   shrinkerInit(m);
@@ -45,12 +51,19 @@ export function mmInit(m: Mm): void {
   listLruTablesInit(m);
   assert(shadowListInit(m) === 0, 'the first shrinker and list are there');
   zswapInit(m);
+  deferredSplitInit(m);
   initMemcgs(m);
   fsListsInit(m);
   swapInit(m);
   initXaPool(m.filePool);
   initProcesses(m);
   initFaults(m.faults, faultAttrs(m.config.faults));
+}
+
+/** As posted, a node takes folios before its thread is known to run. */
+function initKshrinkd(m: Mm): void {
+  const early = policyHasKshrinkd(m.config.contended) && hasBug(m, 'early-publish');
+  for (let nid = 0; early && nid < m.sizes.nrNodes; nid++) kshrinkdOpen(m, nid);
 }
 
 function initZones(m: Mm): void {
@@ -95,7 +108,16 @@ function initMemcgs(m: Mm): void {
     const { name, parent } = memcg;
     const row = index === 0 ? initRoot(m, name, max) : createCgroup(m, parent, name, max);
     assert(row === index, 'the groups of the configuration can be made');
+    if (index !== 0) initMemcgLimits(m, row, memcg);
   });
+}
+
+/** What a group of the configuration is set to beside memory.max. */
+function initMemcgLimits(m: Mm, memcg: number, config: MemcgConfig): void {
+  m.memcg.high[memcg] = config.highPages ?? -1;
+  m.memcg.swapMax[memcg] = config.swapMaxPages ?? -1;
+  if (config.minPages !== undefined) memcgSetMin(m, memcg, config.minPages);
+  if (config.lowPages !== undefined) memcgSetLow(m, memcg, config.lowPages);
 }
 
 /** The one group that has no parent and is never removed. */

@@ -14,12 +14,16 @@ export const PAGE_COLUMNS = {
   flags: 'i32', // @atomic PG_* bits, set and cleared with or/and/cas only
   refcount: 'i32', // @atomic 0 is free or frozen
   mapcount: 'i32', // @atomic page-table entries that map the page
+  largeMapcount: 'i32', // @atomic of a large folio's head: the sum of its pages' mapcounts
+  // @owner who makes, splits or frees it  large folio's head, or 0  @racy constant for its users
+  head: 'i32',
   // @guardedBy folio_lock  anon_vma; minus the inode, while a file's; 0  @racy rmap: looks again
   mapping: 'i32',
   index: 'f64', // @guardedBy folio_lock  page in the mapping  @racy rmap: constant if mapped
   private: 'i32', // @guardedBy folio_lock  slot if PG_SWAPCACHE; order under zone->lock; slab row
   memcg: 'u16', // @guardedBy folio_lock  group charged for the page, constant from charge to free
   zone: 'u8', // @frozen zone index
+  order: 'u8', // @owner as head  of a large folio's head its order, else 0  @racy as head
 } as const;
 
 /** Links of every page list: buddy, pcp, LRU. Heads are rows past the last pfn. */
@@ -39,6 +43,9 @@ export const ZONE_COLUMNS = {
   wmarkMin: 'i32', // @owner as managed  pages  @racy watermark tests: a moment old
   wmarkLow: 'i32', // @owner as managed  pages  @racy watermark tests: a moment old
   wmarkHigh: 'i32', // @owner as managed  pages  @racy watermark tests: a moment old
+  compactConsidered: 'i32', // @atomic tries since compaction failed last: a lost one costs one try
+  compactDeferShift: 'i32', // @atomic 1 << this tries are passed over
+  compactOrderFailed: 'i32', // @atomic smallest order that failed
   pcpBatch: 'i32', // @frozen pages moved between a pcp list and the buddy lists at once
   pcpHigh: 'i32', // @frozen pages a pcp list may hold
 } as const;
@@ -58,8 +65,11 @@ export const NODE_COLUMNS = {
   shmem: 'i32', // @atomic NR_SHMEM: pages that files hold
   workingsetNodes: 'i32', // @atomic WORKINGSET_NODES: nodes on the list of shadow_nodes
   kswapdFailures: 'i32', // @atomic runs of kswapd that reclaimed nothing; 16 is hopeless
+  deferredDone: 'i32', // @owner kswapd of the node  deferredDone() when its last run ended
+  deferredInVain: 'i32', // @owner kswapd of the node  deferredInVain() then
   kswapdOrder: 'i32', // @atomic largest order asked for since the last wake-up
   kswapdZone: 'i32', // @atomic highest zone index asked for, +1; 0 is none
+  kcompactdOrder: 'i32', // @atomic largest order asked of kcompactd since it looked last
   nrThrottled: 'i32', // @atomic tasks in reclaim_throttle
   readaheadHits: 'i32', // @atomic swap readahead pages used since the last window was sized
   readaheadPrev: 'i32', // @atomic slot of the last readahead: a lost update costs one window
@@ -131,10 +141,12 @@ export const MM_COLUMNS = {
   pgd: 'i32', // @owner who makes or ends it  top-level table, constant between; 0 is a free row
   freeNext: 'i32', // @guardedBy table_pool  free list
   fillId: 'i32', // @owner who makes it  what its pages are filled from; a child has its parent's
-  vmaHead: 'i32', // @guardedBy mmap_lock  lowest VMA
+  vmaHead: 'i32', // @guardedBy mmap_lock  lowest VMA  @racy lookups: under vm_lock, look again
+  lockSeq: 'i32', // @atomic that of its VMAs that are write-locked; moves on as mmap_lock is let go
   memcg: 'i32', // @atomic group that its pages are charged to
   users: 'i32', // @atomic threads that run in it; the last one out frees it
   running: 'i32', // @atomic CPUs whose program has not ended
+  mapped: 'i32', // @atomic 1 when the files that its configuration maps are mapped, 2 for failed
   flags: 'i32', // @atomic MMF_* bits, and above MMF_LIFE_SHIFT the row's lives so far
   rssAnon: 'i32', // @atomic anonymous pages mapped
   rssFile: 'i32', // @atomic pages of files mapped
@@ -146,6 +158,7 @@ export const MM_COLUMNS = {
 } as const;
 
 export const VMA_COLUMNS = {
+  lockSeq: 'i32', // @atomic who may read-lock it: vma_lock.ts
   start: 'f64', // @guardedBy mmap_lock  @racy rmap: changes only under anon_vma->rwsem too
   end: 'f64', // @guardedBy mmap_lock  one past the last page  @racy rmap: as start
   flags: 'i32', // @guardedBy mmap_lock  VM_* bits  @racy rmap: a hint about recency
@@ -252,6 +265,12 @@ export const PG_READAHEAD = 1 << 15;
 export const PG_RESERVED = 1 << 16;
 /** Holds kernel objects: on no list, its slab's row in `private`. */
 export const PG_SLAB = 1 << 17;
+/** Large: some page of it may be mapped twice. Never cleared before the folio is. */
+export const PG_MAYSHARE = 1 << 18;
+/** Large: on its node's queue of folios to be split; changes under split_queue_lock. */
+export const PG_DEFERRED = 1 << 19;
+/** Large: made for a file, from its allocation until it is freed or split. */
+export const PG_LARGE_FILE = 1 << 20;
 
 // --- LRU lists
 // --------------------------------------------------------------------------------------
@@ -272,6 +291,9 @@ export const VM_SEQ_READ = 16;
 export const VM_RAND_READ = 32;
 /** MAP_SHARED: stores go to the file's page. */
 export const VM_SHARED = 64;
+/** MADV_HUGEPAGE, MADV_NOHUGEPAGE. */
+export const VM_HUGEPAGE = 1 << 29;
+export const VM_NOHUGEPAGE = 1 << 30;
 
 /** The OOM killer chose this address space. */
 export const MMF_OOM_VICTIM = 1;
@@ -297,7 +319,7 @@ export const SWAP_MAP_BAD = 0x3f;
 // ---------------------------------------------------------------------------------
 //   present:   pfn 23 | unused | SPECIAL 4 | DIRTY 3 | YOUNG 2 | WRITE 1 | PRESENT 0
 //   swapped:   slot 23 | ... | PRESENT 0 clear; 0 is empty
-//   migrating: pfn 23 | MIGRATION 5 | DIRTY 3 | YOUNG 2 | WRITE 1 | PRESENT 0 clear
+//   migrating: pfn 23 | FILE 6 | MIGRATION 5 | DIRTY 3 | YOUNG 2 | WRITE 1 | PRESENT 0 clear
 //   non-leaf:  table 23 | YOUNG 2 | PRESENT 0
 export const PTE_PRESENT = 1;
 export const PTE_WRITE = 2;
@@ -307,4 +329,6 @@ export const PTE_DIRTY = 8;
 export const PTE_SPECIAL = 16;
 /** Its page is on its way to another frame, and locked: wait for that, then look again. */
 export const PTE_MIGRATION = 32;
+/** With PTE_MIGRATION: the page is one of a file of the host, and counts in rssFile. */
+export const PTE_FILE = 64;
 export const PTE_SHIFT = 8;

@@ -16,6 +16,7 @@ import { LC_MMAP } from './lock_order.ts';
 import type { Mm } from './mm.ts';
 import { VM_READ, VM_WRITE } from './mm_types.ts';
 import { allocVma, findVmaIntersection, insertVma, mergeVma } from './vma.ts';
+import { vmaEndWriteAll } from './vma_lock.ts';
 
 /** Takes mmap_lock for reading. @context may block; no other lock held */
 export function mmapReadLock(m: Mm, mm: number): void {
@@ -39,6 +40,7 @@ export function mmapWriteLock(m: Mm, mm: number): void {
 
 /** Releases mmap_lock. @context the writer */
 export function mmapWriteUnlock(m: Mm, mm: number): void {
+  vmaEndWriteAll(m, mm);
   rwsemUpWrite(m.mmapLock, mm * RWSEM_WORDS, LC_MMAP);
 }
 

@@ -7,6 +7,7 @@ import { mmapWriteLock, mmapWriteUnlock, rangeOk } from './mmap.ts';
 import { ptlLock, ptlUnlock } from './pgtable.ts';
 import { tlbFlush } from './tlb.ts';
 import { findVma, mergeRange, splitAtRange } from './vma.ts';
+import { vmaStartWrite } from './vma_lock.ts';
 import { forEachLeaf } from './zap.ts';
 
 /** @returns whether every page of the range is mapped @context mmap_lock held */
@@ -39,6 +40,7 @@ export function changeVmaFlags(
   if (!splitAtRange(m, mm, start, end)) return ENOMEM;
   let vma = findVma(m, mm, start);
   for (; vma !== 0 && (m.vma.start[vma] as number) < end; vma = m.vma.next[vma] as number) {
+    vmaStartWrite(m, vma);
     m.vma.flags[vma] = ((m.vma.flags[vma] as number) & ~mask) | bits;
   }
   mergeRange(m, mm, start, end);

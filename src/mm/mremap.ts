@@ -3,8 +3,9 @@
  * Growing, shrinking and moving a mapping (mm/mremap.c).
  *
  * Pages that move keep their index, as the new VMA starts with that of the old: the rmap finds them
- * in their new place. While entries are between two tables nobody may look for them, so the
- * family's rwsem is held for writing.
+ * in their new place. While entries are between two tables nobody may look for them, so the file's
+ * i_mmap_rwsem and the family's rwsem are held for writing (take_rmap_locks; the kernel does so
+ * only where a walk could visit the new VMA before the old one).
  */
 import {
   anonVmaClone,
@@ -26,24 +27,27 @@ import {
   findVmaIntersection,
   freeVma,
   insertVma,
+  mergeRange,
   mergeVma,
   pageIndex,
   setVmaBounds,
   splitAtRange,
   unlinkVma,
 } from './vma.ts';
-import { vmaOfFile } from './vma_file.ts';
+import { vmaLockFile, vmaOfFile, vmaUnlockFile } from './vma_file.ts';
+import { vmaStartWrite } from './vma_lock.ts';
 
 /** Entries of one table on their way. One move at a time per thread. */
 const moving = new Int32Array(PTRS_PER_TABLE);
 
 /**
- * Changes the size or the place of a mapping of anonymous memory.
+ * Changes the size or the place of a mapping: of anonymous memory, or of a file, shared or private.
  * @param start first page of the old range @param pages its length
  * @param newPages the new length
  * @param newStart where to (MREMAP_FIXED, but nothing is unmapped there), or null to stay
- * @returns 0; -EFAULT when the old range is not within one VMA; -EINVAL for no range, a file's, or
- *   a new range that overlaps the old; -ENOMEM when the new range is taken, or rows have run out
+ * @returns 0; -EFAULT when the old range is not within one VMA; -EINVAL for no range, or a new
+ *   range that overlaps the old; -ENOMEM when the new range is taken, or rows have run out:
+ *   nothing has changed then
  * @context outside a section; takes mmap_lock for writing; waits for a shootdown
  */
 export function mremap(
@@ -73,14 +77,16 @@ function mremapLocked(
 ): number {
   const vma = findVma(m, mm, start);
   if (vma === 0 || (m.vma.end[vma] as number) < start + pages) return EFAULT;
-  if (vmaOfFile(m, vma)) return EINVAL;
   if (to !== start && findVmaIntersection(m, mm, to, to + newPages) !== 0) return ENOMEM;
-  if (newPages < pages) {
-    if (!splitAtRange(m, mm, start + newPages, start + pages)) return ENOMEM;
-    munmapLocked(m, mm, start + newPages, start + pages);
-  }
-  if (to !== start) return move(m, mm, start, Math.min(pages, newPages), newPages, to);
-  return newPages > pages ? growInPlace(m, mm, vma, start + pages, start + newPages) : 0;
+  const shrinks = newPages < pages;
+  if (shrinks && !splitAtRange(m, mm, start + newPages, start + pages)) return ENOMEM;
+  let error = 0;
+  if (to !== start) error = move(m, mm, start, Math.min(pages, newPages), newPages, to);
+  else if (newPages > pages) error = growInPlace(m, mm, vma, start + pages, start + newPages);
+  // Last, as nothing brings it back.
+  if (error === 0 && shrinks) munmapLocked(m, mm, start + newPages, start + pages);
+  if (error < 0) mergeRange(m, mm, start, start + pages);
+  return error;
 }
 
 /** @context mmap_lock held for writing */
@@ -103,10 +109,11 @@ function move(
 ): number {
   if (!splitAtRange(m, mm, start, start + pages)) return ENOMEM;
   const vma = findVma(m, mm, start);
+  vmaStartWrite(m, vma);
   const copy = dupVma(m, vma);
   if (copy === 0) return ENOMEM;
   // Without pages of its own, it may take on the index of its new place.
-  const fresh = vmaAnonRoot(m, vma) === 0;
+  const fresh = vmaAnonRoot(m, vma) === 0 && !vmaOfFile(m, vma);
   m.vma.pgoff[copy] = fresh ? to : pageIndex(m, vma, start);
   m.vma.start[copy] = to;
   m.vma.end[copy] = to + newPages;
@@ -117,7 +124,7 @@ function move(
   }
   insertVma(m, mm, copy);
   if (!moveTables(m, mm, vma, start, start + pages, to)) {
-    // What was moved goes back: its tables are there.
+    // What was moved goes back: its tables are there, and none is made where nothing was.
     moveTables(m, mm, vma, to, to + pages, start);
     unlinkVma(m, copy);
     unlinkAnonVmas(m, copy);
@@ -148,12 +155,19 @@ function moveTables(
     const leftFrom = PTRS_PER_TABLE - (vpn % PTRS_PER_TABLE);
     const leftTo = PTRS_PER_TABLE - (target % PTRS_PER_TABLE);
     const count = Math.min(leftFrom, leftTo, end - vpn);
+    vpn += count;
+    if (!hasEntry(m, from, count)) continue;
     const into = pteAllocTables(m, mm, target);
     if (into === PTE_NONE) return false;
     moveEntries(m, mm, vma, from, into, count);
-    vpn += count;
   }
   return true;
+}
+
+/** Is one of so many entries in use? @context mmap_lock held for writing: none comes meanwhile */
+function hasEntry(m: Mm, first: number, count: number): boolean {
+  for (let pte = first; pte < first + count; pte++) if (Atomics.load(m.pte, pte) !== 0) return true;
+  return false;
 }
 
 /**
@@ -169,6 +183,7 @@ function moveEntries(
   count: number,
 ): void {
   const root = vmaAnonRoot(m, vma);
+  vmaLockFile(m, vma);
   if (root !== 0) anonVmaLockRoot(m, root);
   ptlLock(m, from);
   for (let i = 0; i < count; i++) {
@@ -183,4 +198,5 @@ function moveEntries(
   }
   ptlUnlock(m, into);
   if (root !== 0) anonVmaUnlockRoot(m, root);
+  vmaUnlockFile(m, vma);
 }

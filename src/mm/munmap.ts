@@ -4,6 +4,7 @@ import { EINVAL, ENOMEM } from './errno.ts';
 import type { Mm } from './mm.ts';
 import { mmapWriteLock, mmapWriteUnlock, rangeOk } from './mmap.ts';
 import { findVmaIntersection, removeVma, splitAtRange } from './vma.ts';
+import { vmaStartWrite } from './vma_lock.ts';
 import { zapPageRange } from './zap.ts';
 
 /**
@@ -27,6 +28,8 @@ export function munmapLocked(m: Mm, mm: number, start: number, end: number): voi
   for (;;) {
     const vma = findVmaIntersection(m, mm, start, end);
     if (vma === 0) return;
+    // No fault may bring one back.
+    vmaStartWrite(m, vma);
     // Pages first: an anon_vma that a mapped page names must be alive.
     zapPageRange(m, mm, m.vma.start[vma] as number, m.vma.end[vma] as number);
     removeVma(m, vma);

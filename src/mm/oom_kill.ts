@@ -15,6 +15,7 @@ import { spinTryLock, spinUnlock } from '../../shared/spinlock.ts';
 import { WAKE_ALL, waitFinish, waitPrepare, waitSleep, wakeUp } from '../../shared/wait_queue.ts';
 import { cgroupPath } from './cgroup_names.ts';
 import { FAULT_TRYLOCK } from './faults.ts';
+import { kshrinkdPutbackAll } from './kshrinkd_step.ts';
 import { LC_OOM } from './lock_order.ts';
 import { memcgEvent } from './memcg_events.ts';
 import { mmWithin } from './memcg_task.ts';
@@ -133,10 +134,17 @@ function oomKillProcess(m: Mm, victim: number, memcg: number): void {
 }
 
 /**
- * Takes back what other threads keep for themselves: pages in their LRU batches cannot be isolated,
- * and stocks and pcp lists are memory that nobody else can use. Before killing, one more try.
+ * Takes back what other threads keep for themselves: pages in their LRU batches, or that wait for
+ * kshrinkd, cannot be isolated, and stocks and pcp lists are memory that nobody else can use.
+ * Before killing, one more try.
  */
 export function drainBeforeOom(m: Mm): void {
+  kshrinkdPutbackAll(m, 0);
+  drainCaches(m);
+}
+
+/** As `drainBeforeOom`, but for what waits for kshrinkd. */
+export function drainCaches(m: Mm): void {
   lruAddDrainAll(m, false);
   drainAllStock(m, false);
   drainAllPages(m, false);

@@ -19,6 +19,7 @@ import { LC_PCP, LC_ZONE } from './lock_order.ts';
 import type { Mm } from './mm.ts';
 import {
   PG_BUDDY,
+  PG_DEFERRED,
   PG_LOCKED,
   PG_LRU,
   PG_SLAB,
@@ -46,7 +47,7 @@ export function pcpRow(m: Mm, zone: number, cpu: number): number {
   return (zone * m.config.cpus + cpu) * LINE_WORDS;
 }
 
-/** Gives the zone pages out? @context any; decides under zone->lock and pcp->lock */
+/** Gives the zone pages out? @context any; decides under zone->lock; frees look under pcp->lock */
 export function zoneOnline(m: Mm, zone: number): boolean {
   return Atomics.load(m.zone.state, zone) === ZONE_ONLINE;
 }
@@ -143,7 +144,8 @@ function rmqueuePcp(m: Mm, zone: number): number {
     m.pcp[row + 1] = taken;
   }
   let pfn = PFN_NONE;
-  if ((m.pcp[row + 1] as number) > 0 && zoneOnline(m, zone)) {
+  // Also of a zone that was isolated just now: the list is drained next, and the page is in use.
+  if ((m.pcp[row + 1] as number) > 0) {
     pfn = next[head] as number;
     listDel(next, prev, pfn);
     m.pcp[row + 1] = (m.pcp[row + 1] as number) - 1;
@@ -200,6 +202,7 @@ function assertFreeable(m: Mm, pfn: number): void {
   if (refs !== 0) bug(`freeing pfn ${pfn} with ${refs} references`);
   const maps = Atomics.load(m.page.mapcount, pfn);
   if (maps !== 0) bug(`freeing pfn ${pfn} with mapcount ${maps}`);
+  if ((flags & PG_DEFERRED) !== 0) bug(`freeing pfn ${pfn}, which is to be split`);
 }
 
 /**
@@ -213,6 +216,7 @@ export function freeUnrefPages(m: Mm, pfns: readonly number[], count: number): v
   for (let i = 0; i < count; i++) {
     const pfn = pfns[i] as number;
     assertFreeable(m, pfn);
+    if (m.page.head[pfn] !== 0) bug(`freeing pfn ${pfn}, a part of a large folio`);
     Atomics.store(m.page.flags, pfn, 0);
   }
   events[EV.pgfree] = (events[EV.pgfree] as number) + count;
@@ -234,12 +238,52 @@ export function freeUnrefPages(m: Mm, pfns: readonly number[], count: number): v
   if (locked >= 0) spinUnlock(m.zoneLock, locked * LINE_WORDS, LC_ZONE);
 }
 
+/**
+ * Makes a block that was just allocated one large folio (prep_compound_page).
+ * @param pfn its first page @param order at least 1
+ * @context nobody else knows the block
+ */
+export function prepCompound(m: Mm, pfn: number, order: number): void {
+  m.page.order[pfn] = order;
+  m.page.head.fill(pfn, pfn, pfn + (1 << order));
+}
+
+/**
+ * Frees a large folio whose count has reached 0.
+ * @param pfn its head @context any thread; takes zone->lock
+ */
+export function freeLargeFolio(m: Mm, pfn: number): void {
+  assertFreeable(m, pfn);
+  const order = m.page.order[pfn] as number;
+  const mapped = Atomics.load(m.page.largeMapcount, pfn);
+  if (mapped !== 0) bug(`freeing large pfn ${pfn} with mapcount ${mapped}`);
+  for (let i = 1; i < 1 << order; i++) {
+    const maps = Atomics.load(m.page.mapcount, pfn + i);
+    const flags = Atomics.load(m.page.flags, pfn + i);
+    if (maps !== 0 || flags !== 0) bug(`freeing tail ${pfn + i}: maps ${maps}, flags ${flags}`);
+  }
+  m.page.head.fill(0, pfn, pfn + (1 << order));
+  m.page.order[pfn] = 0;
+  Atomics.store(m.page.flags, pfn, 0);
+  m.task.events[EV.pgfree] = (m.task.events[EV.pgfree] as number) + (1 << order);
+  const zone = m.page.zone[pfn] as number;
+  spinLock(m.zoneLock, zone * LINE_WORDS, LC_ZONE);
+  freeOnePageLocked(m, zone, pfn, order);
+  spinUnlock(m.zoneLock, zone * LINE_WORDS, LC_ZONE);
+}
+
 const single: [number] = [0];
 
 /** Frees one page whose count has reached 0. */
 export function freePage(m: Mm, pfn: number): void {
   single[0] = pfn;
   freeUnrefPages(m, single, 1);
+}
+
+/** Frees a folio of any order whose count has reached 0. @context as freePage */
+export function freeFolio(m: Mm, pfn: number): void {
+  if (m.page.order[pfn] === 0) freePage(m, pfn);
+  else freeLargeFolio(m, pfn);
 }
 
 function freeToPcp(m: Mm, pfn: number): void {

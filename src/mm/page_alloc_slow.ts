@@ -15,6 +15,7 @@ import { shouldFail } from '../../shared/fault.ts';
 import { ktimeNs } from '../../shared/ktime.ts';
 import { kthreadShouldStop } from '../../shared/sched.ts';
 import { tryToCompactPages } from './compaction.ts';
+import { deferReset } from './compaction_defer.ts';
 import { fatalSignalPending } from './fatal_signal.ts';
 import { FAULT_PAGE_ALLOC } from './faults.ts';
 import { recordLatency } from './latency.ts';
@@ -35,28 +36,32 @@ import {
   zoneWatermarkOk,
 } from './watermark.ts';
 
-/** Zones in the order in which a node's allocations try them: its own from the top, then others. */
-function zonelist(m: Mm, nid: number): readonly number[] {
+/** Zones in the order in which an allocation tries them: of its node from the top, then others. */
+function zonesFrom(m: Mm, nid: number, nrNodes: number): readonly number[] {
+  const zones: number[] = [];
+  for (let i = 0; i < m.sizes.nrNodes; i++) {
+    const from = (nid + i) % m.sizes.nrNodes;
+    for (let zone = m.sizes.nrZones - 1; zone >= 0; zone--) {
+      if (from < nrNodes && m.zone.nid[zone] === from) zones.push(zone);
+    }
+  }
+  return zones;
+}
+
+/** @param nid preferred node, or the number of nodes for what cannot move (`movableNode`) */
+export function nodeZones(m: Mm, nid: number): readonly number[] {
   let list = zonelists.get(m)?.[nid];
   if (list === undefined) {
-    const all: number[][] = [];
-    for (let node = 0; node < m.sizes.nrNodes; node++) {
-      const zones: number[] = [];
-      for (let i = 0; i < m.sizes.nrNodes; i++) {
-        const from = (node + i) % m.sizes.nrNodes;
-        for (let zone = m.sizes.nrZones - 1; zone >= 0; zone--) {
-          if (m.zone.nid[zone] === from) zones.push(zone);
-        }
-      }
-      all.push(zones);
-    }
+    const { nrNodes } = m.sizes;
+    const all = Array.from({ length: nrNodes }, (_, node) => zonesFrom(m, node, nrNodes));
+    all.push(zonesFrom(m, 0, 1));
     zonelists.set(m, all);
-    list = all[nid] as number[];
+    list = all[nid] as readonly number[];
   }
   return list;
 }
 
-const zonelists = new WeakMap<Mm, number[][]>();
+const zonelists = new WeakMap<Mm, (readonly number[])[]>();
 
 function getPageFromFreelist(
   m: Mm,
@@ -106,7 +111,10 @@ function allocPagesSlow(
     if (fatal()) return PFN_NONE;
     if (order > 0 && tryToCompactPages(m, zones, order)) {
       pfn = getPageFromFreelist(m, zones, order, WMARK_MIN, flags);
-      if (pfn !== PFN_NONE) return pfn;
+      if (pfn !== PFN_NONE) {
+        deferReset(m, m.page.zone[pfn] as number, order, true);
+        return pfn;
+      }
     }
     const before = ktimeNs();
     const progress = tryToFreePages(m, nid, zones[0] as number, fatal);
@@ -142,7 +150,29 @@ function allocPagesSlow(
  */
 export function allocPages(m: Mm, nid: number, order: number, mayFail = false): number {
   if (shouldFail(FAULT_PAGE_ALLOC)) return PFN_NONE;
-  const zones = zonelist(m, nid);
+  const zones = nodeZones(m, nid);
   const pfn = getPageFromFreelist(m, zones, order, WMARK_LOW, 0);
   return pfn !== PFN_NONE ? pfn : allocPagesSlow(m, zones, order, nid, mayFail);
+}
+
+/**
+ * Allocates a page for what can never be moved.
+ * @param nid preferred node, unless `movableNode` says that it is node 0 alone
+ * @returns as allocPages @context as allocPages
+ */
+export function allocUnmovablePage(m: Mm, nid: number): number {
+  if (m.config.movableNode !== true) return allocPages(m, nid, 0);
+  if (shouldFail(FAULT_PAGE_ALLOC)) return PFN_NONE;
+  const zones = nodeZones(m, m.sizes.nrNodes);
+  const pfn = getPageFromFreelist(m, zones, 0, WMARK_LOW, 0);
+  return pfn !== PFN_NONE ? pfn : allocPagesSlow(m, zones, 0, 0, false);
+}
+
+/**
+ * Allocates 2^order pages if they can be had at once: nobody reclaims or wakes for them
+ * (GFP_TRANSHUGE_LIGHT).
+ * @returns as allocPages @context any
+ */
+export function allocPagesLight(m: Mm, nid: number, order: number): number {
+  return getPageFromFreelist(m, nodeZones(m, nid), order, WMARK_LOW, 0);
 }

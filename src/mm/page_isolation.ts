@@ -6,6 +6,7 @@
  */
 import { condResched } from '../../shared/sched.ts';
 import { ENOMEM } from './errno.ts';
+import { folioOrder } from './folio.ts';
 import { SWAP_CLUSTER_MAX } from './limits.ts';
 import { isolateForMigration, migratePages } from './migrate.ts';
 import type { Mm } from './mm.ts';
@@ -63,6 +64,11 @@ export function migrateZone(m: Mm, zone: number, nid: number): number {
       return ZONE_UNMOVABLE;
     }
     if ((flags & PG_LRU) !== 0 && isolateForMigration(m, pfn)) {
+      if (folioOrder(m, pfn) > 0) {
+        // It is split, and its other pages are behind us then.
+        keep(pfn, 'a large folio');
+        result = ZONE_BUSY;
+      }
       batch.push(pfn);
       if (batch.length < SWAP_CLUSTER_MAX) continue;
       const moved = moveBatch(m, nid);

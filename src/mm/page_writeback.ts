@@ -10,7 +10,7 @@
  */
 import { waitEventTimeout } from '../../shared/sched.ts';
 import { WAKE_ALL, wakeUp } from '../../shared/wait_queue.ts';
-import { HOST_FLUSH_ASKED, HOST_FLUSH_DONE } from './host_types.ts';
+import { HOST_FLUSH_ASKED, HOST_FLUSH_BEGUN } from './host_types.ts';
 import { nodeLru } from './lruvec.ts';
 import type { Mm } from './mm.ts';
 import { LRU_ACTIVE_FILE, LRU_INACTIVE_FILE } from './mm_types.ts';
@@ -58,7 +58,7 @@ function overThreshold(m: Mm): boolean {
 export function wakeFlusher(m: Mm): void {
   if (!m.config.hostFiles) return;
   const asked = Atomics.load(m.hostInfo, HOST_FLUSH_ASKED);
-  if (asked === Atomics.load(m.hostInfo, HOST_FLUSH_DONE)) {
+  if (asked === Atomics.load(m.hostInfo, HOST_FLUSH_BEGUN)) {
     Atomics.compareExchange(m.hostInfo, HOST_FLUSH_ASKED, asked, (asked + 1) | 0);
   }
   // PAIRS(flusher-wake): the request, then the wake.
@@ -70,8 +70,13 @@ export function wakeDirtyWaiters(m: Mm): void {
   wakeUp(m.dirtyWait, 0, WAKE_ALL);
 }
 
+/** Asks the flusher for a pass if there is much to write. @context any, outside spinlocks */
+export function wakeFlusherIfDirty(m: Mm): void {
+  if (overBackground(m)) wakeFlusher(m);
+}
+
 /**
- * Called by whoever has dirtied pages (balance_dirty_pages).
+ * Called by whoever has dirtied pages, or is about to (balance_dirty_pages).
  * @context may block up to PAUSE_MS; locks that the flusher takes are not held
  */
 export function balanceDirtyPages(m: Mm): void {

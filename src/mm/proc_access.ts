@@ -5,6 +5,7 @@
  */
 import { cgroupLock, cgroupUnlock } from './cgroup.ts';
 import { CGROUP_MOUNT, cgroupLookup } from './cgroup_names.ts';
+import { compactNode, compactNodes } from './compaction_daemon.ts';
 import { dropCaches } from './drop_caches.ts';
 import { EINVAL, ENOENT, EPERM } from './errno.ts';
 import { memcgGet, memcgPut } from './memcg_css.ts';
@@ -20,9 +21,12 @@ import {
   shrinkerDir,
   shrinkerOfDir,
 } from './shrinker_debug.ts';
+import { isThpFile, writeThpFile } from './thp_files.ts';
 import { isZswapFile, writeZswapFile } from './zswap_files.ts';
 
 const DROP_CACHES = '/proc/sys/vm/drop_caches';
+const COMPACT_MEMORY = '/proc/sys/vm/compact_memory';
+const NODE_COMPACT = /^\/sys\/devices\/system\/node\/node(\d+)\/compact$/;
 const NODE_FILE = /^\/sys\/devices\/system\/node\/node(\d+)\/state$/;
 const SHRINKER_DIR = /^\/sys\/kernel\/debug\/shrinker\/?$/;
 const SHRINKER_FILE = /^\/sys\/kernel\/debug\/shrinker\/([^/]+)\/(count|scan)$/;
@@ -88,7 +92,8 @@ function shrinkerNames(m: Mm): string {
  */
 export function readMachineFile(m: Mm, path: string): string | number {
   const shrinker = SHRINKER_FILE.exec(path);
-  if (path === DROP_CACHES || shrinker?.[2] === 'scan') return EPERM;
+  const written = path === DROP_CACHES || path === COMPACT_MEMORY || NODE_COMPACT.test(path);
+  if (written || shrinker?.[2] === 'scan') return EPERM;
   if (shrinker !== null) {
     return shrinkerDebugCount(m, shrinker[1] as string);
   }
@@ -98,14 +103,18 @@ export function readMachineFile(m: Mm, path: string): string | number {
 }
 
 /**
- * Writes to a file of the machine: drop_caches, a node's state (online, offline), a shrinker's
- * scan, a group's limits and memory.reclaim, a parameter of zswap.
+ * Writes to a file of the machine: drop_caches, compact_memory, a node's compact, a node's state
+ * (online, offline), a shrinker's scan, a group's limits and memory.reclaim, a parameter of zswap,
+ * what enables large folios.
  * @returns 0; ENOENT when there is none, EPERM for one that can only be read, EINVAL for a text
  *   that it does not take
  * @context a thread of the machine, no lock held; may block and reclaim
  */
 export function writeMachineFile(m: Mm, path: string, text: string): number {
   if (path === DROP_CACHES) return /^[1-3]\s*$/.test(text) ? dropCaches(m, +text) : EINVAL;
+  if (path === COMPACT_MEMORY) return text.trim() === '1' ? compactNodes(m) : EINVAL;
+  const compact = NODE_COMPACT.exec(path);
+  if (compact !== null) return compactNode(m, Number(compact[1]));
   const node = NODE_FILE.exec(path);
   if (node !== null) return writeNodeState(m, Number(node[1]), text);
   const shrinker = SHRINKER_FILE.exec(path);
@@ -116,5 +125,6 @@ export function writeMachineFile(m: Mm, path: string, text: string): number {
   }
   if (path.startsWith(CGROUP_MOUNT)) return writeGroupFile(m, path, text);
   if (isZswapFile(path)) return writeZswapFile(m, path, text);
+  if (isThpFile(path)) return writeThpFile(m, path, text);
   return procEntries(m, []).has(path) ? EPERM : ENOENT;
 }

@@ -3,6 +3,7 @@
 import { THREADS_MAX } from '../../shared/limits.ts';
 import { formatLockStat } from '../../shared/lock_report.ts';
 import { enterRcu, leaveRcu } from '../../shared/rcu.ts';
+import type { MmConfig } from './config.ts';
 import { PAGE_SIZE } from './limits.ts';
 import { nodeOnline } from './memory_hotplug.ts';
 import type { Mm } from './mm.ts';
@@ -15,6 +16,7 @@ import { totalManaged } from './show_mem.ts';
 import { registeredShrinkers, shrinkerDebugCount, shrinkerDir } from './shrinker_debug.ts';
 import { deviceName } from './swap_info.ts';
 import { SWAP_KIND_ZRAM } from './swap_types.ts';
+import { thpFiles } from './thp_files.ts';
 import { defaultMinFreeKbytes } from './watermark.ts';
 import { ZRAM_EMPTY, ZRAM_RAW, ZRAM_SAME } from './zram.ts';
 import { zsUsage } from './zsmalloc.ts';
@@ -49,11 +51,20 @@ function zramFilesOf(m: Mm, device: number): Record<string, string> {
     if (kind === ZRAM_RAW) huge++;
   }
   // The store is one for all devices.
-  const used = m.zram8 === null ? 0 : zsUsage(m).bytes;
+  const used = m.store8.length === 0 ? 0 : zsUsage(m).bytes;
   const columns = [pages * PAGE_SIZE, compressed, used, 0, used, same, 0, huge, huge];
   const text = columns.map((value) => String(value).padStart(8)).join(' ');
   const folder = deviceName(m, device).replace('/dev/', '/sys/block/');
   return { [`${folder}/disksize`]: `${size * PAGE_SIZE}\n`, [`${folder}/mm_stat`]: `${text}\n` };
+}
+
+/** What there is where files of the host are cached. */
+function dirtyFiles(config: MmConfig): [string, number][] {
+  return [
+    ['dirty_ratio', config.dirtyRatio],
+    ['dirty_background_ratio', config.dirtyBackgroundRatio],
+    ['dirty_writeback_centisecs', config.dirtyWritebackCentisecs],
+  ];
 }
 
 function sysctlFiles(m: Mm): Record<string, string> {
@@ -67,6 +78,7 @@ function sysctlFiles(m: Mm): Record<string, string> {
     at('min_free_kbytes', config.minFreeKbytes ?? defaultMinFreeKbytes(totalManaged(m) * 4)),
     at('watermark_scale_factor', config.watermarkScaleFactor),
     at('vfs_cache_pressure', config.vfsCachePressure),
+    ...(config.hostFiles ? dirtyFiles(config) : []).map(([name, value]) => at(name, value)),
   ]);
 }
 
@@ -87,7 +99,7 @@ export function procEntries(m: Mm, memcgs: readonly number[] = listedMemcgs(m)):
     const state = (): string => (nodeOnline(m, nid) ? 'online\n' : 'offline\n');
     files.set(`/sys/devices/system/node/node${nid}/state`, state);
   }
-  const made = { ...sysctlFiles(m), ...zramFiles(m), ...zswapFiles(m) };
+  const made = { ...sysctlFiles(m), ...zramFiles(m), ...zswapFiles(m), ...thpFiles(m) };
   for (const [path, text] of Object.entries(made)) files.set(path, () => text);
   const stats = new MemcgStats(m);
   for (const memcg of memcgs) addMemcgFiles(m, memcg, stats, files);

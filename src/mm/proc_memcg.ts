@@ -141,8 +141,9 @@ function eventItems(events: Float64Array, memcg: number): Record<string, number>
   const of = (cell: number): number => events[memcg * nr + cell] as number;
   const items: Record<string, number> = {};
   MEMCG_STATS.forEach((name, cell) => {
-    if (name === 'pgscan_kswapd') items.pgscan = of(cell) + of(cell + 1) + of(cell + 2);
-    if (name === 'pgsteal_kswapd') items.pgsteal = of(cell) + of(cell + 1) + of(cell + 2);
+    const sum = (): number => of(cell) + of(cell + 1) + of(cell + 2) + of(cell + 3);
+    if (name === 'pgscan_kswapd') items.pgscan = sum();
+    if (name === 'pgsteal_kswapd') items.pgsteal = sum();
     items[name] = of(cell);
   });
   return items;

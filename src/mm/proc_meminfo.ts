@@ -5,6 +5,8 @@ import { totalManaged } from './show_mem.ts';
 import { deviceName, nrSwapPages, totalSwapPages } from './swap_info.ts';
 import { SWAP_KIND_ZRAM, SWAP_OFF } from './swap_types.ts';
 import { vmGauges } from './vmstat.ts';
+import { hasZswap, zswapTotalPages } from './zswap_entry.ts';
+import { ZSWAP_STORED } from './zswap_types.ts';
 
 const KB_PER_PAGE = 4;
 
@@ -22,6 +24,13 @@ function availablePages(m: Mm, free: number, fileCache: number): number {
   }
   const cache = fileCache - Math.min(Math.floor(fileCache / 2), low);
   return Math.max(free - reserve + cache, 0);
+}
+
+/** What zswap takes, and what it holds; nothing where there is none. */
+function zswapLines(m: Mm): string[] {
+  if (!hasZswap(m)) return [];
+  const stored = Atomics.load(m.zswapWords, ZSWAP_STORED);
+  return [line('Zswap', zswapTotalPages(m)), line('Zswapped', stored)];
 }
 
 /** @context any; exact at quiescence */
@@ -46,6 +55,7 @@ export function procMeminfo(m: Mm): string {
     line('Mlocked', g('nr_mlock')),
     line('SwapTotal', totalSwapPages(m)),
     line('SwapFree', nrSwapPages(m)),
+    ...zswapLines(m),
     line('Dirty', g('nr_dirty')),
     line('Writeback', g('nr_writeback')),
     line('AnonPages', g('nr_anon_pages')),

@@ -57,28 +57,34 @@ function account(m: Mm, row: number, now: number): void {
   if ((productive[row] as number) === 0) full[row] = (full[row] as number) + elapsed;
 }
 
-/** Works the averages out up to now. @context psi held, accounted */
-function average(m: Mm, row: number, now: number): void {
-  const { averagedUs } = m.psi;
-  const last = averagedUs[row] as number;
-  if (last === 0) averagedUs[row] = now;
-  if (last === 0 || now - last < PERIOD_US) return;
-  // As the kernel's: periods that were missed count as idle, the last one has all of the time.
-  const missed = Math.min(Math.floor((now - last) / PERIOD_US) - 1, PERIODS_MAX);
-  const period = now - last - missed * PERIOD_US;
+/** Takes the period that ends now into the averages. @context psi held, accounted */
+function average(m: Mm, row: number): void {
   for (const kind of ['some', 'full'] as const) {
     const before = m.psi[`${kind}Before`];
     const total = m.psi[kind][row] as number;
-    const share = (100 * Math.min(total - (before[row] as number), period)) / period;
+    const share = (100 * Math.min(total - (before[row] as number), PERIOD_US)) / PERIOD_US;
     before[row] = total;
     for (const window of WINDOWS) {
       const column = m.psi[`${kind}${window}`];
-      let value = column[row] as number;
-      for (let i = 0; i < missed; i++) value *= DECAY[window];
-      column[row] = value * DECAY[window] + share * (1 - DECAY[window]);
+      column[row] = (column[row] as number) * DECAY[window] + share * (1 - DECAY[window]);
     }
   }
-  averagedUs[row] = now;
+}
+
+/**
+ * Brings totals and averages up to now: period by period, as the kernel's worker does, so that a
+ * stall without any change counts in each period that it spans. @context psi held
+ */
+function update(m: Mm, row: number, now: number): void {
+  const { averagedUs } = m.psi;
+  const first = Math.max(averagedUs[row] as number, now - PERIODS_MAX * PERIOD_US);
+  let at = averagedUs[row] === 0 ? now : first;
+  for (; at + PERIOD_US <= now; average(m, row)) {
+    at += PERIOD_US;
+    account(m, row, at);
+  }
+  averagedUs[row] = at;
+  account(m, row, now);
 }
 
 /** Changes the state of a group and those above it. */
@@ -86,8 +92,7 @@ function change(m: Mm, memcg: number, stalled: number, productive: number): void
   const now = nowUs();
   for (let row = memcg; ; row = m.memcg.parent[row] as number) {
     spinLock(m.psiLock, row * LINE_WORDS, LC_PSI);
-    account(m, row, now);
-    average(m, row, now);
+    update(m, row, now);
     m.psi.stalled[row] = (m.psi.stalled[row] as number) + stalled;
     m.psi.productive[row] = (m.psi.productive[row] as number) + productive;
     spinUnlock(m.psiLock, row * LINE_WORDS, LC_PSI);
@@ -136,8 +141,7 @@ export function memoryPressure(m: Mm, memcg: number): string {
   if (m.task.id === 0) return line(m, memcg, 'some') + line(m, memcg, 'full');
   const now = nowUs();
   spinLock(m.psiLock, memcg * LINE_WORDS, LC_PSI);
-  account(m, memcg, now);
-  average(m, memcg, now);
+  update(m, memcg, now);
   const text = line(m, memcg, 'some') + line(m, memcg, 'full');
   spinUnlock(m.psiLock, memcg * LINE_WORDS, LC_PSI);
   return text;

@@ -9,32 +9,36 @@
  */
 import { assert } from '../../shared/assert.ts';
 import { faultDelay } from '../../shared/fault.ts';
+import { HELD_LOCKS_MAX } from '../../shared/limits.ts';
 import { rcuBarrier } from '../../shared/rcu_callback.ts';
 import { RWSEM_WORDS, rwsemDownRead, rwsemUpRead } from '../../shared/rwsem.ts';
 import { memcgCharge } from './charge.ts';
 import { pageBytes } from './content.ts';
 import { EBUSY, ENOMEM, ENOSPC } from './errno.ts';
 import { FAULT_DELAY } from './faults.ts';
+import { filePageCount } from './file_pages.ts';
 import type { RaWindow } from './file_ra.ts';
 import { makeFileRoom } from './file_room.ts';
-import { folioSet, folioTryLock, folioUnlock } from './folio.ts';
+import { folioPages, folioSet, folioTryLock, folioUnlock } from './folio.ts';
 import { hostRead } from './host_io.ts';
 import { PAGE_SIZE } from './limits.ts';
 import { LC_INVALIDATE } from './lock_order.ts';
 import { mappingPeek } from './mapping.ts';
-import { fileAddFolio, fileEraseFolio, fileShadow } from './mapping_file.ts';
+import { fileAddFolio, fileEraseFolio } from './mapping_file.ts';
 import { memcgRefresh } from './memcg_task.ts';
 import type { Mm } from './mm.ts';
 import { PG_READAHEAD, PG_UPTODATE } from './mm_types.ts';
 import { PFN_NONE } from './page_alloc.ts';
 import { allocPages } from './page_alloc_slow.ts';
+import { newFileFolio } from './readahead_order.ts';
 import { discardNewPage, folioAddLru, folioPut } from './swap.ts';
 import { homeNode } from './swapin.ts';
 import { EV } from './vmstat_items.ts';
-import { workingsetRefaultFile } from './workingset_file.ts';
+import { fileShadow, workingsetRefaultFile } from './workingset_file.ts';
 
-/** Pages that are locked at once: more than a default window. */
-const BATCH = 64;
+/** Folios that are locked at once: a default window. */
+const BATCH = 32;
+assert(BATCH + 8 < HELD_LOCKS_MAX, 'lockdep remembers the locks of a batch, and those around it');
 
 /** @context may block for truncation; outside folio locks */
 export function invalidateLockShared(m: Mm, inode: number): void {
@@ -44,11 +48,6 @@ export function invalidateLockShared(m: Mm, inode: number): void {
 /** Ends `invalidateLockShared`. @context who holds it */
 export function invalidateUnlockShared(m: Mm, inode: number): void {
   rwsemUpRead(m.invalidateLock, inode * RWSEM_WORDS, LC_INVALIDATE);
-}
-
-/** @returns pages that a file of this size has */
-export function filePageCount(bytes: number): number {
-  return Math.ceil(bytes / PAGE_SIZE);
 }
 
 /**
@@ -65,9 +64,9 @@ export function newFilePage(m: Mm): number {
 }
 
 /**
- * Shows a new page in a file: locked, not up to date.
- * @returns 0; otherwise the page is gone: EEXIST when there is one, ENOSPC, EBUSY
- * @context the page is from newFilePage
+ * Shows a new folio in a file: locked, not up to date.
+ * @returns 0; otherwise the folio is gone: EEXIST when there is a page, ENOSPC, EBUSY
+ * @context the folio is from newFilePage or newFileFolio
  */
 export function showFilePage(m: Mm, pfn: number, inode: number, index: number): number {
   const locked = folioTryLock(m, pfn);
@@ -84,13 +83,17 @@ export function showFilePage(m: Mm, pfn: number, inode: number, index: number): 
   return 0;
 }
 
-/** Locked new pages of neighbouring indexes: filled by one read. */
+/** Locked new folios of neighbouring indexes: filled by one read. */
 function readRun(m: Mm, inode: number, first: number, run: readonly number[]): number {
   const fd = (m.hostFile.fd[inode] as number) - 1;
-  const views = run.map((pfn) => pageBytes(m, pfn));
+  const views: Uint8Array[] = [];
+  for (const pfn of run) {
+    const end = pfn + folioPages(m, pfn);
+    for (let page = pfn; page < end; page++) views.push(pageBytes(m, page));
+  }
   const error = hostRead(fd, views, first * PAGE_SIZE);
   const { events } = m.task;
-  if (error === 0) events[EV.pgpgin] = (events[EV.pgpgin] as number) + 4 * run.length;
+  if (error === 0) events[EV.pgpgin] = (events[EV.pgpgin] as number) + 4 * views.length;
   for (const pfn of run) {
     if (error === 0) folioSet(m, pfn, PG_UPTODATE);
     else fileEraseFolio(m, pfn);
@@ -100,10 +103,10 @@ function readRun(m: Mm, inode: number, first: number, run: readonly number[]): n
   return error;
 }
 
-/** Indexes of a range that are not cached, at most BATCH. */
-function missingPages(m: Mm, inode: number, first: number, end: number): number[] {
+/** Indexes of a range that are not cached, at most `most`. */
+function missingPages(m: Mm, inode: number, first: number, end: number, most: number): number[] {
   const missing: number[] = [];
-  for (let at = first; at < end && missing.length < BATCH; at++) {
+  for (let at = first; at < end && missing.length < most; at++) {
     if (mappingPeek(m, inode, at) <= 0) missing.push(at);
   }
   return missing;
@@ -112,40 +115,75 @@ function missingPages(m: Mm, inode: number, first: number, end: number): number[
 /** What came of the last `readBatch`. Private to the thread. */
 const batch = { error: 0, next: 0 };
 
-/** One batch: allocates, shows, reads. Leaves the next index and the first error in `batch`. */
-function readBatch(m: Mm, inode: number, first: number, end: number, marked: number): void {
-  const missing = missingPages(m, inode, first, end);
-  batch.error = 0;
-  batch.next = missing.length < BATCH ? end : (missing[BATCH - 1] as number) + 1;
-  const pages: number[] = [];
-  for (let i = 0; i < missing.length; i++) {
-    const pfn = newFilePage(m);
+/**
+ * Allocates folios for missing pages.
+ * @param missing indexes; on return the first ones are those of the first pages of the folios
+ * @param order largest one to try @param end page behind the last one that is wanted
+ * @returns the folios, BATCH at most: then `batch.next` is where to go on; `batch.error` says when
+ *   memory ran out
+ */
+function allocFor(m: Mm, missing: number[], order: number, end: number): number[] {
+  const folios: number[] = [];
+  for (let i = 0; i < missing.length; ) {
+    const index = missing[i] as number;
+    if (folios.length === BATCH) {
+      batch.next = index;
+      break;
+    }
+    const large = order === 0 ? 0 : newFileFolio(m, missing, i, order, end);
+    const pfn = large === 0 ? newFilePage(m) : large;
     if (pfn < 0) {
       batch.error = pfn;
       break;
     }
-    pages.push(pfn);
+    // Never behind what is yet to be looked at.
+    missing[folios.length] = index;
+    folios.push(pfn);
+    i += folioPages(m, pfn);
   }
+  return folios;
+}
+
+/**
+ * One batch: allocates, shows, reads. Leaves the next index and the first error in `batch`.
+ * @param order of large folios, where they fit
+ */
+function readBatch(
+  m: Mm,
+  inode: number,
+  first: number,
+  end: number,
+  marked: number,
+  order: number,
+): void {
+  const most = Math.max(BATCH, 1 << order);
+  const missing = missingPages(m, inode, first, end, most);
+  batch.error = 0;
+  batch.next = missing.length < most ? end : (missing[most - 1] as number) + 1;
+  const folios = allocFor(m, missing, order, end);
   let run: number[] = [];
   let start = 0;
+  let next = 0;
   const flush = (): void => {
     if (run.length === 0) return;
     const error = readRun(m, inode, start, run);
     if (batch.error === 0) batch.error = error;
     run = [];
   };
-  pages.forEach((pfn, i) => {
+  folios.forEach((pfn, i) => {
     const index = missing[i] as number;
-    if (run.length > 0 && index !== start + run.length) flush();
+    const pages = folioPages(m, pfn);
+    if (run.length > 0 && index !== next) flush();
     const error = showFilePage(m, pfn, inode, index);
     if (error < 0) {
       flush();
       if (batch.error === 0 && (error === ENOSPC || error === EBUSY)) batch.error = error;
       return;
     }
-    if (index === marked) folioSet(m, pfn, PG_READAHEAD);
+    if (marked >= index && marked < index + pages) folioSet(m, pfn, PG_READAHEAD);
     if (run.length === 0) start = index;
     run.push(pfn);
+    next = index + pages;
   });
   flush();
 }
@@ -166,7 +204,7 @@ export function readPages(m: Mm, inode: number, window: RaWindow): number {
       filePageCount(m.hostFile.size[inode] as number),
     );
     if (at < end) {
-      readBatch(m, inode, at, end, marked);
+      readBatch(m, inode, at, end, marked, window.order ?? 0);
       error = batch.error;
       at = batch.next;
     }

@@ -6,6 +6,12 @@
 import type { Mm } from './mm.ts';
 import { EV } from './vmstat_items.ts';
 
+/**
+ * Folios of the last batch whose rmap lock was taken, oldest first, where they are neither kept nor
+ * freed: they are the caller's to place (ScanControl.contended). Private to the thread.
+ */
+export const contendedFolios: number[] = [];
+
 /** Who looks at contended folios, if anybody does. Private to the thread. */
 export const contended = {
   /** Those of the batch that is under way, each once for every failed trylock. */

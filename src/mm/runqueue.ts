@@ -9,8 +9,8 @@
  *   putTask: still SLEEPING? off the CPU                      off the CPU: to the queue's tail
  *
  * Both sides change the state under rq->lock, and the sleeper says that it sleeps before it tests,
- * so no wake-up falls between the test and the sleep. A wake-up that finds another task in the row
- * does no harm: whoever sleeps tests again.
+ * so no wake-up falls between the test and the sleep. Who wakes another's task holds tasklist_lock:
+ * the row stays that task's, which lives on one CPU.
  */
 import { assert } from '../../shared/assert.ts';
 import { spinLock, spinUnlock } from '../../shared/spinlock.ts';
@@ -30,6 +30,7 @@ import {
   TASK_RUNNING,
   TASK_SLEEPING,
 } from './sched_types.ts';
+import { tasklistLock, tasklistUnlock } from './task_rows.ts';
 
 function rqLock(m: Mm, cpu: number): void {
   spinLock(m.sched.rq, cpu * LINE_WORDS + RQ_LOCK, LC_RQ);
@@ -176,34 +177,34 @@ function setOwnState(m: Mm, row: number, state: number): void {
 /**
  * Makes a sleeping task runnable (try_to_wake_up). Make its condition true first.
  * @returns whether it slept
- * @context any thread; takes rq->lock
+ * @context tasklist_lock held, or the CPU of the task, which lives: the row must not come to be
+ *   another's meanwhile, whose CPU has another queue; takes rq->lock
  */
 export function wakeTask(m: Mm, row: number): boolean {
   const { rq, task } = m.sched;
-  for (;;) {
-    const cpu = Atomics.load(task.cpu, row);
-    rqLock(m, cpu);
-    if (Atomics.load(task.cpu, row) !== cpu) {
-      // The row is another task's meanwhile.
-      rqUnlock(m, cpu);
-      continue;
-    }
-    const slept = Atomics.load(task.state, row) === TASK_SLEEPING;
-    const current = rq[cpu * LINE_WORDS + RQ_CURR] === row;
-    if (slept && current) Atomics.store(task.state, row, TASK_RUNNING);
-    else if (slept) append(m, cpu, row);
-    rqUnlock(m, cpu);
-    if (slept && !current) wakeCpu(m, cpu);
-    return slept;
-  }
+  const cpu = Atomics.load(task.cpu, row);
+  rqLock(m, cpu);
+  const slept = Atomics.load(task.state, row) === TASK_SLEEPING;
+  const current = rq[cpu * LINE_WORDS + RQ_CURR] === row;
+  if (slept && current) Atomics.store(task.state, row, TASK_RUNNING);
+  else if (slept) append(m, cpu, row);
+  rqUnlock(m, cpu);
+  if (slept && !current) wakeCpu(m, cpu);
+  return slept;
 }
 
-/** Wakes every task of an address space: it is to end. @context any thread; takes rq->lock */
+/**
+ * Wakes every task of an address space: it is to end.
+ * @context any thread, not under rq->lock; takes tasklist_lock, then rq->lock
+ */
 export function wakeTasksOf(m: Mm, mm: number): void {
+  if (Atomics.load(m.sched.words, SCHED_USED) === 0) return;
+  tasklistLock(m);
   const used = Atomics.load(m.sched.words, SCHED_USED);
   for (let row = 1; row <= used; row++) {
     if (Atomics.load(m.sched.task.mm, row) === mm) wakeTask(m, row);
   }
+  tasklistUnlock(m);
 }
 
 /** Has an address space a task that lives on a CPU? @context any thread */

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** What one reclaim wants, may do, and has done so far (struct scan_control). */
+import { CONTENDED_HEAD } from './contended.ts';
 import { DEF_PRIORITY, SWAP_CLUSTER_MAX } from './limits.ts';
 
 export const DEACTIVATE_ANON = 1;
 export const DEACTIVATE_FILE = 2;
 
 /** Who reclaims: decides which counters move. Passed explicitly, never read off the thread. */
-export type ReclaimRole = 'kswapd' | 'direct';
+export type ReclaimRole = 'kswapd' | 'direct' | 'kshrinkd';
 
 export interface ScanControl {
   readonly role: ReclaimRole;
@@ -17,8 +18,14 @@ export interface ScanControl {
   priority: number;
   maySwap: boolean;
   mayUnmap: boolean;
+  /** The rmap lock is only tried; kshrinkd as posted waits for it. */
+  rwTryLock: boolean;
+  /** CONTENDED_*: what becomes of folios whose rmap lock is taken. */
+  contended: number;
   /** Whether the pages were used does not matter: MADV_PAGEOUT. */
   ignoreReferences: boolean;
+  /** What goes to a swap file is under way until the caller says plugFinish. */
+  plug: boolean;
   /** DEACTIVATE_* bits. */
   mayDeactivate: number;
   forceDeactivate: boolean;
@@ -37,6 +44,8 @@ export interface ScanControl {
   swappiness: number;
   nrScanned: number;
   nrReclaimed: number;
+  /** Pages that kshrinkd has now: progress, but not towards the target. */
+  nrDeferred: number;
 }
 
 /**
@@ -57,7 +66,10 @@ export function scanControl(
     priority: DEF_PRIORITY,
     maySwap: true,
     mayUnmap: true,
+    rwTryLock: true,
+    contended: CONTENDED_HEAD,
     ignoreReferences: false,
+    plug: true,
     mayDeactivate: 0,
     forceDeactivate: false,
     skippedDeactivate: false,
@@ -72,6 +84,7 @@ export function scanControl(
     swappiness,
     nrScanned: 0,
     nrReclaimed: 0,
+    nrDeferred: 0,
   };
 }
 

@@ -14,6 +14,7 @@
 import type { ArenaBuilder } from '../../shared/arena.ts';
 import { type I32, LINE_WORDS } from '../../shared/types.ts';
 import type { MmConfig } from './config.ts';
+import { MEMCG_NAME_BYTES } from './limits.ts';
 
 /** States of a row. */
 export const TASK_FREE = 0;
@@ -74,6 +75,7 @@ const TASK_COLUMNS = {
   group: 'i32', // @atomic pid of the process that it is a thread of
   mm: 'i32', // @atomic address space, 0 once it has left it
   signal: 'i32', // @atomic 1: killed, and to end where it is
+  pending: 'i32', // @atomic 1: a signal that wakes it from `pause`
   cpu: 'i32', // @atomic the CPU whose worker has its generator
   affinity: 'i32', // @frozen from its making: CPUs that its children may be put on
   program: 'i32', // @frozen from its making: position in `taskPrograms`
@@ -143,6 +145,9 @@ export function declareSched(builder: ArenaBuilder, config: MmConfig, nrMms: num
     // @atomic wait queue of each CPU that has nothing to run
     rqWait: words('sched.rq_wait', cpus, LINE_WORDS),
     record: builder.columns('sched.record', RECORD_COLUMNS, records),
+    // @owner task  name of the group that it was in at its end, zero-terminated
+    recordMemcg: builder.columns('sched.record_memcg', { bytes: 'u8' }, records * MEMCG_NAME_BYTES)
+      .bytes,
     stamp: builder.columns('sched.stamp', STAMP_COLUMNS, stamps),
     // @owner task  stamps of table k at 512 k, 0 for a page that it has not stored to
     stampValue: words('sched.stamp_value', stamps, stampTables(config) === 0 ? 0 : 512),

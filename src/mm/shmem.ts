@@ -17,7 +17,17 @@ import { memcgCharge } from './charge.ts';
 import { pageWords } from './content.ts';
 import { EBUSY, EEXIST, EIO, ENOENT, ENOMEM, ENOSPC } from './errno.ts';
 import { FAULT_DELAY } from './faults.ts';
-import { folioClear, folioLock, folioSet, folioTest, folioTryLock, folioUnlock } from './folio.ts';
+import {
+  folioClear,
+  folioLock,
+  folioOrder,
+  folioSet,
+  folioTest,
+  folioTryLock,
+  folioUnlock,
+  folioWaitWriteback,
+  pageFolio,
+} from './folio.ts';
 import { HOSTFS } from './fs_types.ts';
 import {
   folioInMapping,
@@ -32,19 +42,12 @@ import {
 import { memcgRefresh } from './memcg_task.ts';
 import { countReadaheadHit, dropStaleSwapin } from './memory.ts';
 import type { Mm } from './mm.ts';
-import {
-  PG_DIRTY,
-  PG_READAHEAD,
-  PG_SWAPBACKED,
-  PG_SWAPCACHE,
-  PG_UPTODATE,
-  PG_WRITEBACK,
-} from './mm_types.ts';
+import { PG_DIRTY, PG_READAHEAD, PG_SWAPBACKED, PG_SWAPCACHE, PG_UPTODATE } from './mm_types.ts';
 import { PFN_NONE } from './page_alloc.ts';
 import { allocPages } from './page_alloc_slow.ts';
 import { discardNewPage, folioAddLru, folioPut } from './swap.ts';
 import { slotSynchronous } from './swap_info.ts';
-import { swapReadahead } from './swap_readahead.ts';
+import { swapinReadahead } from './swap_readahead.ts';
 import { folioFreeSwap, swapCacheGet } from './swap_state.ts';
 import { swapFree } from './swapfile.ts';
 import { homeNode, swapinNew } from './swapin.ts';
@@ -125,14 +128,22 @@ function addNew(m: Mm, inode: number, index: number): number {
 function swapIn(m: Mm, inode: number, index: number, slot: number): number {
   let pfn = swapCacheGet(m, slot);
   const read = pfn === 0;
+  if (!read && folioOrder(m, pageFolio(m, pfn)) > 0) {
+    // The slot has changed hands: a file's pages are single.
+    folioPut(m, pageFolio(m, pfn));
+    return EEXIST;
+  }
   if (read) {
-    if (!slotSynchronous(m, slot)) swapReadahead(m, slot);
-    pfn = swapinNew(m, slot, chargeGroup(m), false);
+    const memcg = chargeGroup(m);
+    pfn = slotSynchronous(m, slot)
+      ? swapinNew(m, slot, memcg, false)
+      : swapinReadahead(m, slot, memcg);
     if (pfn === PFN_NONE) return ENOMEM;
     if (pfn < 0) return EEXIST;
   }
   faultDelay(FAULT_DELAY);
   folioLock(m, pfn);
+  folioWaitWriteback(m, pfn);
   const ours = folioTest(m, pfn, PG_SWAPCACHE) && m.page.private[pfn] === slot;
   const broken = ours && !folioTest(m, pfn, PG_UPTODATE);
   if (broken && mappingPeek(m, inode, index) === -slot) {
@@ -146,7 +157,6 @@ function swapIn(m: Mm, inode: number, index: number, slot: number): number {
     folioPut(m, pfn);
     return EEXIST;
   }
-  assert(!folioTest(m, pfn, PG_WRITEBACK), 'an unlocked folio was in writeback');
   if (folioTest(m, pfn, PG_READAHEAD)) countReadaheadHit(m, pfn);
   // The entry's reference was the only one: the slot goes with the cache's.
   swapFree(m, slot);

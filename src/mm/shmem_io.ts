@@ -14,11 +14,12 @@
  */
 import { faultDelay } from '../../shared/fault.ts';
 import { rcuBarrier } from '../../shared/rcu_callback.ts';
-import { fillPage, pageWords, verifyFill } from './content.ts';
+import { FILL_RANDOM, fillPage, pageWords, verifyFill } from './content.ts';
 import { EIO, ENOENT, ENOSPC } from './errno.ts';
 import { FAULT_DELAY } from './faults.ts';
 import { folioSet, folioUnlock } from './folio.ts';
 import { mappingPeek, mappingSeq, mappingSetSeq } from './mapping.ts';
+import { payForHigh } from './memcg_high.ts';
 import type { Mm } from './mm.ts';
 import { PG_DIRTY } from './mm_types.ts';
 import { shmemGetFolio } from './shmem.ts';
@@ -42,7 +43,8 @@ function serialOf(m: Mm, inode: number): number {
 }
 
 function fillNumber(inode: number, serial: number, seq: number): number {
-  return Math.imul(Math.imul(inode, 0x9e3779b1) ^ Math.imul(serial, 0x85ebca6b), 31) ^ seq;
+  const mixed = Math.imul(Math.imul(inode, 0x9e3779b1) ^ Math.imul(serial, 0x85ebca6b), 31);
+  return (mixed ^ seq) & ~FILL_RANDOM;
 }
 
 function fillFile(words: Int32Array, inode: number, serial: number, index: number, seq: number) {
@@ -104,6 +106,7 @@ export function shmemWrite(m: Mm, inode: number, index: number, seq: number): nu
   folioUnlock(m, pfn);
   if (noted) folioMarkAccessed(m, pfn);
   folioPut(m, pfn);
+  payForHigh(m);
   if (noted) return 0;
   // Nodes may be on their way back to the pool: the next try finds them.
   rcuBarrier();
@@ -131,6 +134,7 @@ export function shmemRead(m: Mm, inode: number, index: number): number {
   folioUnlock(m, pfn);
   folioMarkAccessed(m, pfn);
   folioPut(m, pfn);
+  payForHigh(m);
   if (wrong === null) return seq;
   badPage.note = wrong;
   return EIO;

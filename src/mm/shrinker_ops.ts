@@ -26,8 +26,9 @@ export const GFP_NOFS = GFP_IO;
 export const SHRINKER_TYPE_SUPER = 0;
 export const SHRINKER_TYPE_SHADOW = 1;
 export const SHRINKER_TYPE_ZSWAP = 2;
+export const SHRINKER_TYPE_THP = 3;
 /** The first of the configuration's own. */
-export const SHRINKER_TYPE_USER = 3;
+export const SHRINKER_TYPE_USER = 4;
 
 /** What callbacks are told. One record per thread, reused: not to be kept. */
 export interface ShrinkControl {

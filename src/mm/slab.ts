@@ -31,7 +31,7 @@ import type { Mm } from './mm.ts';
 import { PG_SLAB } from './mm_types.ts';
 import { objcgCharge, objcgUncharge } from './objcg.ts';
 import { freePage, PFN_NONE } from './page_alloc.ts';
-import { allocPages } from './page_alloc_slow.ts';
+import { allocUnmovablePage } from './page_alloc_slow.ts';
 import {
   CACHE_DENTRY,
   CACHE_INODE,
@@ -166,7 +166,7 @@ function formatSlab(m: Mm, cache: number, slab: number): void {
 function growCache(m: Mm, cache: number, nid: number): number {
   const slab = takeSlabRow(m, cache);
   if (slab === 0) return 0;
-  const pfn = allocPages(m, nid, 0);
+  const pfn = allocUnmovablePage(m, nid);
   if (pfn === PFN_NONE) {
     returnSlabRow(m, cache, slab);
     return 0;
@@ -209,7 +209,7 @@ export function slabAlloc(m: Mm, cache: number): number {
   const bytes = OBJECT_BYTES[cache] as number;
   const objcg = objcgCharge(m, bytes);
   if (objcg < 0) return 0;
-  const nid = homeNode(m);
+  const nid = m.config.movableNode === true ? 0 : homeNode(m);
   const item = takePartial(m, cache, nid) || growCache(m, cache, nid) || takeAnyPartial(m, cache);
   if (item === 0) {
     objcgUncharge(m, objcg, bytes);

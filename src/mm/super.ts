@@ -25,6 +25,7 @@ import {
   SB_NO_USERS,
   TMPFS,
 } from './fs_types.ts';
+import { releaseHostDir } from './host_names.ts';
 import { claimInodes, evictInodes, iput, newInode } from './inode.ts';
 import { listLruDestroy, listLruInit } from './list_lru.ts';
 import { LC_S_UMOUNT } from './lock_order.ts';
@@ -100,6 +101,7 @@ function shutdown(m: Mm, sb: number): void {
   evictInodes(m, sb);
   listLruDestroy(m, s.dentryLru[sb] as number);
   listLruDestroy(m, s.inodeLru[sb] as number);
+  if (s.type[sb] === HOSTFS) releaseHostDir(m, sb);
 }
 
 /**

@@ -14,7 +14,14 @@ import { THREADS_MAX } from '../../shared/limits.ts';
 import { spinLock, spinTryLock, spinUnlock } from '../../shared/spinlock.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
 import { FAULT_TRYLOCK } from './faults.ts';
-import { folioLruvec, folioPutTestZero, folioRefFreeze, folioTestClear } from './folio.ts';
+import {
+  folioLruvec,
+  folioOrder,
+  folioPages,
+  folioPutTestZero,
+  folioRefFreeze,
+  folioTestClear,
+} from './folio.ts';
 import { PAGEVEC_SIZE } from './limits.ts';
 import { LC_LRU_BATCH } from './lock_order.ts';
 import { lruLock, lruUnlock, lruvecAddFolioLocked, lruvecDelFolioLocked } from './lruvec.ts';
@@ -24,13 +31,17 @@ import { clearMlocked, cullFlags, mlockFolio } from './mlock_folio.ts';
 import type { Mm } from './mm.ts';
 import {
   PG_ACTIVE,
+  PG_LARGE_FILE,
   PG_LRU,
   PG_REFERENCED,
   PG_UNEVICTABLE,
   PG_WORKINGSET,
   VM_LOCKED,
 } from './mm_types.ts';
-import { freePage } from './page_alloc.ts';
+import { countMthp } from './mthp_stat.ts';
+import { freeFolio } from './page_alloc.ts';
+import { unqueueSplit } from './split_queue.ts';
+import { MTHP } from './thp_types.ts';
 import { EV } from './vmstat_items.ts';
 import { workingsetAgeNonresident } from './workingset.ts';
 
@@ -39,8 +50,9 @@ const COUNT = 1;
 const ENTRIES = 2;
 
 /**
- * Queues a folio for its LRU list; the batch takes a reference of its own.
- * @context the folio is not PG_LRU; takes lru_batch, and lru_lock when the batch is full
+ * Queues a folio for its LRU list; the batch takes a reference of its own. A large one does not
+ * wait: the batch goes to the lists at once.
+ * @context the folio is not PG_LRU; takes lru_batch, and lru_lock when the batch goes
  */
 export function folioAddLru(m: Mm, pfn: number): void {
   const row = m.task.id * BATCH_WORDS;
@@ -49,7 +61,8 @@ export function folioAddLru(m: Mm, pfn: number): void {
   const count = m.lruBatch[row + COUNT] as number;
   m.lruBatch[row + ENTRIES + count] = pfn;
   m.lruBatch[row + COUNT] = count + 1;
-  if (count + 1 === PAGEVEC_SIZE) lruAddDrainLocked(m, row);
+  // A large one would hold many pages back from who looks for them.
+  if (count + 1 === PAGEVEC_SIZE || folioOrder(m, pfn) > 0) lruAddDrainLocked(m, row);
   spinUnlock(m.lruBatch, row, LC_LRU_BATCH);
 }
 
@@ -126,12 +139,16 @@ export function folioMarkAccessed(m: Mm, pfn: number): void {
   } else if ((flags & (PG_ACTIVE | PG_UNEVICTABLE)) === 0) {
     folioActivate(m, pfn);
     Atomics.and(m.page.flags, pfn, ~PG_REFERENCED);
-    workingsetAgeNonresident(m, folioLruvec(m, pfn));
+    workingsetAgeNonresident(m, folioLruvec(m, pfn), folioPages(m, pfn));
   }
 }
 
-/** Moves a folio to the active list, or lets its place in this thread's batch lead there. */
-function folioActivate(m: Mm, pfn: number): void {
+/**
+ * Moves a folio to the active list, or lets its place in this thread's batch lead there. One that
+ * somebody has isolated stays his.
+ * @context the caller holds a reference; takes lru_lock or this thread's lru_batch
+ */
+export function folioActivate(m: Mm, pfn: number): void {
   if (!folioTestClear(m, pfn, PG_LRU)) {
     activateInBatch(m, pfn);
     return;
@@ -143,8 +160,9 @@ function folioActivate(m: Mm, pfn: number): void {
   const flags = Atomics.or(m.page.flags, pfn, PG_ACTIVE | PG_LRU) | PG_ACTIVE | PG_LRU;
   lruvecAddFolioLocked(m, lruvec, pfn, flags);
   lruUnlock(m, lruvec);
-  m.task.events[EV.pgactivate] = (m.task.events[EV.pgactivate] as number) + 1;
-  countMemcg(m, m.page.memcg[pfn] as number, MS.pgactivate);
+  const pages = folioPages(m, pfn);
+  m.task.events[EV.pgactivate] = (m.task.events[EV.pgactivate] as number) + pages;
+  countMemcg(m, m.page.memcg[pfn] as number, MS.pgactivate, pages);
 }
 
 /** Marks a folio that waits in this thread's batch: nobody else drains it meanwhile. */
@@ -173,10 +191,27 @@ function folioPutFinal(m: Mm, pfn: number): void {
     lruvecDelFolioLocked(m, lruvec, pfn, Atomics.load(m.page.flags, pfn));
     lruUnlock(m, lruvec);
   }
+  releaseFolio(m, pfn);
+}
+
+/**
+ * Takes a folio's charge and its marks off it, and frees it.
+ * @context count 0, on no list; takes zone->lock or pcp->lock, split_queue_lock
+ */
+export function releaseFolio(m: Mm, pfn: number): void {
   clearMlocked(m, pfn);
   Atomics.and(m.page.flags, pfn, ~(PG_ACTIVE | PG_REFERENCED | PG_WORKINGSET));
-  uncharge(m, m.page.memcg[pfn] as number, 1);
-  freePage(m, pfn);
+  const order = folioOrder(m, pfn);
+  if (order > 0) forgetLarge(m, pfn, order);
+  uncharge(m, m.page.memcg[pfn] as number, 1 << order);
+  freeFolio(m, pfn);
+}
+
+/** A large folio is freed, or taken apart. @context its count is 0 */
+export function forgetLarge(m: Mm, pfn: number, order: number): void {
+  unqueueSplit(m, pfn);
+  const ofFile = folioTestClear(m, pfn, PG_LARGE_FILE);
+  countMthp(m, order, ofFile ? MTHP.nr_file : MTHP.nr_anon, -1);
 }
 
 /**
@@ -187,5 +222,5 @@ function folioPutFinal(m: Mm, pfn: number): void {
  */
 export function discardNewPage(m: Mm, pfn: number): void {
   while (!folioRefFreeze(m, pfn, 1)) cpuRelax();
-  freePage(m, pfn);
+  freeFolio(m, pfn);
 }

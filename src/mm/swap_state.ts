@@ -13,17 +13,21 @@ import { FAULT_DELAY } from './faults.ts';
 import {
   folioClear,
   folioNid,
+  folioOrder,
+  folioPages,
   folioRefFreeze,
   folioRefUnfreeze,
   folioSet,
   folioTest,
   folioTryGet,
+  pageFolio,
 } from './folio.ts';
 import { tryChargeSwap, unchargeSwap } from './memcg_swap.ts';
 import type { Mm } from './mm.ts';
 import { PG_DIRTY, PG_SWAPCACHE, PG_WRITEBACK, SWAP_HAS_CACHE } from './mm_types.ts';
 import { setSlotCache, setSlotShadow } from './shadow_nodes.ts';
 import { clusterLock, clusterUnlock } from './swap_cluster.ts';
+import { allocSlotRun } from './swap_run.ts';
 import { allocSlot, nrSwapPages, putCacheRefLocked, SLOT_NONE, swapCount } from './swapfile.ts';
 import { shadowAgeOut, workingsetEviction } from './workingset.ts';
 
@@ -36,14 +40,14 @@ export const CACHE_STALE = -2;
 export const shadowFound = { tag: 0, age: 0 };
 
 /**
- * The folio of a slot.
- * @returns its pfn with a reference taken, or 0
+ * The page of a slot.
+ * @returns its pfn with a reference taken on its folio (`pageFolio`), or 0
  * @context takes swap_cluster
  */
 export function swapCacheGet(m: Mm, slot: number): number {
   clusterLock(m, slot);
   const pfn = m.slot.cache[slot] as number;
-  const got = pfn !== 0 && folioTryGet(m, pfn);
+  const got = pfn !== 0 && folioTryGet(m, pageFolio(m, pfn));
   clusterUnlock(m, slot);
   return got ? pfn : 0;
 }
@@ -78,30 +82,46 @@ export function swapCacheInsert(m: Mm, pfn: number, slot: number): number {
 
 /** @context swap_cluster held */
 function markInCache(m: Mm, pfn: number, slot: number): void {
-  m.page.private[pfn] = slot;
-  Atomics.add(m.page.refcount, pfn, 1);
+  const pages = folioPages(m, pfn);
+  for (let i = 0; i < pages; i++) m.page.private[pfn + i] = slot + i;
+  Atomics.add(m.page.refcount, pfn, pages);
   folioSet(m, pfn, PG_SWAPCACHE);
-  Atomics.add(m.node.swapCache, folioNid(m, pfn), 1);
+  Atomics.add(m.node.swapCache, folioNid(m, pfn), pages);
+}
+
+/** Charges as many slots to a group as a folio needs, or none. */
+function chargeSlots(m: Mm, memcg: number, pages: number): boolean {
+  for (let i = 0; i < pages; i++) {
+    if (tryChargeSwap(m, memcg)) continue;
+    while (i-- > 0) unchargeSwap(m, memcg);
+    return false;
+  }
+  return true;
 }
 
 /**
- * Gives a folio a slot and marks it dirty, so that it will be written (add_to_swap).
- * @returns the slot, or SLOT_NONE when swap is full, or its group may have no more of it
+ * Gives a folio a slot and marks it dirty, so that it will be written (add_to_swap). A large one
+ * gets neighbouring slots for all its pages.
+ * @returns the (first) slot, or SLOT_NONE when swap is full, or has no such run, or its group may
+ *   have no more of it
  * @context folio locked, not in the cache; takes swap_cluster
  */
 export function addToSwap(m: Mm, pfn: number): number {
   assert(folioTest(m, pfn, PG_SWAPCACHE) === false, 'folio is in the swap cache already');
   const memcg = m.page.memcg[pfn] as number;
-  if (nrSwapPages(m) === 0 || !tryChargeSwap(m, memcg)) return SLOT_NONE;
-  const slot = allocSlot(m);
+  const pages = folioPages(m, pfn);
+  if (nrSwapPages(m) < pages || !chargeSlots(m, memcg, pages)) return SLOT_NONE;
+  const slot = pages === 1 ? allocSlot(m) : allocSlotRun(m, folioOrder(m, pfn));
   if (slot === SLOT_NONE) {
-    unchargeSwap(m, memcg);
+    for (let i = 0; i < pages; i++) unchargeSwap(m, memcg);
     return SLOT_NONE;
   }
   faultDelay(FAULT_DELAY);
   clusterLock(m, slot);
-  setSlotCache(m, slot, pfn);
-  m.slot.memcg[slot] = memcg;
+  for (let i = 0; i < pages; i++) {
+    setSlotCache(m, slot + i, pfn + i);
+    m.slot.memcg[slot + i] = memcg;
+  }
   markInCache(m, pfn, slot);
   clusterUnlock(m, slot);
   folioSet(m, pfn, PG_DIRTY);
@@ -133,12 +153,15 @@ export function swapCacheReplace(m: Mm, old: number, dst: number, refs: number):
 
 /** Takes the folio out of the cache. @context folio locked and swap_cluster held */
 function dropLocked(m: Mm, pfn: number, slot: number): void {
-  assert(m.slot.cache[slot] === pfn, 'swap cache holds another folio for the slot');
-  setSlotCache(m, slot, 0);
-  m.page.private[pfn] = 0;
+  const pages = folioPages(m, pfn);
+  for (let i = 0; i < pages; i++) {
+    assert(m.slot.cache[slot + i] === pfn + i, 'swap cache holds another folio for the slot');
+    setSlotCache(m, slot + i, 0);
+    m.page.private[pfn + i] = 0;
+  }
   folioClear(m, pfn, PG_SWAPCACHE);
-  Atomics.sub(m.node.swapCache, folioNid(m, pfn), 1);
-  putCacheRefLocked(m, slot);
+  Atomics.sub(m.node.swapCache, folioNid(m, pfn), pages);
+  for (let i = 0; i < pages; i++) putCacheRefLocked(m, slot + i);
 }
 
 /**
@@ -150,19 +173,20 @@ function dropLocked(m: Mm, pfn: number, slot: number): void {
  */
 export function removeMapping(m: Mm, pfn: number, targetMemcg: number): boolean {
   const slot = m.page.private[pfn] as number;
+  const pages = folioPages(m, pfn);
   clusterLock(m, slot);
-  if (!folioRefFreeze(m, pfn, 2)) {
+  if (!folioRefFreeze(m, pfn, 1 + pages)) {
     clusterUnlock(m, slot);
     return false;
   }
   // The count first, the dirty bit second: a writer that had a reference may have dirtied it.
   if (folioTest(m, pfn, PG_DIRTY)) {
-    folioRefUnfreeze(m, pfn, 2);
+    folioRefUnfreeze(m, pfn, 1 + pages);
     clusterUnlock(m, slot);
     return false;
   }
   const tag = workingsetEviction(m, pfn, targetMemcg);
-  setSlotShadow(m, slot, tag, shadowAgeOut.age);
+  for (let i = 0; i < pages; i++) setSlotShadow(m, slot + i, tag, shadowAgeOut.age);
   dropLocked(m, pfn, slot);
   clusterUnlock(m, slot);
   return true;
@@ -181,8 +205,14 @@ export function swapCacheRemove(m: Mm, pfn: number, slot: number, tag: number, a
   Atomics.sub(m.page.refcount, pfn, 1);
 }
 
+/** Does a page table refer to one of a folio's slots? @context swap_cluster held */
+function slotsWanted(m: Mm, slot: number, pages: number): boolean {
+  for (let i = 0; i < pages; i++) if (swapCount(m, slot + i) !== 0) return true;
+  return false;
+}
+
 /**
- * Takes a folio out of the cache and gives its slot up, if no page table refers to the slot
+ * Takes a folio out of the cache and gives its slots up, if no page table refers to one of them
  * (folio_free_swap). The folio becomes dirty: it is the only copy.
  * @returns whether it did
  * @context folio locked
@@ -191,14 +221,15 @@ export function folioFreeSwap(m: Mm, pfn: number): boolean {
   const flags = Atomics.load(m.page.flags, pfn);
   if ((flags & PG_SWAPCACHE) === 0 || (flags & PG_WRITEBACK) !== 0) return false;
   const slot = m.page.private[pfn] as number;
+  const pages = folioPages(m, pfn);
   clusterLock(m, slot);
-  if (swapCount(m, slot) !== 0) {
+  if (slotsWanted(m, slot, pages)) {
     clusterUnlock(m, slot);
     return false;
   }
   dropLocked(m, pfn, slot);
   clusterUnlock(m, slot);
   folioSet(m, pfn, PG_DIRTY);
-  Atomics.sub(m.page.refcount, pfn, 1);
+  Atomics.sub(m.page.refcount, pfn, pages);
   return true;
 }

@@ -16,9 +16,11 @@ import { cpuRelax } from '../../shared/cpu_relax.ts';
 import { condResched } from '../../shared/sched.ts';
 import { EBUSY, EINTR, EINVAL, EIO, ENOMEM } from './errno.ts';
 import { fatalSignalPending } from './fatal_signal.ts';
-import { folioLock, folioTest, folioUnlock } from './folio.ts';
+import { folioLock, folioTest, folioUnlock, folioWaitWriteback, pageFolio } from './folio.ts';
+import { HOSTFS } from './fs_types.ts';
 import { PTRS_PER_TABLE } from './limits.ts';
 import { mappingNext, mappingPeek, XA_NONE } from './mapping.ts';
+import { memcgSwapPages } from './memcg_swap.ts';
 import { memcgLeave, memcgRefresh } from './memcg_task.ts';
 import { memcgMargin } from './memcontrol.ts';
 import { doSwapPage, FAULT_FLAG_UNUSE, FAULT_OOM, FAULT_SIGBUS } from './memory.ts';
@@ -54,16 +56,16 @@ function spareMemory(m: Mm): number {
 }
 
 /**
- * May one more page come in, charged to this thread's group? Without swap elsewhere, whatever is
- * full stays full: better no swapoff than a victim of the OOM killer.
+ * May one more page come in, charged to this thread's group? Where nothing can go out to other
+ * swap, for want of it or by memory.swap.max, whatever is full stays full: better no swapoff than a
+ * victim of the OOM killer.
  * @returns 0, ENOMEM or EINTR
  */
 function mayBringIn({ m, interrupted }: Unuse): number {
   if (interrupted() || fatalSignalPending(m)) return EINTR;
-  if (nrSwapPages(m) > 0) return 0;
-  if (spareMemory(m) <= 0) return ENOMEM;
+  if (nrSwapPages(m) === 0 && spareMemory(m) <= 0) return ENOMEM;
   for (let group = m.task.memcg; ; group = m.memcg.parent[group] as number) {
-    if (memcgMargin(m, group) === 0) return ENOMEM;
+    if (memcgMargin(m, group) === 0 && memcgSwapPages(m, m.task.memcg) === 0) return ENOMEM;
     if (group === 0) return 0;
   }
 }
@@ -140,20 +142,28 @@ function unuseCache({ m, device }: Unuse): void {
   const last = base + (m.swapDevice.pages[device] as number);
   for (let slot = base + 1; slot <= last; slot++) {
     if (m.slot.cache[slot] === 0) continue; // @racy: the next round looks again
-    const pfn = swapCacheGet(m, slot);
-    if (pfn === 0) continue;
+    const page = swapCacheGet(m, slot);
+    if (page === 0) continue;
+    const pfn = pageFolio(m, page);
     folioLock(m, pfn);
-    if (folioTest(m, pfn, PG_SWAPCACHE) && m.page.private[pfn] === slot) folioFreeSwap(m, pfn);
+    folioWaitWriteback(m, pfn);
+    if (folioTest(m, pfn, PG_SWAPCACHE) && m.page.private[page] === slot) folioFreeSwap(m, pfn);
     folioUnlock(m, pfn);
     folioPut(m, pfn);
   }
 }
 
+/** May a file have slots? What is negative in a file of the host is none. @context any; a hint */
+function maySwap(m: Mm, inode: number): boolean {
+  if (m.mapping.nrSwapped[inode] === 0) return false; // @racy: the next round looks again
+  return m.fs.super.type[m.fs.inode.sb[inode] as number] !== HOSTFS;
+}
+
 /** One round over all who may refer to the device. @returns 0, or an errno */
 function unuseRound(unuse: Unuse): number {
   const { m } = unuse;
-  for (let inode = 1; inode <= m.config.inodesMax; inode++) {
-    if (m.mapping.nrSwapped[inode] === 0) continue; // @racy: the next round looks again
+  for (let inode = 1; inode < m.sizes.fs.nrInodes; inode++) {
+    if (!maySwap(m, inode)) continue;
     const error = unuseFile(unuse, inode);
     if (error !== 0) return error;
   }

@@ -19,6 +19,7 @@ import {
   tasklistUnlock,
   unlinkChild,
 } from './task_rows.ts';
+import { postSignal } from './task_signal.ts';
 
 /** Exit codes of those that end by force: 128 and the signal's number. */
 export const EXIT_SIGINT = 130;
@@ -41,6 +42,8 @@ function orphanChildren(m: Mm, row: number): void {
     task.parent[child] = 0;
     task.nextSibling[child] = 0;
     task.prevSibling[child] = 0;
+    // Whoever waits for a parent that has gone learns of it.
+    postSignal(m, child);
     child = next;
   }
   for (let zombie = task.firstZombie[row] as number; zombie !== 0; ) {
@@ -55,7 +58,7 @@ function orphanChildren(m: Mm, row: number): void {
 /**
  * Ends a task that has left its address space and its CPU: what is left is what its parent may ask.
  * @param code 0 .. 255 @param how HOW_*
- * @context the CPU that ran it; takes tasklist_lock
+ * @context the CPU that ran it; takes tasklist_lock, then rq->lock
  */
 export function exitNotify(m: Mm, row: number, code: number, how: number): void {
   const { task, words } = m.sched;
@@ -72,9 +75,9 @@ export function exitNotify(m: Mm, row: number, code: number, how: number): void 
     task.nextSibling[row] = task.firstZombie[parent] as number;
     task.firstZombie[parent] = row;
     Atomics.store(task.state, row, TASK_ZOMBIE);
+    postSignal(m, parent);
   }
   tasklistUnlock(m);
-  if (parent !== 0) wakeTask(m, parent);
   if (taskGone(m, cpu)) wakeCpus(m);
 }
 

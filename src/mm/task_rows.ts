@@ -112,13 +112,16 @@ export function unlinkChild(m: Mm, row: number): void {
 
 /**
  * Makes a task, its parent's child, which does not run yet.
- * @returns its row, or EAGAIN when the machine has none left
+ * @returns its row, or EAGAIN when the machine has none left, or its process is killed, which it
+ *   was to be a thread of
  * @context takes tasklist_lock; followed by `activateTask` or `abortTask`
  */
 export function makeTask(m: Mm, spec: NewTask): number {
   const { task, words, args } = m.sched;
   tasklistLock(m);
-  const row = takeRow(m);
+  // Under the lock: who kills a process finds its new thread, or its maker finds that it is killed.
+  const killed = spec.group !== 0 && Atomics.load(task.signal, spec.parent) !== 0;
+  const row = killed ? 0 : takeRow(m);
   if (row === 0) {
     tasklistUnlock(m);
     return EAGAIN;
@@ -135,6 +138,7 @@ export function makeTask(m: Mm, spec: NewTask): number {
   Atomics.store(task.state, row, TASK_NEW);
   Atomics.store(task.group, row, spec.group === 0 ? pid : spec.group);
   Atomics.store(task.signal, row, 0);
+  Atomics.store(task.pending, row, 0);
   Atomics.store(task.mm, row, spec.mm);
   Atomics.store(task.cpu, row, spec.cpu);
   task.affinity[row] = spec.affinity;

@@ -15,6 +15,9 @@ import {
   waitSleep,
   wakeUp,
 } from '../../shared/wait_queue.ts';
+import { CONTENDED_KSHRINKD_FIXED } from './contended.ts';
+import { ownWrites } from './folio.ts';
+import { kshrinkdPages } from './kshrinkd.ts';
 import { MAX_RECLAIM_RETRIES } from './limits.ts';
 import { nodeLru } from './lruvec.ts';
 import type { Mm } from './mm.ts';
@@ -38,17 +41,23 @@ const THROTTLE_WRITEBACK_MS = 100;
 const PFMEMALLOC_WAIT_MS = 100;
 
 /** Sleeps once on a queue, for at most `timeoutMs`; the caller looks again. */
-function sleepOn(words: I32, base: number, timeoutMs: number): void {
+function sleepOn(m: Mm, words: I32, base: number, timeoutMs: number): void {
+  // Others may wait for what we have begun to write.
+  ownWrites.finish?.(m);
   const seq = waitPrepare(words, base);
   waitSleep(words, base, seq, timeoutMs);
   waitFinish(words, base);
 }
 
-/** Has a type more pages isolated than a direct reclaimer may add to? */
+/**
+ * Has a type more pages isolated than a direct reclaimer may add to? Those that wait for kshrinkd
+ * are not waited for: they are few, and it may be long until the lock of one is free.
+ */
 export function tooManyIsolated(m: Mm, nid: number, file: boolean, sc: ScanControl): boolean {
   if (sc.role === 'kswapd' || sc.targetMemcg !== 0) return false;
   const inactive = nodeLru(m, nid, file ? LRU_INACTIVE_FILE : LRU_INACTIVE_ANON);
-  const isolated = Atomics.load(file ? m.node.isolatedFile : m.node.isolatedAnon, nid);
+  let isolated = Atomics.load(file ? m.node.isolatedFile : m.node.isolatedAnon, nid);
+  if (m.contended === CONTENDED_KSHRINKD_FIXED) isolated -= kshrinkdPages(m, nid);
   // A caller that may do I/O holds no lock that others need: it waits sooner.
   return isolated > inactive >> 3;
 }
@@ -56,7 +65,7 @@ export function tooManyIsolated(m: Mm, nid: number, file: boolean, sc: ScanContr
 /** @context may block up to HZ/50 */
 export function reclaimThrottleIsolated(m: Mm, nid: number): void {
   Atomics.add(m.node.nrThrottled, nid, 1);
-  sleepOn(m.reclaimWait, nid * WAIT_QUEUE_WORDS, THROTTLE_ISOLATED_MS);
+  sleepOn(m, m.reclaimWait, nid * WAIT_QUEUE_WORDS, THROTTLE_ISOLATED_MS);
   Atomics.sub(m.node.nrThrottled, nid, 1);
 }
 
@@ -66,7 +75,7 @@ export function reclaimThrottleIsolated(m: Mm, nid: number): void {
  */
 export function reclaimThrottleWriteback(m: Mm, nid: number): void {
   Atomics.add(m.node.nrThrottled, nid, 1);
-  sleepOn(m.reclaimWait, nid * WAIT_QUEUE_WORDS, THROTTLE_WRITEBACK_MS);
+  sleepOn(m, m.reclaimWait, nid * WAIT_QUEUE_WORDS, THROTTLE_WRITEBACK_MS);
   Atomics.sub(m.node.nrThrottled, nid, 1);
 }
 
@@ -74,7 +83,7 @@ export function reclaimThrottleWriteback(m: Mm, nid: number): void {
 export function reclaimThrottleNoProgress(m: Mm, nid: number): void {
   if (nodeHopeless(m, nid)) return;
   Atomics.add(m.node.nrThrottled, nid, 1);
-  sleepOn(m.reclaimWait, nid * WAIT_QUEUE_WORDS, JIFFY_MS);
+  sleepOn(m, m.reclaimWait, nid * WAIT_QUEUE_WORDS, JIFFY_MS);
   Atomics.sub(m.node.nrThrottled, nid, 1);
 }
 
@@ -118,7 +127,7 @@ export function throttleDirectReclaim(m: Mm, nid: number, fatal: () => boolean):
     // PAIRS(kswapd-wake): the request, then the wake.
     Atomics.compareExchange(m.node.kswapdZone, nid, 0, m.sizes.nrZones);
     wakeUp(m.kswapdWait, nid * WAIT_QUEUE_WORDS, WAKE_ALL);
-    sleepOn(m.pfmemallocWait, nid * WAIT_QUEUE_WORDS, PFMEMALLOC_WAIT_MS);
+    sleepOn(m, m.pfmemallocWait, nid * WAIT_QUEUE_WORDS, PFMEMALLOC_WAIT_MS);
   }
   return fatal();
 }

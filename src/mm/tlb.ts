@@ -26,6 +26,20 @@ import { EV } from './vmstat_items.ts';
 
 const WAITERS = 1;
 
+/**
+ * Makes this CPU run another address space (switch_mm): who takes pages away from that one waits
+ * for the CPU from here on, and nobody waits for it on account of the one before.
+ * @param mm address space, 0 for none @context the CPU itself, outside a section
+ */
+export function switchMm(m: Mm, mm: number): void {
+  const { task } = m;
+  const bit = 1 << task.cpu;
+  if (task.mm !== 0) Atomics.and(m.mm.cpuMask, task.mm, ~bit);
+  task.mm = mm;
+  // PAIRS(shootdown): before the first entry that a section of it loads.
+  if (mm !== 0) Atomics.or(m.mm.cpuMask, mm, bit);
+}
+
 /** @context the CPU itself, outside a section */
 export function sectionEnter(m: Mm): void {
   const before = Atomics.add(m.section, m.task.cpu * LINE_WORDS, 1);

@@ -156,19 +156,16 @@ export class UserContext {
     else this.#lastSeq.set(parent.#lastSeq);
   }
 
-  /** mremap moved pages: what was expected of the old place is of the new. */
-  moved(fromVpn: number, toVpn: number, pages: number): void {
-    const known: number[] = [];
-    for (let i = 0; i < pages; i++) known.push(this.#known(fromVpn + i));
-    this.#expect(fromVpn, fromVpn + pages, 0);
-    for (let i = 0; i < pages; i++) {
-      this.#expect(toVpn + i, toVpn + i + 1, known[i] as number);
-    }
+  /** What is expected of a page; null where it is in none of the regions. */
+  expected(vpn: number): number | null {
+    const slot = this.slotOf(vpn);
+    return slot < 0 ? null : (this.#lastSeq[slot] ?? 0);
   }
 
-  #known(vpn: number): number {
+  /** mremap moved a page here: expects of it what was expected. @param seq as `expected` says */
+  expect(vpn: number, seq: number): void {
     const slot = this.slotOf(vpn);
-    return slot < 0 ? SEQ_INHERITED : (this.#lastSeq[slot] ?? 0);
+    if (slot >= 0 && this.#m.config.contents) this.#lastSeq[slot] = seq;
   }
 
   #expect(startVpn: number, endVpn: number, seq: number): void {

@@ -21,6 +21,7 @@ import { PAGE_SIZE, PAGE_WORDS, PTRS_PER_TABLE, VPN_MAX } from './limits.ts';
 import {
   FAULT_DONE,
   FAULT_FLAG_FILL,
+  FAULT_FLAG_FILL_ONE,
   FAULT_FLAG_WRITE,
   FAULT_MAJOR,
   FAULT_SIGBUS,
@@ -37,6 +38,8 @@ import { RUN_DONE, RUN_KILLED, RUN_SIGBUS, RUN_SIGSEGV, RUN_STOPPED } from './us
 
 /** Remembered leaf tables: a power of two. */
 const CACHED_TABLES = 16;
+/** Remembered stamp tables, which a task of a large heap has many of. */
+const CACHED_STAMPS = 64;
 /** Accesses between two looks at what others want of this thread. */
 const RESCHED_ACCESSES = 64;
 /** Most bytes of an access. */
@@ -66,6 +69,8 @@ export class UserAccess {
   readonly #mm: number;
   readonly #regions = new Float64Array(CACHED_TABLES).fill(-1);
   readonly #tables = new Int32Array(CACHED_TABLES);
+  readonly #stampRegions = new Float64Array(CACHED_STAMPS).fill(-1);
+  readonly #stampTables = new Int32Array(CACHED_STAMPS);
   #stores = 0;
   #resched = 0;
 
@@ -141,12 +146,24 @@ export class UserAccess {
     return RUN_DONE;
   }
 
+  /** As `stampTable`: a table is the task's from its making to the end of the task. */
+  #stampTable(region: number): number {
+    const way = region % CACHED_STAMPS;
+    if (this.#stampRegions[way] === region) return this.#stampTables[way] as number;
+    const table = stampTable(this.#m, this.#row, region);
+    if (table >= 0) {
+      this.#stampRegions[way] = region;
+      this.#stampTables[way] = table;
+    }
+    return table;
+  }
+
   /** `touch` of pages of one leaf table. */
   #touchRegion(start: number, end: number, write: boolean): number {
     const m = this.#m;
     const { contents } = m.config;
     const region = Math.floor(start / PTRS_PER_TABLE);
-    const stamps = contents ? stampTable(m, this.#row, region) : -1;
+    const stamps = contents ? this.#stampTable(region) : -1;
     const need = write ? NEED_WRITE : NEED_READ;
     for (let vpn = start; vpn < end; ) {
       const from = vpn;
@@ -168,6 +185,8 @@ export class UserAccess {
 
   /** Writes or compares the stamp of one page. @context in a section */
   #stamp(pfn: number, vpn: number, at: number, write: boolean): void {
+    // A file's page is everybody's: nobody's stamp would stand in it.
+    if ((this.#m.page.mapping[pfn] as number) < 0) return;
     const { stampValue, task } = this.#m.sched;
     const frame = this.#m.frame32[Math.floor(pfn / FRAME_BUFFER_PAGES)] as Int32Array;
     const first = (pfn % FRAME_BUFFER_PAGES) * PAGE_WORDS;
@@ -195,7 +214,9 @@ export class UserAccess {
   #touchFlags(vpn: number, write: boolean): number {
     const index = pteOffset(this.#m, this.#mm, vpn);
     const entry = index === PTE_NONE ? 0 : Atomics.load(this.#m.pte, index);
-    const fill = entry === 0 || (entry & PTE_SPECIAL) !== 0 ? FAULT_FLAG_FILL : 0;
+    const first = entry === 0 || (entry & PTE_SPECIAL) !== 0;
+    // Pages around it, that a large folio brings along, read as zero.
+    const fill = first ? FAULT_FLAG_FILL | FAULT_FLAG_FILL_ONE : 0;
     return write ? fill | FAULT_FLAG_WRITE : fill;
   }
 

@@ -3,17 +3,16 @@
  * The end of a run reads every page back, resident or swapped, and compares what it holds with
  * what must be there: this CPU's slot, and the fill.
  *
- * It neither faults nor changes a counter, but for pages of the host's files that are read again. A
- * resident page is copied inside a section, which keeps reclaim from giving its frame away; a
- * swapped one is unpacked from zram under its cluster lock.
+ * It neither faults nor changes a counter. A resident page is copied inside a section, which keeps
+ * reclaim from giving its frame away; a swapped one is unpacked from zram under its cluster lock.
  */
 import { bug } from '../../shared/assert.ts';
 import { condResched } from '../../shared/sched.ts';
 import { pageWords, verifyFill } from './content.ts';
-import { newFileRa } from './file_ra.ts';
-import { fileReadPage } from './filemap.ts';
-import { folioLock, folioTest, folioUnlock } from './folio.ts';
-import { PAGE_WORDS, PTRS_PER_TABLE } from './limits.ts';
+import { folioLock, folioTest, folioUnlock, pageFolio } from './folio.ts';
+import { hostRead } from './host_io.ts';
+import { PAGE_SIZE, PAGE_WORDS, PTRS_PER_TABLE } from './limits.ts';
+import { folioInMapping, mappingGet, mappingPeek } from './mapping.ts';
 import { migrationEntryWait } from './migrate_entry.ts';
 import type { Mm } from './mm.ts';
 import {
@@ -80,12 +79,13 @@ export function readPage(m: Mm, pte: number, copy: Int32Array): boolean {
  * @context no spinlock held; takes folio_lock or swap_cluster
  */
 export function readSwapped(m: Mm, slot: number, copy: Int32Array): boolean {
-  const pfn = swapCacheGet(m, slot);
-  if (pfn !== 0) {
+  const page = swapCacheGet(m, slot);
+  if (page !== 0) {
+    const pfn = pageFolio(m, page);
     folioLock(m, pfn);
-    const ours = folioTest(m, pfn, PG_SWAPCACHE) && m.page.private[pfn] === slot;
+    const ours = folioTest(m, pfn, PG_SWAPCACHE) && m.page.private[page] === slot;
     const uptodate = folioTest(m, pfn, PG_UPTODATE);
-    if (ours && uptodate) copy.set(pageWords(m, pfn));
+    if (ours && uptodate) copy.set(pageWords(m, page));
     // A read that failed left the folio empty: the page is where it was, and stays there.
     const read = ours && (uptodate || readStored(m, slot, copy));
     folioUnlock(m, pfn);
@@ -153,19 +153,50 @@ function fileOf(m: Mm, mm: number, vpn: number): boolean {
   return found.inode !== 0;
 }
 
-/** Reads that fail, by injected faults or for want of memory, are tried again so often. */
+/** Reads that fail, by injected faults, are tried again so often. */
 const READ_TRIES = 100;
 
-/** Copies the page of the file: nobody maps it any more. @returns false when it cannot be had */
-function readFile(m: Mm): boolean {
-  let pfn = 0;
-  for (let tries = 0; pfn <= 0 && tries < READ_TRIES; tries++) {
-    pfn = fileReadPage(m, found.inode, found.index, newFileRa(), 1);
-  }
-  if (pfn <= 0) return false;
-  copy.set(pageWords(m, pfn));
+/** Copies a cached page of the file. @returns false when it is the file's no more, or not read */
+function readCached(m: Mm, page: number): boolean {
+  const pfn = pageFolio(m, page);
+  folioLock(m, pfn);
+  const there = folioInMapping(m, page, found.inode, found.index) && folioTest(m, pfn, PG_UPTODATE);
+  if (there) copy.set(pageWords(m, page));
+  folioUnlock(m, pfn);
   folioPut(m, pfn);
-  return true;
+  return there;
+}
+
+/**
+ * Copies the page of the file that nobody maps any more: from the cache, else from the host, and
+ * not into the cache.
+ * @returns false when it cannot be had
+ */
+function readFile(m: Mm): boolean {
+  const { inode, index } = found;
+  const fd = (m.hostFile.fd[inode] as number) - 1;
+  for (let tries = 0; tries < READ_TRIES; tries++) {
+    const pfn = mappingGet(m, inode, index);
+    if (pfn > 0) {
+      if (readCached(m, pfn)) return true;
+      continue;
+    }
+    const error = hostRead(fd, [bytesOf(copy)], index * PAGE_SIZE);
+    // Whoever brought it in meanwhile may have stored to it.
+    if (error === 0 && mappingPeek(m, inode, index) <= 0) return true;
+  }
+  return false;
+}
+
+/** What the process's file was filled from, 0 for not known. */
+function fileFill(m: Mm, mm: number): number {
+  return m.config.processes[mm - 1]?.file?.fillId ?? 0;
+}
+
+/** @returns the first word of `copy` that is not the page's fill, -1 for none or not known */
+function wrongFill(m: Mm, mm: number, vpn: number, fillId: number, ofFile: boolean): number {
+  if (fillId === 0) return -1;
+  return verifyFill(copy, fillId, ofFile ? found.index : indexOf(m, mm, vpn));
 }
 
 /**
@@ -178,6 +209,7 @@ export function verifyPages(m: Mm, user: UserContext, fill: boolean): Verificati
   if (!m.config.contents) return result;
   const word = m.task.cpu * 2;
   const fillId = m.mm.fillId[user.mm] as number;
+  const ofFill = fileFill(m, user.mm);
   let table = PTE_NONE;
   for (let slot = 0; slot < user.slots; slot++) {
     if (slot % PTRS_PER_TABLE === 0) {
@@ -188,7 +220,8 @@ export function verifyPages(m: Mm, user: UserContext, fill: boolean): Verificati
     const expected = user.lastSeqOf(slot);
     const mapped = table !== PTE_NONE && readPage(m, table + (slot % PTRS_PER_TABLE), copy);
     const ofFile = m.config.hostFiles && fileOf(m, user.mm, vpn);
-    if (!mapped && !(ofFile && expected !== 0 && readFile(m))) {
+    const wanted = ofFile && (expected !== 0 || ofFill !== 0);
+    if (!mapped && !(wanted && readFile(m))) {
       if (expected === 0 || expected === SEQ_ANY || expected === SEQ_INHERITED) continue;
       result.mismatches++;
       result.first ??= `vpn ${vpn}: stored to, and gone`;
@@ -200,7 +233,7 @@ export function verifyPages(m: Mm, user: UserContext, fill: boolean): Verificati
       result.mismatches++;
       result.first ??= `vpn ${vpn}: slot holds ${copy[word + 1]}, ` + `last store was ${expected}`;
     }
-    const wrong = fill && !ofFile ? verifyFill(copy, fillId, indexOf(m, user.mm, vpn)) : -1;
+    const wrong = fill ? wrongFill(m, user.mm, vpn, ofFile ? ofFill : fillId, ofFile) : -1;
     if (wrong >= 0) {
       result.mismatches++;
       result.first ??= `vpn ${vpn}: fill differs at word ${wrong}`;

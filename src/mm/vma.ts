@@ -18,11 +18,13 @@ import {
 import type { Mm } from './mm.ts';
 import { POOL_VMAS, poolPut, poolTake } from './row_pool.ts';
 import { vmaLinkFile, vmaLockFile, vmaUnlinkFile, vmaUnlockFile } from './vma_file.ts';
+import { vmaAttach, vmaDetach, vmaStartWrite } from './vma_lock.ts';
 
 /** @returns a row, in no address space, anonymous, without flags; 0 when all are in use */
 export function allocVma(m: Mm): number {
   const row = poolTake(m, POOL_VMAS, m.vma.next, m.config.vmasMax);
   if (row === 0) return 0;
+  vmaDetach(m, row);
   m.vma.mm[row] = 0;
   m.vma.flags[row] = 0;
   m.vma.file[row] = 0;
@@ -34,6 +36,7 @@ export function allocVma(m: Mm): number {
 
 /** Gives a row back. @context nobody can find it: unlinked, without links to anon_vmas */
 export function freeVma(m: Mm, vma: number): void {
+  vmaDetach(m, vma);
   m.vma.mm[vma] = 0;
   m.vma.file[vma] = 0;
   poolPut(m, POOL_VMAS, m.vma.next, vma);
@@ -64,11 +67,8 @@ export function pageIndex(m: Mm, vma: number, vpn: number): number {
   return (m.vma.pgoff[vma] as number) + (vpn - (m.vma.start[vma] as number));
 }
 
-/**
- * Puts a VMA in its place, and in its file's list; its bounds, pgoff, file and flags are set.
- * @context mmap_lock held for writing; the range is free
- */
-export function insertVma(m: Mm, mm: number, vma: number): void {
+/** Puts a VMA in its place in its address space. */
+function linkVma(m: Mm, mm: number, vma: number): void {
   const { next, prev, start } = m.vma;
   let before = 0;
   let after = m.mm.vmaHead[mm] as number;
@@ -77,11 +77,20 @@ export function insertVma(m: Mm, mm: number, vma: number): void {
     after = next[after] as number;
   }
   m.vma.mm[vma] = mm;
+  vmaAttach(m, vma);
   next[vma] = after;
   prev[vma] = before;
   if (before === 0) m.mm.vmaHead[mm] = vma;
   else next[before] = vma;
   if (after !== 0) prev[after] = vma;
+}
+
+/**
+ * Puts a VMA in its place, and in its file's list; its bounds, pgoff, file and flags are set.
+ * @context mmap_lock held for writing; the range is free
+ */
+export function insertVma(m: Mm, mm: number, vma: number): void {
+  linkVma(m, mm, vma);
   vmaLinkFile(m, vma);
 }
 
@@ -90,6 +99,7 @@ export function insertVma(m: Mm, mm: number, vma: number): void {
  * @context mmap_lock held for writing
  */
 export function unlinkVma(m: Mm, vma: number): void {
+  vmaStartWrite(m, vma);
   const after = m.vma.next[vma] as number;
   const before = m.vma.prev[vma] as number;
   if (before === 0) m.mm.vmaHead[m.vma.mm[vma] as number] = after;
@@ -107,6 +117,7 @@ export function removeVma(m: Mm, vma: number): void {
 
 /** Sets bounds as walkers of the rmap see them: all at once. @context mmap_lock held for writing */
 export function setVmaBounds(m: Mm, vma: number, start: number, end: number, pgoff: number): void {
+  vmaStartWrite(m, vma);
   vmaLockFile(m, vma);
   const root = vmaAnonRoot(m, vma);
   if (root !== 0) anonVmaLockRoot(m, root);
@@ -144,21 +155,25 @@ export function dupVma(m: Mm, vma: number): number {
  * @context mmap_lock held for writing; may block
  */
 export function splitVma(m: Mm, vma: number, at: number): number {
+  vmaStartWrite(m, vma);
   const upper = dupVma(m, vma);
   if (upper === 0) return 0;
   m.vma.pgoff[upper] = pageIndex(m, vma, at);
   m.vma.start[upper] = at;
   Atomics.store(m.vma.anonVma, upper, Atomics.load(m.vma.anonVma, vma));
+  // Before the old one shrinks: who looks for the mappings of a file's page finds one, or both.
+  vmaLinkFile(m, upper);
   vmaLockFile(m, vma);
   const error = anonVmaClone(m, upper, vma, () => {
     m.vma.end[vma] = at;
   });
   vmaUnlockFile(m, vma);
   if (error < 0) {
+    vmaUnlinkFile(m, upper);
     freeVma(m, upper);
     return 0;
   }
-  insertVma(m, m.vma.mm[vma] as number, upper);
+  linkVma(m, m.vma.mm[vma] as number, upper);
   return upper;
 }
 
@@ -198,8 +213,9 @@ function mergePair(m: Mm, low: number, high: number): number {
   const start = m.vma.start[low] as number;
   const end = m.vma.end[high] as number;
   const pgoff = m.vma.pgoff[low] as number;
-  unlinkVma(m, goes);
+  // In this order: no page of the file is out of the sight of who looks for its mappings.
   setVmaBounds(m, stays, start, end, pgoff);
+  unlinkVma(m, goes);
   unlinkAnonVmas(m, goes);
   freeVma(m, goes);
   return stays;

@@ -6,10 +6,19 @@
  * A VMA in the list keeps its file: a reference, as an open file has. Its range and pgoff change
  * only while it is out of the list, or under i_mmap_rwsem held for writing.
  */
+import { faultStall } from '../../shared/fault.ts';
 import { RWSEM_WORDS, rwsemDownWrite, rwsemUpWrite } from '../../shared/rwsem.ts';
+import { scheduleTimeout } from '../../shared/sched.ts';
+import { FAULT_RMAP_HELD } from './faults.ts';
 import { fileRefs } from './file_refs.ts';
 import { LC_I_MMAP } from './lock_order.ts';
 import type { Mm } from './mm.ts';
+
+/**
+ * Experiments: this thread sleeps for so long, in ms, when it has taken i_mmap_rwsem for writing,
+ * one time in so many: a holder that lost its CPU. Private to the thread; 0 ms is never.
+ */
+export const vmaFileHold = { ms: 0, oneIn: 1, taken: 0 };
 
 /** Maps the VMA a file? @context mmap_lock held */
 export function vmaOfFile(m: Mm, vma: number): boolean {
@@ -23,7 +32,12 @@ export function vmaOfFile(m: Mm, vma: number): boolean {
  */
 export function vmaLockFile(m: Mm, vma: number): void {
   const inode = m.vma.file[vma] as number;
-  if (inode !== 0) rwsemDownWrite(m.iMmapLock, inode * RWSEM_WORDS, LC_I_MMAP);
+  if (inode === 0) return;
+  rwsemDownWrite(m.iMmapLock, inode * RWSEM_WORDS, LC_I_MMAP);
+  if (vmaFileHold.ms > 0 && vmaFileHold.taken++ % vmaFileHold.oneIn === 0) {
+    scheduleTimeout(vmaFileHold.ms);
+  }
+  faultStall(FAULT_RMAP_HELD);
 }
 
 /** Ends vmaLockFile. @context who holds it */

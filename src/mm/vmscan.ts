@@ -46,6 +46,7 @@ import {
 } from './scan_control.ts';
 import { shrinkSlab } from './shrink_slab.ts';
 import { GFP_KERNEL } from './shrinker_ops.ts';
+import { plugSubmit } from './swap_plug.ts';
 import { shrinkActiveList, shrinkInactiveList } from './vmscan_lists.ts';
 import { intSqrt } from './watermark.ts';
 
@@ -229,6 +230,7 @@ function shrinkLruvec(m: Mm, lruvec: number, sc: ScanControl): void {
     if (nrFile === 0 || nrAnon === 0) break;
     nudgeProportions(nrFile, nrAnon);
   }
+  plugSubmit();
   sc.nrReclaimed += reclaimed;
   if (canReclaimAnon(m, lruvecMemcg(m, lruvec)) && inactiveIsLow(m, lruvec, LRU_INACTIVE_ANON)) {
     shrinkActiveList(m, SWAP_CLUSTER_MAX, lruvec, sc, LRU_ACTIVE_ANON);

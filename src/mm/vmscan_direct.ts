@@ -4,12 +4,14 @@
  * found its group full (try_to_free_mem_cgroup_pages).
  */
 import { faultStall } from '../../shared/fault.ts';
+import { CONTENDED_HEAD, CONTENDED_KSHRINKD, CONTENDED_KSHRINKD_FIXED } from './contended.ts';
 import { FAULT_STALL } from './faults.ts';
 import { DEF_PRIORITY, SWAP_CLUSTER_MAX } from './limits.ts';
 import type { Mm } from './mm.ts';
 import { zoneEvent } from './page_alloc.ts';
 import { psiMemstallEnter, psiMemstallLeave } from './psi.ts';
 import { cgroupReclaim, type ScanControl, scanControl } from './scan_control.ts';
+import { plugFinish } from './swap_plug.ts';
 import { reclaimThrottleNoProgress, reclaimUnthrottle, throttleDirectReclaim } from './throttle.ts';
 import { shrinkNode } from './vmscan.ts';
 import { EV } from './vmstat_items.ts';
@@ -55,6 +57,12 @@ function doTryToFreePages(m: Mm, nid: number, sc: ScanControl, fatal: () => bool
   }
 }
 
+/** What reclaim at a group's limit does with contended folios: kshrinkd does not have them. */
+function groupContended(m: Mm): number {
+  const queues = m.contended === CONTENDED_KSHRINKD || m.contended === CONTENDED_KSHRINKD_FIXED;
+  return queues ? CONTENDED_HEAD : m.contended;
+}
+
 /** Runs `reclaim` with the thread marked as a reclaimer: its allocations do not recurse. */
 function asReclaimer(m: Mm, reclaim: () => number): number {
   m.task.memalloc = true;
@@ -63,6 +71,7 @@ function asReclaimer(m: Mm, reclaim: () => number): number {
   try {
     return reclaim();
   } finally {
+    plugFinish(m);
     psiMemstallLeave(m);
     m.task.memalloc = false;
   }
@@ -85,6 +94,7 @@ export function tryToFreePages(m: Mm, nid: number, zone: number, fatal: () => bo
   const cell = zoneEvent(m, zone, EV.allocstall_normal);
   events[cell] = (events[cell] as number) + 1;
   const sc = scanControl('direct', 0, m.config.swappiness);
+  sc.contended = m.contended;
   return asReclaimer(m, () => doTryToFreePages(m, nid, sc, fatal));
 }
 
@@ -101,6 +111,7 @@ export function tryToFreeMemcgPages(
   fatal: () => boolean,
 ): number {
   const sc = scanControl('direct', memcg, m.config.swappiness, Math.max(pages, SWAP_CLUSTER_MAX));
+  sc.contended = groupContended(m);
   return asReclaimer(m, () => doTryToFreePages(m, 0, sc, fatal));
 }
 

@@ -7,7 +7,7 @@
 import { faultDelay, shouldFail } from '../../shared/fault.ts';
 import { FAULT_DELAY, FAULT_TRYLOCK } from './faults.ts';
 import { folioOfHost } from './file_dirty.ts';
-import { folioSet, folioTest, folioTryLock, folioUnlock } from './folio.ts';
+import { folioPages, folioSet, folioTest, folioTryLock, folioUnlock } from './folio.ts';
 import { fileRemoveFolio } from './mapping_file.ts';
 import type { Mm } from './mm.ts';
 import { PG_DIRTY, PG_RECLAIM, PG_WRITEBACK, VM_EXEC } from './mm_types.ts';
@@ -31,17 +31,19 @@ export const FILE_DIRTY = 3;
  * Phase 1 for a page of a file: takes its mappings away, and decides what a dirty one is for.
  * @param cleanOnly it was used of late: it goes only if that costs nothing
  * @returns FILE_*
- * @context folio locked and isolated; takes i_mmap_rwsem by trylock, ptl
+ * @context folio locked and isolated; takes i_mmap_rwsem as `rmapTryLock` says, ptl
  */
 export function unmapFilePage(m: Mm, pfn: number, sc: ScanControl, cleanOnly: boolean): number {
   if (!fileTryToUnmap(m, pfn, true)) return FILE_MAPPED;
   if (!folioTest(m, pfn, PG_DIRTY)) return FILE_READY;
   const tail = Atomics.load(m.node.dirtyTail, m.zone.nid[m.page.zone[pfn] as number] as number);
-  const mayWrite = sc.role === 'kswapd' && folioTest(m, pfn, PG_RECLAIM) && tail !== 0;
+  // As posted, kshrinkd passes for kswapd.
+  const background = sc.role === 'kswapd' || m.task.kswapd;
+  const mayWrite = background && folioTest(m, pfn, PG_RECLAIM) && tail !== 0;
   if (mayWrite) return cleanOnly ? FILE_KEEP : FILE_READY;
   const { events } = m.task;
   const cell = EV.nr_vmscan_immediate_reclaim;
-  events[cell] = (events[cell] as number) + 1;
+  events[cell] = (events[cell] as number) + folioPages(m, pfn);
   folioSet(m, pfn, PG_RECLAIM);
   return FILE_DIRTY;
 }
@@ -49,14 +51,15 @@ export function unmapFilePage(m: Mm, pfn: number, sc: ScanControl, cleanOnly: bo
 /** Writes a dirty page. @returns true when it is locked and clean */
 function pageoutFile(m: Mm, pfn: number, stat: ReclaimStat): boolean {
   // Isolation and the file: anybody else may be about to use it.
-  if (Atomics.load(m.page.refcount, pfn) !== 2) {
+  const pages = folioPages(m, pfn);
+  if (Atomics.load(m.page.refcount, pfn) !== 1 + pages) {
     folioUnlock(m, pfn);
     return false;
   }
   if (filePageout(m, pfn) < 0) return false;
   const { events } = m.task;
-  events[EV.nr_vmscan_write] = (events[EV.nr_vmscan_write] as number) + 1;
-  stat.nrPageout++;
+  events[EV.nr_vmscan_write] = (events[EV.nr_vmscan_write] as number) + pages;
+  stat.nrPageout += pages;
   if (shouldFail(FAULT_TRYLOCK) || !folioTryLock(m, pfn)) return false;
   if (folioOfHost(m, pfn) && !folioTest(m, pfn, PG_DIRTY | PG_WRITEBACK)) return true;
   folioUnlock(m, pfn);

@@ -5,7 +5,11 @@
  */
 import { condResched } from '../../shared/sched.ts';
 import { WAIT_QUEUE_WORDS, WAKE_ALL, wakeUp } from '../../shared/wait_queue.ts';
-import { DEF_PRIORITY, SWAP_CLUSTER_MAX } from './limits.ts';
+import { compactGap } from './compaction.ts';
+import { wakeupKcompactd } from './compaction_daemon.ts';
+import { kcompressdThrottle } from './kcompressd.ts';
+import { KCOMPRESSD_OFF } from './kcompressd_types.ts';
+import { DEF_PRIORITY, PAGE_ALLOC_COSTLY_ORDER, SWAP_CLUSTER_MAX } from './limits.ts';
 import { lruSize, lruvecRow } from './lruvec.ts';
 import { FULL_WALK, memcgIter } from './memcg_iter.ts';
 import type { Mm } from './mm.ts';
@@ -13,9 +17,11 @@ import { LRU_ACTIVE_ANON, LRU_INACTIVE_ANON } from './mm_types.ts';
 import { zoneOnline } from './page_alloc.ts';
 import { psiMemstallEnter, psiMemstallLeave } from './psi.ts';
 import { scanControl } from './scan_control.ts';
+import { plugFinish } from './swap_plug.ts';
 import { nrSwapPages } from './swapfile.ts';
 import { allowDirectReclaim, nodeHopeless } from './throttle.ts';
 import { inactiveIsLow, shrinkNode } from './vmscan.ts';
+import { deferredDone, deferredHope } from './vmscan_deferred.ts';
 import { shrinkActiveList } from './vmscan_lists.ts';
 import { EV } from './vmstat_items.ts';
 import { WMARK_HIGH, wmarkPages, zoneWatermarkOk } from './watermark.ts';
@@ -57,7 +63,11 @@ export function wakeAllKswapds(m: Mm, zones: readonly number[], order: number): 
  * @context any thread; takes no lock
  */
 export function wakeupKswapd(m: Mm, nid: number, zone: number, order: number): void {
-  if (nodeHopeless(m, nid) || pgdatBalanced(m, nid, order)) return;
+  if (nodeHopeless(m, nid) || pgdatBalanced(m, nid, order)) {
+    // kswapd has nothing to do, or no hope: a large block may be had by moving pages.
+    if (order > PAGE_ALLOC_COSTLY_ORDER) wakeupKcompactd(m, nid, order);
+    return;
+  }
   // PAIRS(kswapd-wake): the request is stored before the queue is looked at.
   if (Atomics.load(m.node.kswapdOrder, nid) < order) Atomics.store(m.node.kswapdOrder, nid, order);
   if (Atomics.load(m.node.kswapdZone, nid) < zone + 1)
@@ -93,8 +103,12 @@ function passTarget(m: Mm, nid: number): number {
   return target;
 }
 
+/** Order that the last `balancePgdat` still wanted: 0 when the rest is compaction's. */
+export const balanceOut = { order: 0 };
+
 /**
- * Reclaims until the node is balanced, or nothing helps.
+ * Reclaims until the node is balanced, or nothing helps. When as much was reclaimed as compaction
+ * needs for a block, single pages are all that it wants.
  * @param shouldStop asked between passes: stop, freeze
  * @returns pages reclaimed
  * @context kswapd of the node
@@ -105,23 +119,33 @@ export function balancePgdat(m: Mm, nid: number, order: number, shouldStop: () =
   psiMemstallEnter(m);
   const sc = scanControl('kswapd', 0, m.config.swappiness);
   sc.order = order;
+  sc.contended = m.contended;
   let total = 0;
   sc.priority = DEF_PRIORITY;
   while (sc.priority >= 1) {
-    if (pgdatBalanced(m, nid, order)) break;
+    if (pgdatBalanced(m, nid, sc.order)) break;
+    const before = deferredDone(m, nid);
     ageNode(m, nid);
     sc.nrReclaimed = 0;
     sc.nrScanned = 0;
     sc.nrToReclaim = passTarget(m, nid);
     shrinkNode(m, nid, sc);
     total += sc.nrReclaimed;
+    if (sc.order > 0 && sc.nrReclaimed >= compactGap(sc.order)) sc.order = 0;
     const enough = Math.max(sc.nrScanned, sc.nrReclaimed) >= sc.nrToReclaim;
     if (allowDirectReclaim(m, nid)) wakePfmemallocWaiters(m, nid);
     if (shouldStop()) break;
+    const waited = m.kcompressdPolicy !== KCOMPRESSD_OFF && kcompressdThrottle(m, nid);
+    // What it waited for was stored: there is something to be had at this priority.
+    if (waited && deferredDone(m, nid) !== before) continue;
     if (!enough || sc.nrReclaimed === 0) sc.priority--;
   }
+  plugFinish(m);
   psiMemstallLeave(m);
   snapshotRefaults(m, 0, nid);
-  if (total === 0 && !pgdatBalanced(m, nid, order)) Atomics.add(m.node.kswapdFailures, nid, 1);
+  balanceOut.order = sc.order;
+  const hope = deferredHope(m, nid, sc);
+  const progress = total > 0 || hope;
+  if (!progress && !pgdatBalanced(m, nid, sc.order)) Atomics.add(m.node.kswapdFailures, nid, 1);
   return total;
 }

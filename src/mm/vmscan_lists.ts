@@ -8,15 +8,19 @@
  */
 import { assert } from '../../shared/assert.ts';
 import { listDel, listMove } from '../../shared/list.ts';
+import { CONTENDED_KSHRINKD_FIXED, CONTENDED_ORIGIN, CONTENDED_TAIL } from './contended.ts';
 import {
   folioClear,
   folioLruvec,
+  folioPages,
   folioPutTestZero,
   folioSet,
   folioTestClear,
   folioTryGet,
   isFileLru,
 } from './folio.ts';
+import { KCOMPRESSD_FIXED } from './kcompressd_types.ts';
+import { kshrinkdQueue } from './kshrinkd.ts';
 import { SWAP_CLUSTER_MAX } from './limits.ts';
 import {
   lruHead,
@@ -28,19 +32,19 @@ import {
   updateLruSize,
 } from './lruvec.ts';
 import { countMemcg, MS } from './memcg_events.ts';
-import { uncharge } from './memcontrol.ts';
-import { clearMlocked, cullFlags } from './mlock_folio.ts';
+import { cullFlags } from './mlock_folio.ts';
 import type { Mm } from './mm.ts';
 import { PG_ACTIVE, PG_LRU, PG_REFERENCED, PG_WORKINGSET } from './mm_types.ts';
-import { freePage } from './page_alloc.ts';
 import { wakeFlusher } from './page_writeback.ts';
 import { folioReferenced } from './rmap.ts';
-import { observeContended } from './rmap_contended.ts';
+import { contendedFolios, observeContended } from './rmap_contended.ts';
 import { cgroupReclaim, type ScanControl } from './scan_control.ts';
-import { lruAddDrain } from './swap.ts';
+import { lruAddDrain, releaseFolio } from './swap.ts';
+import { plugPoll, plugTick } from './swap_plug.ts';
 import { reclaimThrottleIsolated, reclaimThrottleWriteback, tooManyIsolated } from './throttle.ts';
+import { countScan, modIsolated } from './vmscan_count.ts';
 import { keepActive } from './vmscan_file.ts';
-import { countScan, modIsolated, reclaimStat, shrinkFolioList } from './vmscan_folio.ts';
+import { reclaimStat, shrinkFolioList } from './vmscan_folio.ts';
 import { EV } from './vmstat_items.ts';
 import { workingsetAgeNonresident } from './workingset.ts';
 
@@ -50,7 +54,8 @@ const isolated: number[] = [];
 let scannedLast = 0;
 
 /**
- * Takes up to `nrToScan` folios off the tail of a list into `isolated`, oldest first.
+ * Takes folios of about `nrToScan` pages off the tail of a list into `isolated`, oldest first; the
+ * last may be large and have more.
  * @returns pages taken; pages looked at in `scannedLast`
  * @context lru_lock held
  */
@@ -60,10 +65,12 @@ function isolateLruFoliosLocked(m: Mm, lruvec: number, lru: number, nrToScan: nu
   const head = lruHead(m, lruvec, lru);
   isolated.length = 0;
   let scanned = 0;
+  let pages = 0;
   while (scanned < nrToScan) {
     const pfn = prev[head] as number;
     if (pfn === head) break;
-    scanned++;
+    const nr = folioPages(m, pfn);
+    scanned += nr;
     // Being freed, or isolated by somebody else: out of our way, to the head.
     if (!folioTryGet(m, pfn)) {
       listMove(next, prev, pfn, head);
@@ -75,15 +82,17 @@ function isolateLruFoliosLocked(m: Mm, lruvec: number, lru: number, nrToScan: nu
       continue;
     }
     listDel(next, prev, pfn);
-    updateLruSize(m, lruvec, m.page.zone[pfn] as number, lru, -1);
+    updateLruSize(m, lruvec, m.page.zone[pfn] as number, lru, -nr);
     isolated.push(pfn);
+    pages += nr;
   }
   scannedLast = scanned;
-  return isolated.length;
+  return pages;
 }
 
 /**
- * Puts folios back at the head of the lists that their flags name, oldest first.
+ * Puts folios back at the head of the lists that their flags name, oldest first; or at the tail,
+ * where the oldest ends up behind all others.
  * @param released pfns whose last reference was ours: the caller frees them outside the lock
  * @returns pages put on a list
  * @context lru_lock held
@@ -93,10 +102,11 @@ function moveFoliosToLruLocked(
   lruvec: number,
   folios: readonly number[],
   released: number[],
+  tail = false,
 ): number {
   let moved = 0;
   for (let i = 0; i < folios.length; i++) {
-    const pfn = folios[i] as number;
+    const pfn = folios[tail ? folios.length - 1 - i : i] as number;
     // PG_LRU before our reference goes: whoever drops the last one finds the folio on its list.
     const flags = cullFlags(m, pfn, Atomics.or(m.page.flags, pfn, PG_LRU) | PG_LRU);
     if (folioPutTestZero(m, pfn)) {
@@ -104,9 +114,10 @@ function moveFoliosToLruLocked(
       released.push(pfn);
       continue;
     }
-    lruvecAddFolioLocked(m, lruvec, pfn, flags);
-    moved++;
-    if ((flags & PG_ACTIVE) !== 0) workingsetAgeNonresident(m, lruvec);
+    const pages = folioPages(m, pfn);
+    lruvecAddFolioLocked(m, lruvec, pfn, flags, tail);
+    moved += pages;
+    if ((flags & PG_ACTIVE) !== 0) workingsetAgeNonresident(m, lruvec, pages);
   }
   return moved;
 }
@@ -114,24 +125,20 @@ function moveFoliosToLruLocked(
 const released: number[] = [];
 
 function freeReleased(m: Mm): void {
-  for (let i = 0; i < released.length; i++) {
-    const pfn = released[i] as number;
-    clearMlocked(m, pfn);
-    uncharge(m, m.page.memcg[pfn] as number, 1);
-    freePage(m, pfn);
-  }
+  for (let i = 0; i < released.length; i++) releaseFolio(m, released[i] as number);
   released.length = 0;
 }
 
 /**
  * Puts one isolated folio back, or nothing when it is gone (folio_putback_lru).
- * @param folios what shrinkFolioList left @context takes lru_lock
+ * @param folios what shrinkFolioList left @param tail where it is looked at again first
+ * @context takes lru_lock
  */
-export function putbackLru(m: Mm, folios: readonly number[]): void {
+export function putbackLru(m: Mm, folios: readonly number[], tail = false): void {
   if (folios.length === 0) return;
   const lruvec = folioLruvec(m, folios[0] as number);
   lruLock(m, lruvec);
-  moveFoliosToLruLocked(m, lruvec, folios, released);
+  moveFoliosToLruLocked(m, lruvec, folios, released, tail);
   lruUnlock(m, lruvec);
   freeReleased(m);
 }
@@ -155,11 +162,13 @@ export function shrinkInactiveList(
     if (tooManyIsolated(m, nid, file, sc)) return 0;
   }
   lruAddDrain(m);
+  plugPoll(m);
   lruLock(m, lruvec);
   const taken = isolateLruFoliosLocked(m, lruvec, lru, nrToScan);
   modIsolated(m, nid, file, taken);
   lruUnlock(m, lruvec);
   const scanned = scannedLast;
+  plugTick(scanned);
   const group = lruvecMemcg(m, lruvec);
   if (taken === 0) {
     countScan(m, sc, group, file, scanned, 0);
@@ -167,16 +176,52 @@ export function shrinkInactiveList(
   }
   const stat = reclaimStat();
   const reclaimed = shrinkFolioList(m, isolated, sc, stat);
+  if (m.kcompressdPolicy === KCOMPRESSD_FIXED) sc.nrDeferred += stat.nrQueued;
+  const queued = contendedFolios.length === 0 ? 0 : queueContended(m, nid, file, sc);
   lruLock(m, lruvec);
   moveFoliosToLruLocked(m, lruvec, isolated, released);
+  if (contendedFolios.length > 0) {
+    moveFoliosToLruLocked(m, lruvec, contendedFolios, released, placedAtTail(sc));
+    contendedFolios.length = 0;
+  }
   observeContended(m, lruvec);
   modIsolated(m, nid, file, -taken);
   lruUnlock(m, lruvec);
   freeReleased(m);
   countScan(m, sc, group, file, scanned, reclaimed);
   if (file) noteDirtyTail(m, nid, sc, stat.nrUnqueuedDirty === taken);
-  lruNoteCost(m, lruvec, file, stat.nrPageout, scanned - reclaimed);
+  lruNoteCost(m, lruvec, file, stat.nrPageout, scanned - reclaimed - queued);
   return reclaimed;
+}
+
+function placedAtTail(sc: ScanControl): boolean {
+  return sc.contended === CONTENDED_TAIL || sc.contended === CONTENDED_ORIGIN;
+}
+
+/**
+ * Hands contended folios to the node's kshrinkd, where the policy has one. Those that it does not
+ * take stay in `contendedFolios`.
+ * @returns pages that it took, and that are not to be counted as looked at in vain; none as posted
+ */
+function queueContended(m: Mm, nid: number, file: boolean, sc: ScanControl): number {
+  const { events } = m.task;
+  const all = contendedFolios.length;
+  if (placedAtTail(sc)) {
+    events[EV.kr_contended_tail] = (events[EV.kr_contended_tail] as number) + all;
+    return 0;
+  }
+  const fixed = sc.contended === CONTENDED_KSHRINKD_FIXED;
+  const queued = kshrinkdQueue(m, nid, contendedFolios, file);
+  const kept = contendedFolios.length;
+  events[EV.kr_contended_queued] = (events[EV.kr_contended_queued] as number) + all - kept;
+  if (kept > 0) {
+    Atomics.add(m.kshrinkd.full, nid, kept);
+    events[EV.kr_contended_head] = (events[EV.kr_contended_head] as number) + kept;
+    events[EV.kr_kshrinkd_full] = (events[EV.kr_kshrinkd_full] as number) + kept;
+  }
+  if (!fixed) return 0;
+  sc.nrDeferred += queued;
+  return queued;
 }
 
 /**
@@ -217,12 +262,13 @@ export function shrinkActiveList(
   if (!cgroupReclaim(sc)) events[EV.pgrefill] = (events[EV.pgrefill] as number) + scannedLast;
   const group = lruvecMemcg(m, lruvec);
   countMemcg(m, group, MS.pgrefill, scannedLast);
+  plugTick(scannedLast);
   let rotated = 0;
   for (let i = 0; i < isolated.length; i++) {
     const pfn = isolated[i] as number;
     // Clears the young bits; referenced or not, an anonymous folio leaves the active list.
     if (file ? keepActive(m, pfn, sc) : referencedAnon(m, pfn, sc)) {
-      rotated++;
+      rotated += folioPages(m, pfn);
       continue;
     }
     folioClear(m, pfn, PG_ACTIVE);

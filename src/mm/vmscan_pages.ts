@@ -5,6 +5,7 @@ import {
   folioLruList,
   folioLruvec,
   folioNid,
+  folioPages,
   folioTestClear,
   isFileLru,
 } from './folio.ts';
@@ -12,7 +13,8 @@ import { lruLock, lruUnlock, lruvecDelFolioLocked } from './lruvec.ts';
 import type { Mm } from './mm.ts';
 import { PG_ACTIVE, PG_LRU, PG_UNEVICTABLE } from './mm_types.ts';
 import { scanControl } from './scan_control.ts';
-import { modIsolated, reclaimStat, shrinkFolioList } from './vmscan_folio.ts';
+import { modIsolated } from './vmscan_count.ts';
+import { reclaimStat, shrinkFolioList } from './vmscan_folio.ts';
 import { putbackLru } from './vmscan_lists.ts';
 
 const taken: number[] = [];
@@ -33,14 +35,16 @@ export function reclaimPages(m: Mm, folios: readonly number[], put: (pfn: number
     }
     const nid = folioNid(m, pfn);
     const file = isFileLru(folioLruList(Atomics.load(m.page.flags, pfn)));
-    modIsolated(m, nid, file, 1);
+    const pages = folioPages(m, pfn);
+    modIsolated(m, nid, file, pages);
     taken.length = 0;
     taken.push(pfn);
     const sc = scanControl('direct', 0, 0);
     sc.ignoreReferences = true;
+    sc.plug = false;
     reclaimed += shrinkFolioList(m, taken, sc, reclaimStat());
     putbackLru(m, taken);
-    modIsolated(m, nid, file, -1);
+    modIsolated(m, nid, file, -pages);
   }
   return reclaimed;
 }

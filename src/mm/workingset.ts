@@ -10,7 +10,7 @@
  * Ages are 32-bit and wrap; distances are taken modulo 2^32.
  */
 import { assert } from '../../shared/assert.ts';
-import { folioLruvec, folioNid, folioSet } from './folio.ts';
+import { folioLruvec, folioNid, folioPages, folioSet } from './folio.ts';
 import { MEMCGS_MAX, NODES_MAX } from './limits.ts';
 import { hierarchyLruSize, lruNoteCost, lruvecMemcg, lruvecRow, parentLruvec } from './lruvec.ts';
 import { memcgSerial } from './memcg_css.ts';
@@ -57,10 +57,10 @@ export function shadowWorkingset(tag: number): boolean {
   return (tag & SHADOW_WORKINGSET) !== 0;
 }
 
-/** Ages an lruvec and its ancestors by one page (workingset_age_nonresident). */
-export function workingsetAgeNonresident(m: Mm, lruvec: number): void {
+/** Ages an lruvec and its ancestors by a folio's pages (workingset_age_nonresident). */
+export function workingsetAgeNonresident(m: Mm, lruvec: number, pages = 1): void {
   for (let row = lruvec; row >= 0; row = parentLruvec(m, row)) {
-    Atomics.add(m.lruvec.nonresidentAge, row, 1);
+    Atomics.add(m.lruvec.nonresidentAge, row, pages);
   }
 }
 
@@ -74,7 +74,7 @@ export function workingsetEviction(m: Mm, pfn: number, targetMemcg: number): num
   const nid = folioNid(m, pfn);
   const lruvec = lruvecRow(m, targetMemcg, nid);
   shadowAgeOut.age = Atomics.load(m.lruvec.nonresidentAge, lruvec);
-  workingsetAgeNonresident(m, lruvec);
+  workingsetAgeNonresident(m, lruvec, folioPages(m, pfn));
   const workingset = (Atomics.load(m.page.flags, pfn) & PG_WORKINGSET) !== 0;
   return makeShadowTag(memcgSerial(m, targetMemcg), nid, targetMemcg, workingset);
 }
@@ -107,7 +107,8 @@ function shadowMemcg(m: Mm, tag: number): number {
 export const shadowAgeOut = { age: 0 };
 
 /**
- * Decides whether a page that comes back belongs to the working set (workingset_refault).
+ * Decides whether a folio that comes back belongs to the working set (workingset_refault). All of
+ * its pages count.
  * @param tag shadow tag found in the slot; 0 for none @param age shadow age
  * @context the folio is locked by the faulting thread and not on a list yet
  */
@@ -122,10 +123,11 @@ export function workingsetRefault(
   const { events } = m.task;
   const lruvec = folioLruvec(m, pfn);
   const fileCell = file ? 1 : 0;
+  const pages = folioPages(m, pfn);
   const refault = EV.workingset_refault_anon + fileCell;
-  events[refault] = (events[refault] as number) + 1;
+  events[refault] = (events[refault] as number) + pages;
   const memcg = lruvecMemcg(m, lruvec);
-  countMemcg(m, memcg, MS.workingset_refault_anon + fileCell);
+  countMemcg(m, memcg, MS.workingset_refault_anon + fileCell, pages);
 
   const evictionMemcg = shadowMemcg(m, tag);
   if (evictionMemcg < 0) return;
@@ -134,18 +136,18 @@ export function workingsetRefault(
   if (distance > workingsetSize(m, evictionLruvec, file)) return;
 
   folioSet(m, pfn, PG_ACTIVE);
-  workingsetAgeNonresident(m, lruvec);
+  workingsetAgeNonresident(m, lruvec, pages);
   const activated = file ? m.lruvec.activateFile : m.lruvec.activateAnon;
-  for (let row = lruvec; row >= 0; row = parentLruvec(m, row)) Atomics.add(activated, row, 1);
+  for (let row = lruvec; row >= 0; row = parentLruvec(m, row)) Atomics.add(activated, row, pages);
   const activate = EV.workingset_activate_anon + fileCell;
-  events[activate] = (events[activate] as number) + 1;
-  countMemcg(m, memcg, MS.workingset_activate_anon + fileCell);
+  events[activate] = (events[activate] as number) + pages;
+  countMemcg(m, memcg, MS.workingset_activate_anon + fileCell, pages);
   if ((tag & SHADOW_WORKINGSET) !== 0) {
     folioSet(m, pfn, PG_WORKINGSET);
-    lruNoteCost(m, lruvec, file, 1, 0);
+    lruNoteCost(m, lruvec, file, pages, 0);
     const restore = EV.workingset_restore_anon + fileCell;
-    events[restore] = (events[restore] as number) + 1;
-    countMemcg(m, memcg, MS.workingset_restore_anon + fileCell);
+    events[restore] = (events[restore] as number) + pages;
+    countMemcg(m, memcg, MS.workingset_restore_anon + fileCell, pages);
   }
 }
 

@@ -23,6 +23,9 @@ import {
   workingsetRefault,
 } from './workingset.ts';
 
+/** What a new page of a file found in its entry: a shadow, or 0. Private to the thread. */
+export const fileShadow = { entry: 0 };
+
 /** How a machine packs. Follows from its sizes. */
 interface Packing {
   readonly nidBits: number;

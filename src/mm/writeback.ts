@@ -4,35 +4,35 @@
  *
  *   choose     what is dirty now gets the mark TOWRITE: pages dirtied later are for a later pass
  *   prepare    lock; write-protect where it is mapped; PG_DIRTY -> PG_WRITEBACK; unlock
- *   write      wait until no CPU stores to them; one write of the host for a run of pages
+ *   write      wait until no CPU stores to them; one write of the host for a run of pages, once
+ *              many more are prepared
  *   end        failed: dirty again, and the file's error count says so; wake who waits
  *
  * The bytes do not change while they are written: stores fault, and then wait for the end of
  * writeback, as writers do.
  */
-import { bitWait } from '../../shared/bit_lock.ts';
 import { faultDelay } from '../../shared/fault.ts';
-import { listAddTail } from '../../shared/list.ts';
 import { condResched } from '../../shared/sched.ts';
 import { pageBytes } from './content.ts';
 import { EIO } from './errno.ts';
 import { FAULT_DELAY } from './faults.ts';
 import { fileClearDirty, fileDirty } from './file_dirty.ts';
 import {
-  folioClear,
   folioEndWriteback,
   folioLock,
-  folioLruvec,
   folioNid,
+  folioPages,
   folioSet,
   folioTest,
   folioTestClear,
   folioTryLock,
   folioUnlock,
+  folioWaitWriteback,
+  pageFolio,
 } from './folio.ts';
 import { hostWrite } from './host_io.ts';
 import { PAGE_SIZE } from './limits.ts';
-import { lruHead, lruLock, lruUnlock, lruvecDelFolioLocked, updateLruSize } from './lruvec.ts';
+import { rotateReclaimable } from './lru_rotate.ts';
 import { folioInMapping, mappingGet, XA_NONE } from './mapping.ts';
 import {
   fileClearMarks,
@@ -43,15 +43,7 @@ import {
   MARK_WRITEBACK,
 } from './mapping_file.ts';
 import type { Mm } from './mm.ts';
-import {
-  LRU_INACTIVE_FILE,
-  PG_ACTIVE,
-  PG_DIRTY,
-  PG_LRU,
-  PG_RECLAIM,
-  PG_UNEVICTABLE,
-  PG_WRITEBACK,
-} from './mm_types.ts';
+import { PG_RECLAIM, PG_WRITEBACK } from './mm_types.ts';
 import { wakeDirtyWaiters } from './page_writeback.ts';
 import { fileMkclean } from './rmap_file.ts';
 import { folioPut } from './swap.ts';
@@ -60,39 +52,29 @@ import { tlbFlush } from './tlb.ts';
 import { unmapOut } from './unmap_out.ts';
 import { EV } from './vmstat_items.ts';
 
-/** Pages of one write of the host. */
+/** Pages of one write of the host; a larger folio is one write. */
 const RUN_MAX = 64;
+/**
+ * Pages that a pass has in writeback at once. A writer fills a disk's queue much faster than the
+ * disk empties it: reclaim meets what is dirty in writeback, and gets it back when it is written.
+ */
+const UNDER_WAY_MAX = 2048;
 
-/** Waits until a page is not being written. @context a reference; may hold the folio lock */
-export function folioWaitWriteback(m: Mm, pfn: number): void {
-  if (folioTest(m, pfn, PG_WRITEBACK)) bitWait(m.page.flags, pfn, PG_WRITEBACK, m.folioWait, 0);
+/** Adds to a counter of this thread. */
+function count(m: Mm, event: number, by: number): void {
+  m.task.events[event] = (m.task.events[event] as number) + by;
 }
 
-/** Reclaim wanted the page: it is the next to go (folio_rotate_reclaimable). */
-function rotateReclaimable(m: Mm, pfn: number): void {
-  const flags = Atomics.load(m.page.flags, pfn);
-  if ((flags & (PG_DIRTY | PG_UNEVICTABLE)) !== 0 || !folioTestClear(m, pfn, PG_LRU)) return;
-  const lruvec = folioLruvec(m, pfn);
-  lruLock(m, lruvec);
-  lruvecDelFolioLocked(m, lruvec, pfn, Atomics.load(m.page.flags, pfn));
-  folioClear(m, pfn, PG_ACTIVE);
-  folioSet(m, pfn, PG_LRU);
-  listAddTail(m.link.next, m.link.prev, pfn, lruHead(m, lruvec, LRU_INACTIVE_FILE));
-  updateLruSize(m, lruvec, m.page.zone[pfn] as number, LRU_INACTIVE_FILE, 1);
-  lruUnlock(m, lruvec);
-  m.task.events[EV.pgrotated] = (m.task.events[EV.pgrotated] as number) + 1;
-}
-
-/** Ends the writeback of one page. @context PG_WRITEBACK is ours, a reference held */
+/** Ends the writeback of one folio. @context PG_WRITEBACK is ours, a reference held */
 function endWriteback(m: Mm, pfn: number, error: number): void {
-  const { events } = m.task;
+  const pages = folioPages(m, pfn);
   if (error < 0) {
     fileDirty(m, pfn);
-    events[EV.kr_file_write_error] = (events[EV.kr_file_write_error] as number) + 1;
+    count(m, EV.kr_file_write_error, pages);
   } else {
-    events[EV.nr_written] = (events[EV.nr_written] as number) + 1;
-    events[EV.kr_file_written] = (events[EV.kr_file_written] as number) + 1;
-    events[EV.pgpgout] = (events[EV.pgpgout] as number) + 4;
+    count(m, EV.nr_written, pages);
+    count(m, EV.kr_file_written, pages);
+    count(m, EV.pgpgout, 4 * pages);
   }
   fileClearMarks(m, pfn, [MARK_WRITEBACK]);
   const rotate = folioTestClear(m, pfn, PG_RECLAIM);
@@ -112,13 +94,13 @@ function startWriteback(m: Mm, pfn: number): boolean {
     return false;
   }
   folioSet(m, pfn, PG_WRITEBACK);
-  Atomics.add(m.node.writeback, folioNid(m, pfn), 1);
+  Atomics.add(m.node.writeback, folioNid(m, pfn), folioPages(m, pfn));
   fileMarkWriteback(m, pfn);
   return true;
 }
 
 /**
- * Writes pages that are in writeback, neighbours, and ends it.
+ * Writes folios that are in writeback, neighbours, and ends it.
  * @returns 0 or an errno @context references held; no lock but perhaps none of these folios'
  */
 function submitRun(m: Mm, inode: number, first: number, run: readonly number[]): number {
@@ -130,9 +112,12 @@ function submitRun(m: Mm, inode: number, first: number, run: readonly number[]):
   let left = Math.max((m.hostFile.size[inode] as number) - at, 0);
   const views: Uint8Array[] = [];
   for (const pfn of run) {
-    const bytes = Math.min(left, PAGE_SIZE);
-    if (bytes > 0) views.push(pageBytes(m, pfn).subarray(0, bytes));
-    left -= bytes;
+    const end = pfn + folioPages(m, pfn);
+    for (let page = pfn; page < end; page++) {
+      const bytes = Math.min(left, PAGE_SIZE);
+      if (bytes > 0) views.push(pageBytes(m, page).subarray(0, bytes));
+      left -= bytes;
+    }
   }
   const fd = (m.hostFile.fd[inode] as number) - 1;
   const error = views.length === 0 ? 0 : hostWrite(fd, views, at);
@@ -143,46 +128,74 @@ function submitRun(m: Mm, inode: number, first: number, run: readonly number[]):
   return error;
 }
 
-/** Locks a page of the pass. @returns false when it is the file's no more; then it is put */
-function lockForWrite(m: Mm, pfn: number, inode: number, index: number): boolean {
-  if (folioInMapping(m, pfn, inode, index)) return true;
+/** Is a locked page of the pass the file's? @returns false when no more; then its folio is put */
+function stillThere(m: Mm, page: number, inode: number, index: number): boolean {
+  if (folioInMapping(m, page, inode, index)) return true;
+  const pfn = pageFolio(m, page);
   folioUnlock(m, pfn);
   folioPut(m, pfn);
   return false;
 }
 
-/** Pages of the pass that are in writeback and not submitted yet. */
+/** Neighbours that are in writeback, and will be written at once. */
 interface Run {
-  first: number;
+  readonly first: number;
   readonly pfns: number[];
+  pages: number;
+}
+
+/** What one pass has begun and the host does not have yet: the oldest first. */
+interface Pass {
+  readonly runs: Run[];
+  pages: number;
   error: number;
 }
 
-function submit(m: Mm, inode: number, run: Run): void {
-  if (run.pfns.length === 0) return;
-  const error = submitRun(m, inode, run.first, run.pfns);
-  if (run.error === 0) run.error = error;
-  for (const pfn of run.pfns) folioPut(m, pfn);
-  run.pfns.length = 0;
+/** Writes the oldest run of a pass. */
+function writeOldest(m: Mm, inode: number, pass: Pass): void {
+  const { first, pfns, pages } = pass.runs.shift() as Run;
+  pass.pages -= pages;
+  const error = submitRun(m, inode, first, pfns);
+  if (pass.error === 0) pass.error = error;
+  for (const pfn of pfns) folioPut(m, pfn);
 }
 
-/** One page of the pass. */
-function writeOne(m: Mm, inode: number, index: number, run: Run, wait: boolean): void {
-  if (run.pfns.length === RUN_MAX || index !== run.first + run.pfns.length) submit(m, inode, run);
-  const pfn = mappingGet(m, inode, index);
-  if (pfn <= 0) return;
+/** Writes all that a pass has begun. */
+function writeBegun(m: Mm, inode: number, pass: Pass): void {
+  while (pass.runs.length > 0) writeOldest(m, inode, pass);
+}
+
+/** A folio is in writeback: the last run takes it, or a new one begins. */
+function addToPass(m: Mm, pass: Pass, pfn: number): void {
+  const index = m.page.index[pfn] as number;
+  const pages = folioPages(m, pfn);
+  const run = pass.runs.at(-1);
+  const next = run !== undefined && run.pages + pages <= RUN_MAX;
+  if (next && index === run.first + run.pages) {
+    run.pfns.push(pfn);
+    run.pages += pages;
+  } else pass.runs.push({ first: index, pfns: [pfn], pages });
+  pass.pages += pages;
+}
+
+/** One page of the pass, and with it all of its folio. */
+function writeOne(m: Mm, inode: number, index: number, pass: Pass, wait: boolean): void {
+  while (pass.pages >= UNDER_WAY_MAX) writeOldest(m, inode, pass);
+  const page = mappingGet(m, inode, index);
+  if (page <= 0) return;
+  const pfn = pageFolio(m, page);
   if (!folioTryLock(m, pfn)) {
     // Whoever has it may wait for what we have begun.
-    submit(m, inode, run);
+    writeBegun(m, inode, pass);
     folioLock(m, pfn);
   }
-  if (!lockForWrite(m, pfn, inode, index)) return;
+  if (!stillThere(m, page, inode, index)) return;
   if (folioTest(m, pfn, PG_WRITEBACK)) {
     if (wait) {
-      submit(m, inode, run);
+      writeBegun(m, inode, pass);
       folioWaitWriteback(m, pfn);
     } else {
-      fileClearMarks(m, pfn, [MARK_TOWRITE]);
+      // The mark stays: it may be that of an fsync, which waits for its turn to write the page.
       folioUnlock(m, pfn);
       folioPut(m, pfn);
       return;
@@ -190,12 +203,8 @@ function writeOne(m: Mm, inode: number, index: number, run: Run, wait: boolean):
   }
   const ours = startWriteback(m, pfn);
   folioUnlock(m, pfn);
-  if (!ours) {
-    folioPut(m, pfn);
-    return;
-  }
-  if (run.pfns.length === 0) run.first = index;
-  run.pfns.push(pfn);
+  if (ours) addToPass(m, pass, pfn);
+  else folioPut(m, pfn);
 }
 
 /**
@@ -211,18 +220,18 @@ export function writeFilePages(
   last: number,
   wait: boolean,
 ): number {
-  const run: Run = { first: 0, pfns: [], error: 0 };
+  const pass: Pass = { runs: [], pages: 0, error: 0 };
   unmapOut.cpuMask = 0;
   fileMarkToWrite(m, inode, first, last);
   for (let at = first; at <= last; at++) {
     at = fileNextMarked(m, inode, at, MARK_TOWRITE);
     if (at === XA_NONE || at > last) break;
-    writeOne(m, inode, at, run, wait);
-    if (run.pfns.length === 0) condResched();
+    writeOne(m, inode, at, pass, wait);
+    if (pass.pages === 0) condResched();
   }
-  submit(m, inode, run);
+  writeBegun(m, inode, pass);
   if (wait) waitForWriteback(m, inode, first, last);
-  return run.error;
+  return pass.error;
 }
 
 /** Waits for what others are writing. */
@@ -230,15 +239,16 @@ function waitForWriteback(m: Mm, inode: number, first: number, last: number): vo
   for (let at = first; at <= last; at++) {
     at = fileNextMarked(m, inode, at, MARK_WRITEBACK);
     if (at === XA_NONE || at > last) return;
-    const pfn = mappingGet(m, inode, at);
-    if (pfn <= 0) continue;
+    const page = mappingGet(m, inode, at);
+    if (page <= 0) continue;
+    const pfn = pageFolio(m, page);
     folioWaitWriteback(m, pfn);
     folioPut(m, pfn);
   }
 }
 
 /**
- * Writes one page that reclaim wants to be rid of (pageout); kswapd alone may.
+ * Writes one folio that reclaim wants to be rid of (pageout); kswapd alone may.
  * @returns 0, or EIO when it is still dirty; the folio is unlocked either way
  * @context folio locked, isolated, unmapped, in its file, dirty; may block
  */

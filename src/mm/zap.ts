@@ -11,20 +11,22 @@ import { faultDelay } from '../../shared/fault.ts';
 import { condResched } from '../../shared/sched.ts';
 import { FAULT_DELAY } from './faults.ts';
 import { fileDirty, folioOfHost } from './file_dirty.ts';
-import { folioLock, folioTest, folioUnlock } from './folio.ts';
+import { folioLock, folioTest, folioUnlock, folioWaitWriteback, pageFolio } from './folio.ts';
 import { PTRS_PER_TABLE } from './limits.ts';
 import { munlockFolio } from './mlock_folio.ts';
 import type { Mm } from './mm.ts';
 import {
   PG_MLOCKED,
   PTE_DIRTY,
+  PTE_FILE,
   PTE_MIGRATION,
   PTE_PRESENT,
   PTE_SHIFT,
   PTE_SPECIAL,
 } from './mm_types.ts';
 import { PTE_NONE, pteHoleEnd, pteOffset, ptlLock, ptlUnlock } from './pgtable.ts';
-import { folioRemoveRmap } from './rmap.ts';
+import { folioMapcount, folioRemoveRmap } from './rmap.ts';
+import { deferSplit } from './split_queue.ts';
 import { folioPut } from './swap.ts';
 import { folioFreeSwap, swapCacheGet } from './swap_state.ts';
 import { swapFree } from './swapfile.ts';
@@ -37,6 +39,8 @@ const slots: number[] = [];
 let migrating = 0;
 /** Pages of files whose entries were dirty. */
 const dirtied: number[] = [];
+/** Large folios of which a page is mapped no more, each perhaps more than once. */
+const parted: number[] = [];
 
 /**
  * Unmaps what lies in a part of one leaf table.
@@ -48,13 +52,17 @@ export function zapEntries(m: Mm, mm: number, first: number, count: number): voi
   slots.length = 0;
   migrating = 0;
   dirtied.length = 0;
+  parted.length = 0;
   let ofFiles = 0;
   ptlLock(m, first);
   for (let pte = first; pte < first + count; pte++) {
     if (Atomics.load(m.pte, pte) === 0) continue;
     const entry = Atomics.exchange(m.pte, pte, 0);
-    if ((entry & (PTE_PRESENT | PTE_MIGRATION)) === PTE_MIGRATION) migrating++;
-    else if ((entry & PTE_PRESENT) === 0) slots.push(entry >>> PTE_SHIFT);
+    if ((entry & (PTE_PRESENT | PTE_MIGRATION)) === PTE_MIGRATION) {
+      migrating++;
+      // What it knew to be dirty, the page knew before it waited.
+      if ((entry & PTE_FILE) !== 0) ofFiles++;
+    } else if ((entry & PTE_PRESENT) === 0) slots.push(entry >>> PTE_SHIFT);
     else if ((entry & PTE_SPECIAL) === 0) {
       const pfn = entry >>> PTE_SHIFT;
       pages.push(pfn);
@@ -66,7 +74,7 @@ export function zapEntries(m: Mm, mm: number, first: number, count: number): voi
         }
         ofFiles++;
       }
-      folioRemoveRmap(m, pfn);
+      if (folioRemoveRmap(m, pfn)) notePart(m, pfn);
     }
   }
   ptlUnlock(m, first);
@@ -78,7 +86,10 @@ export function zapEntries(m: Mm, mm: number, first: number, count: number): voi
   faultDelay(FAULT_DELAY);
   if (pages.length > 0 && cpuMask !== 0) tlbFlush(m, cpuMask);
   for (const pfn of dirtied) dirtyAgain(m, pfn);
-  for (const pfn of pages) {
+  // Those that were unmapped as a whole are not meant.
+  for (const pfn of parted) if (folioMapcount(m, pfn) > 0) deferSplit(m, pfn);
+  for (const page of pages) {
+    const pfn = pageFolio(m, page);
     // Perhaps for another VMA's sake: then reclaim locks it again.
     if (folioTest(m, pfn, PG_MLOCKED)) munlockFolio(m, pfn);
     freeSwapCache(m, pfn);
@@ -87,12 +98,19 @@ export function zapEntries(m: Mm, mm: number, first: number, count: number): voi
   for (const slot of slots) freeSwapAndCache(m, slot);
 }
 
+/** A page is mapped no more, others of its folio may be. @context ptl held */
+function notePart(m: Mm, page: number): void {
+  const pfn = pageFolio(m, page);
+  if (parted[parted.length - 1] !== pfn) parted.push(pfn);
+}
+
 /**
  * A CPU may have stored to the page until now, and the flusher may have written it before: it did
  * not see a mapping, and so waited for nobody.
  * @context the caller holds a reference, and the shootdown is over; takes folio_lock
  */
-function dirtyAgain(m: Mm, pfn: number): void {
+function dirtyAgain(m: Mm, page: number): void {
+  const pfn = pageFolio(m, page);
   folioLock(m, pfn);
   if (folioOfHost(m, pfn)) fileDirty(m, pfn);
   folioUnlock(m, pfn);
@@ -131,12 +149,13 @@ export function zapPageRange(m: Mm, mm: number, start: number, end: number): voi
 }
 
 /**
- * Drops the swap cache's hold on a folio. Waits for a reclaimer that has it locked: that one sees
- * our reference, gives the folio up, and leaves it in the cache for us.
+ * Drops the swap cache's hold on a folio. Waits for a reclaimer that has it locked, or writes it:
+ * that one sees our reference, gives the folio up, and leaves it in the cache for us.
  * @context the caller holds a reference and mmap_lock; takes folio_lock
  */
-function freeSwapCache(m: Mm, pfn: number): void {
+export function freeSwapCache(m: Mm, pfn: number): void {
   folioLock(m, pfn);
+  folioWaitWriteback(m, pfn);
   folioFreeSwap(m, pfn);
   folioUnlock(m, pfn);
 }
@@ -146,10 +165,13 @@ function freeSwapCache(m: Mm, pfn: number): void {
  * @context the entry is gone; takes folio_lock
  */
 export function freeSwapAndCache(m: Mm, slot: number): void {
-  const pfn = swapCacheGet(m, slot);
+  if (swapFree(m, slot) !== 0) return;
   faultDelay(FAULT_DELAY);
-  swapFree(m, slot);
-  if (pfn === 0) return;
+  // After our reference has gone: who brings the page in meanwhile cannot take it out of the cache.
+  // The slot may be another folio's by now, which loses it only if no entry leads to it.
+  const page = swapCacheGet(m, slot);
+  if (page === 0) return;
+  const pfn = pageFolio(m, page);
   freeSwapCache(m, pfn);
   folioPut(m, pfn);
 }

@@ -10,13 +10,13 @@
 import { assert } from '../../shared/assert.ts';
 import { shouldFail } from '../../shared/fault.ts';
 import { compressPage, decompressPage } from './compress.ts';
-import { pageBytes, pageWords } from './content.ts';
+import { pageBytes, pageWords, sameFilledWord } from './content.ts';
 import { FAULT_COMPRESS } from './faults.ts';
-import { PAGE_SIZE, PAGE_WORDS } from './limits.ts';
+import { PAGE_SIZE } from './limits.ts';
 import type { Mm } from './mm.ts';
 import { clusterLock, clusterUnlock } from './swap_cluster.ts';
 import { EV } from './vmstat_items.ts';
-import { ZS_HANDLE_NONE, zsFree, zsMalloc, zsOffset } from './zsmalloc.ts';
+import { ZS_HANDLE_NONE, zsFree, zsMalloc, zsView, zsWrite } from './zsmalloc.ts';
 import { ZS_MAX_COMPRESSED } from './zsmalloc_sizes.ts';
 
 export const ZRAM_EMPTY = 0;
@@ -25,15 +25,6 @@ export const ZRAM_RAW = 2;
 export const ZRAM_SAME = 3;
 /** Stored without bytes: contents are off. */
 export const ZRAM_VOID = 4;
-
-/** The word that the page repeats, or null. */
-export function sameFilledWord(words: Int32Array): number | null {
-  const word = words[0] as number;
-  // The last word first: most pages that differ at all differ at the end (zram's own trick).
-  if (words[PAGE_WORDS - 1] !== word) return null;
-  for (let i = 1; i < PAGE_WORDS - 1; i++) if (words[i] !== word) return null;
-  return word;
-}
 
 /**
  * Stores a folio's page in its slot.
@@ -48,14 +39,14 @@ export function zramWrite(m: Mm, pfn: number, slot: number): boolean {
     events[EV.kr_zram_store] = (events[EV.kr_zram_store] as number) + 1;
     return true;
   }
-  const word = sameFilledWord(pageWords(m, pfn));
+  const word = sameFilledWord(m, pfn);
   if (word !== null) {
     setSlot(m, slot, ZRAM_SAME, word, 0);
     events[EV.kr_zram_same] = (events[EV.kr_zram_same] as number) + 1;
     return true;
   }
   const bytes = pageBytes(m, pfn);
-  const packed = compressPage(bytes);
+  const packed = compressPage(bytes, m.config.compressCost);
   const raw = packed.length > ZS_MAX_COMPRESSED || shouldFail(FAULT_COMPRESS);
   const size = raw ? PAGE_SIZE : packed.length;
   const handle = zsMalloc(m, size);
@@ -63,7 +54,7 @@ export function zramWrite(m: Mm, pfn: number, slot: number): boolean {
     events[EV.kr_zram_full] = (events[EV.kr_zram_full] as number) + 1;
     return false;
   }
-  (m.zram8 as Uint8Array).set(raw ? bytes : packed, zsOffset(m, handle));
+  zsWrite(m, handle, raw ? bytes : packed);
   setSlot(m, slot, raw ? ZRAM_RAW : ZRAM_LZ, handle, size);
   const cell = raw ? EV.kr_zram_huge : EV.kr_zram_store;
   events[cell] = (events[cell] as number) + 1;
@@ -111,8 +102,7 @@ export function zramReadInto(m: Mm, slot: number, page: Int32Array): void {
   }
   assert(kind === ZRAM_LZ || kind === ZRAM_RAW, 'reading an empty zram slot');
   const bytes = new Uint8Array(page.buffer, page.byteOffset, page.byteLength);
-  const at = zsOffset(m, m.zram.handle[slot] as number);
-  const stored = (m.zram8 as Uint8Array).subarray(at, at + (m.zram.size[slot] as number));
+  const stored = zsView(m, m.zram.handle[slot] as number, m.zram.size[slot] as number);
   if (kind === ZRAM_RAW) bytes.set(stored);
   else decompressPage(stored, bytes);
 }

@@ -17,8 +17,12 @@ import { LC_ZS_CLASS, LC_ZS_POOL } from './lock_order.ts';
 import type { Mm } from './mm.ts';
 import {
   ZS_BLOCK_BYTES,
+  ZS_BUFFER_BLOCKS,
+  ZS_BUFFER_SHIFT,
   ZS_CLASSES,
   ZS_POOL_ZRAM,
+  ZS_POOLS,
+  zsBlocks,
   zsClassBytes,
   zsSizeClass,
 } from './zsmalloc_sizes.ts';
@@ -45,6 +49,13 @@ const POOL_BLOCKS = 3;
 const POOL_EACH = 6;
 
 const HANDLE_OBJECT_BITS = 9;
+
+/** By class of any pool: words of an object, and objects of a block. */
+const OBJECT_WORDS = Int32Array.from(
+  { length: ZS_POOLS * ZS_CLASSES },
+  (_, cls) => zsClassBytes(cls % ZS_CLASSES) / 4,
+);
+const BLOCK_OBJECTS = OBJECT_WORDS.map((words) => ZS_BLOCK_BYTES / 4 / words);
 
 /**
  * Room for `size` bytes.
@@ -96,7 +107,7 @@ export function zsFree(m: Mm, handle: number): void {
   spinLock(m.zsClassLock, cls * LINE_WORDS, LC_ZS_CLASS);
   const used = (m.zsPage[base + BLOCK_USED] as number) - 1;
   assert(used >= 0, 'zsmalloc block has fewer objects than are freed');
-  (m.zram32 as Uint32Array)[objectWord(block, cls, object)] = m.zsPage[base + BLOCK_FREE] as number;
+  wordsOf(m, block)[objectWord(block, cls, object)] = m.zsPage[base + BLOCK_FREE] as number;
   m.zsPage[base + BLOCK_FREE] = object + 1;
   m.zsPage[base + BLOCK_USED] = used;
   m.zsClass[row + 1] = (m.zsClass[row + 1] as number) - 1;
@@ -110,12 +121,31 @@ export function zsFree(m: Mm, handle: number): void {
   spinUnlock(m.zsClassLock, cls * LINE_WORDS, LC_ZS_CLASS);
 }
 
-/** Byte offset of an object in the store. @context the caller owns the object */
-export function zsOffset(m: Mm, handle: number): number {
+/** Byte offset of an object in its buffer of the store. */
+function offsetOf(m: Mm, handle: number): number {
   const block = handle >>> HANDLE_OBJECT_BITS;
   const cls = (m.zsPage[block * BLOCK_WORDS + BLOCK_CLASS] as number) - 1;
   assert(cls >= 0, 'zsmalloc handle of a free block');
   return objectWord(block, cls, handle & ((1 << HANDLE_OBJECT_BITS) - 1)) * 4;
+}
+
+function bytesOf(m: Mm, handle: number): Uint8Array {
+  return m.store8[handle >>> (HANDLE_OBJECT_BITS + ZS_BUFFER_SHIFT)] as Uint8Array;
+}
+
+function wordsOf(m: Mm, block: number): Uint32Array {
+  return m.store32[block >>> ZS_BUFFER_SHIFT] as Uint32Array;
+}
+
+/** Fills an object. @param bytes as many as it was made for, at most @context who owns it */
+export function zsWrite(m: Mm, handle: number, bytes: Uint8Array): void {
+  bytesOf(m, handle).set(bytes, offsetOf(m, handle));
+}
+
+/** @returns a view of an object's first `length` bytes @context who owns it, while it does */
+export function zsView(m: Mm, handle: number, length: number): Uint8Array {
+  const at = offsetOf(m, handle);
+  return bytesOf(m, handle).subarray(at, at + length);
 }
 
 /** Objects in use and blocks taken, over all classes of a pool. @context exact at quiescence */
@@ -134,20 +164,20 @@ export function zsUsage(
 }
 
 function objectsPerBlock(cls: number): number {
-  return Math.floor(ZS_BLOCK_BYTES / zsClassBytes(cls % ZS_CLASSES));
+  return BLOCK_OBJECTS[cls] as number;
 }
 
+/** In the block's buffer. */
 function objectWord(block: number, cls: number, object: number): number {
-  return (block * ZS_BLOCK_BYTES + object * zsClassBytes(cls % ZS_CLASSES)) / 4;
+  const start = (block & (ZS_BUFFER_BLOCKS - 1)) * (ZS_BLOCK_BYTES / 4);
+  return start + object * (OBJECT_WORDS[cls] as number);
 }
 
 function takeObject(m: Mm, block: number, cls: number): number {
   const base = block * BLOCK_WORDS;
   const free = m.zsPage[base + BLOCK_FREE] as number;
   if (free !== 0) {
-    m.zsPage[base + BLOCK_FREE] = (m.zram32 as Uint32Array)[
-      objectWord(block, cls, free - 1)
-    ] as number;
+    m.zsPage[base + BLOCK_FREE] = wordsOf(m, block)[objectWord(block, cls, free - 1)] as number;
     return free - 1;
   }
   const fresh = m.zsPage[base + BLOCK_FRESH] as number;
@@ -180,7 +210,7 @@ function takeBlock(m: Mm, pool: number): number {
     m.zsPool[POOL_FREE] = m.zsPage[block * BLOCK_WORDS + BLOCK_NEXT] as number;
   } else {
     const fresh = (m.zsPool[POOL_FRESH] as number) + 1;
-    if ((fresh + 1) * ZS_BLOCK_BYTES <= (m.zram8 as Uint8Array).length) {
+    if (fresh < zsBlocks(m.sizes.nrZramPages)) {
       m.zsPool[POOL_FRESH] = fresh;
       block = fresh;
     }

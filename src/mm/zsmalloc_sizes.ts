@@ -9,6 +9,9 @@ export const ZS_MAX_COMPRESSED = 3584;
 /** Pages of a block; the objects of one class are cut from blocks. */
 export const ZS_PAGES_PER_BLOCK = 4;
 export const ZS_BLOCK_BYTES = ZS_PAGES_PER_BLOCK * PAGE_SIZE;
+/** Blocks of one buffer of the store, 1 GiB: a view of bytes cannot have more than 4. */
+export const ZS_BUFFER_SHIFT = 16;
+export const ZS_BUFFER_BLOCKS = 1 << ZS_BUFFER_SHIFT;
 /** One class per granule up to ZS_MAX_COMPRESSED, and one for raw pages. */
 export const ZS_CLASSES = ZS_MAX_COMPRESSED / ZS_GRANULE + 1;
 export const ZS_RAW_CLASS = ZS_CLASSES - 1;
@@ -17,6 +20,11 @@ export const ZS_RAW_CLASS = ZS_CLASSES - 1;
 export const ZS_POOL_ZRAM = 0;
 export const ZS_POOL_ZSWAP = 1;
 export const ZS_POOLS = 2;
+
+/** @returns whole blocks in so many pages */
+export function zsBlocks(pages: number): number {
+  return Math.floor(pages / ZS_PAGES_PER_BLOCK);
+}
 
 /** Bytes of an object of a class. */
 export function zsClassBytes(cls: number): number {

@@ -26,7 +26,7 @@ import { clusterLock, clusterUnlock } from './swap_cluster.ts';
 import { diskOverwriteLocked } from './swap_disk.ts';
 import { slotOnFile } from './swap_info.ts';
 import { EV } from './vmstat_items.ts';
-import { ZS_HANDLE_NONE, zsMalloc, zsOffset } from './zsmalloc.ts';
+import { ZS_HANDLE_NONE, zsMalloc, zsView, zsWrite } from './zsmalloc.ts';
 import { ZS_POOL_ZSWAP } from './zsmalloc_sizes.ts';
 import {
   hasZswap,
@@ -72,8 +72,12 @@ export function zswapIsFull(m: Mm): boolean {
   if (pages >= zswapMaxPages(m)) {
     Atomics.add(m.zswapWords, Z.ZSWAP_POOL_LIMIT_HIT, 1);
     Atomics.store(m.zswapWords, Z.ZSWAP_FULL, 1);
-  } else if (pages <= zswapAcceptPages(m)) Atomics.store(m.zswapWords, Z.ZSWAP_FULL, 0);
-  return Atomics.load(m.zswapWords, Z.ZSWAP_FULL) === 1;
+    return true;
+  }
+  if (Atomics.load(m.zswapWords, Z.ZSWAP_FULL) === 0) return false;
+  if (pages > zswapAcceptPages(m)) return true;
+  Atomics.store(m.zswapWords, Z.ZSWAP_FULL, 0);
+  return false;
 }
 
 /** Is no group from this one upwards at its memory.zswap.max (obj_cgroup_may_zswap)? */
@@ -102,6 +106,15 @@ function kickShrink(m: Mm): void {
   wakeUp(m.zswapWait, 0, WAKE_ALL);
 }
 
+/**
+ * Would a page of the group be taken, as far as limits say? Nothing is shrunk or counted for it.
+ * @context any; a hint
+ */
+export function zswapMayStore(m: Mm, memcg: number): boolean {
+  const full = Atomics.load(m.zswapWords, Z.ZSWAP_FULL) === 1;
+  return !full && groupMayStore(m, memcg);
+}
+
 function mayStore(m: Mm, memcg: number): boolean {
   if (Atomics.load(m.zswapWords, Z.ZSWAP_ENABLED) === 0) return false;
   if (!groupMayStore(m, memcg) && !(shrinkGroup(m, memcg) && groupMayStore(m, memcg))) return false;
@@ -122,7 +135,7 @@ function pack(m: Mm, pfn: number, memcg: number): boolean {
   if (!m.config.contents) return true;
   const page = pageBytes(m, pfn);
   const failed = shouldFail(FAULT_COMPRESS);
-  let bytes = failed ? page : compressPage(page);
+  let bytes = failed ? page : compressPage(page, m.config.compressCost);
   if (failed || bytes.length >= PAGE_SIZE) {
     // Kept raw, so that the list is in the order of use: but only where it can be written back.
     if (!zswapWritebackEnabled(m, memcg)) {
@@ -137,7 +150,7 @@ function pack(m: Mm, pfn: number, memcg: number): boolean {
     Atomics.add(m.zswapWords, Z.ZSWAP_REJECT_ALLOC_FAIL, 1);
     return false;
   }
-  (m.zram8 as Uint8Array).set(bytes, zsOffset(m, handle));
+  zsWrite(m, handle, bytes);
   packed.handle = handle;
   packed.length = bytes.length;
   return true;
@@ -154,7 +167,8 @@ export function zswapInvalidate(m: Mm, slot: number): void {
 /**
  * Takes a folio's page (zswap_store).
  * @returns false when it is to go to the device: zswap then has nothing of the slot
- * @context folio locked, in the swap cache, unmapped and flushed; takes swap_cluster; may write
+ * @context folio locked in the swap cache, unmapped and flushed; or in writeback, by kcompressd,
+ *   where what is stored may be old at once, and the folio dirty; takes swap_cluster; may write
  *   other entries back, for which it allocates from reserves
  */
 export function zswapStore(m: Mm, pfn: number, slot: number): boolean {
@@ -182,8 +196,7 @@ export function zswapStore(m: Mm, pfn: number, slot: number): boolean {
  */
 export function zswapReadInto(m: Mm, slot: number, page: Uint8Array): boolean {
   const length = m.zswap.length[slot] as number;
-  const at = zsOffset(m, m.zswap.handle[slot] as number);
-  const bytes = (m.zram8 as Uint8Array).subarray(at, at + length);
+  const bytes = zsView(m, m.zswap.handle[slot] as number, length);
   try {
     if (length === PAGE_SIZE) page.set(bytes);
     else decompressPage(bytes, page);

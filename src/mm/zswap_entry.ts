@@ -13,12 +13,18 @@ import { EV } from './vmstat_items.ts';
 import { zsFree } from './zsmalloc.ts';
 import { ZS_BLOCK_BYTES, ZS_POOL_ZSWAP, zsClassBytes, zsSizeClass } from './zsmalloc_sizes.ts';
 import {
+  ZSWAP_ENABLED,
   ZSWAP_INCOMPRESSIBLE,
   ZSWAP_LRU,
   ZSWAP_STORED,
   ZSWAP_UNIT,
   ZSWAP_VOID_BYTES,
 } from './zswap_types.ts';
+
+/** @returns whether it takes pages: it is there, and switched on */
+export function zswapEnabled(m: Mm): boolean {
+  return hasZswap(m) && Atomics.load(m.zswapWords, ZSWAP_ENABLED) === 1;
+}
 
 /** @returns whether the machine has zswap, on or off @context any */
 export function hasZswap(m: Mm): boolean {

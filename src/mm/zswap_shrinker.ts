@@ -4,6 +4,7 @@
  * may be worth more than pages that compressed well, so cold entries go to the file.
  */
 import { assert } from '../../shared/assert.ts';
+import type { ZswapParameters } from './config.ts';
 import { listLruCount, listLruInit } from './list_lru.ts';
 import { lruvecRow } from './lruvec.ts';
 import type { Mm } from './mm.ts';
@@ -16,8 +17,11 @@ import * as Z from './zswap_types.ts';
 import { zswapWalk } from './zswap_writeback.ts';
 
 /** Defaults of the module's parameters. */
-const MAX_POOL_PERCENT = 20;
-const ACCEPT_THRESHOLD_PERCENT = 90;
+const DEFAULTS: ZswapParameters = {
+  maxPoolPercent: 20,
+  acceptThresholdPercent: 90,
+  shrinkerEnabled: false,
+};
 
 function mayShrink(m: Mm, memcg: number): boolean {
   if (Atomics.load(m.zswapWords, Z.ZSWAP_SHRINKER_ENABLED) === 0) return false;
@@ -65,7 +69,7 @@ export const zswapShrinkerType: ShrinkerType = {
 };
 
 /**
- * Makes the list and the shrinker, and sets the parameters to their defaults.
+ * Makes the list and the shrinker, and sets the parameters as configured.
  * @context boot, before there are groups
  */
 export function zswapInit(m: Mm): void {
@@ -78,7 +82,9 @@ export function zswapInit(m: Mm): void {
   words[Z.ZSWAP_LRU] = lru;
   words[Z.ZSWAP_SHRINKER] = shrinker;
   words[Z.ZSWAP_ENABLED] = 1;
-  words[Z.ZSWAP_MAX_POOL_PERCENT] = MAX_POOL_PERCENT;
-  words[Z.ZSWAP_ACCEPT_THRESHOLD_PERCENT] = ACCEPT_THRESHOLD_PERCENT;
+  const parameters = { ...DEFAULTS, ...m.config.zswap };
+  words[Z.ZSWAP_MAX_POOL_PERCENT] = parameters.maxPoolPercent;
+  words[Z.ZSWAP_ACCEPT_THRESHOLD_PERCENT] = parameters.acceptThresholdPercent;
+  words[Z.ZSWAP_SHRINKER_ENABLED] = parameters.shrinkerEnabled ? 1 : 0;
   shrinkerRegister(m, shrinker);
 }

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * A machine for one sample of the waits for the rmap lock: forkers, eaters, kswapd. Booted for each
- * sample, so that the variants can take turns. Pages hold no bytes.
+ * sample, so that the variants can take turns. Anonymous pages hold no bytes.
  */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { ThreadSpec } from '../../kthreads/engine.ts';
 import { lockStatRows } from '../../shared/lock_report.ts';
 import { resolveMachine } from '../config.ts';
@@ -10,7 +13,7 @@ import { Machine } from '../machine.ts';
 import { machineThreads } from '../machine_threads.ts';
 import { checkQuiescent } from '../mm/check.ts';
 import type { MmConfig } from '../mm/config.ts';
-import { LC_ANON_VMA } from '../mm/lock_order.ts';
+import { LC_ANON_VMA, LC_I_MMAP } from '../mm/lock_order.ts';
 import { createMm, type Mm } from '../mm/mm.ts';
 import { mmInit } from '../mm/mm_init.ts';
 import { vmEvents } from '../mm/vmstat.ts';
@@ -26,9 +29,13 @@ import {
   type OriginArgs,
 } from './origin_threads.ts';
 
+/** What is reclaimed: anonymous pages, or those of files that processes map. */
+export type OriginFolios = 'anon' | 'file';
+
 /** One sample to take. */
 export interface OriginPlan {
   readonly variant: 'blocking' | 'trylock';
+  readonly folios: OriginFolios;
   /** Processes that fork, and that sweep. */
   readonly forkers: number;
   readonly eaters: number;
@@ -68,6 +75,7 @@ const MEMORY = 0.6;
 const CHILD_TABLES = 16;
 
 interface Shared {
+  readonly dir: string | null;
   readonly control: OriginArgs['control'];
   readonly figures: OriginArgs['figures'];
   readonly stamps: OriginArgs['stamps'];
@@ -86,7 +94,7 @@ function labProcesses(plan: OriginPlan, shared: Shared): ProcessSpec[] {
       cpus: [index],
       program: { module, export: forks ? 'originForker' : 'originEater' },
       args,
-      vmas: [{ start: START, end: START + pages }],
+      vmas: shared.dir === null ? [{ start: START, end: START + pages }] : [],
     };
   });
 }
@@ -105,7 +113,8 @@ function labConfig(plan: OriginPlan, processes: readonly ProcessSpec[]): MmConfi
     {
       cpus: processes.length,
       memory: memoryPages(plan) * 4096,
-      contents: false,
+      contents: plan.folios === 'file',
+      hostFiles: plan.folios === 'file',
       rmapTrylock: plan.variant === 'trylock',
       hungTask: HUNG_TASK_S,
       seed: plan.seed,
@@ -136,7 +145,8 @@ function readSample(plan: OriginPlan, m: Mm, shared: Shared): OriginSample {
     shared.figures[thread * ORIGIN_FIGURES + figure] as number;
   const seconds = (thread: number): number => Math.max(at(thread, FIGURE_MS), 1) / 1000;
   const forkers = threads.slice(0, plan.forkers);
-  const waits = lockStatRows(m.sync).find((row) => row.cls === LC_ANON_VMA && row.read);
+  const lock = plan.folios === 'file' ? LC_I_MMAP : LC_ANON_VMA;
+  const waits = lockStatRows(m.sync).find((row) => row.cls === lock && row.read);
   return {
     variant: plan.variant,
     forkers: plan.forkers,
@@ -163,9 +173,24 @@ export async function takeOriginSample(
   plan: OriginPlan,
   signal?: AbortSignal,
 ): Promise<OriginSample> {
+  const dir = plan.folios === 'file' ? mkdtempSync(join(tmpdir(), 'kreclaim-origin-')) : null;
+  try {
+    return await sampleIn(plan, dir, signal);
+  } finally {
+    if (dir !== null) rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** @param dir a folder of the host for the sample's files; null where there are none */
+async function sampleIn(
+  plan: OriginPlan,
+  dir: string | null,
+  signal?: AbortSignal,
+): Promise<OriginSample> {
   const rows = plan.forkers + plan.eaters + 1;
   const f64 = (words: number) => new Float64Array(new SharedArrayBuffer(8 * words));
   const shared: Shared = {
+    dir,
     control: new Int32Array(new SharedArrayBuffer(4 * ORIGIN_WORDS)),
     figures: f64(rows * ORIGIN_FIGURES),
     stamps: f64(memoryPages(plan) + 2),

@@ -6,9 +6,10 @@
  */
 import { ktimeSharedMs } from '../../shared/ktime.ts';
 import type { F64 } from '../../shared/types.ts';
+import { folioLruList } from '../mm/folio.ts';
 import { lruHead } from '../mm/lruvec.ts';
 import type { Mm } from '../mm/mm.ts';
-import { LRU_ACTIVE_ANON, LRU_INACTIVE_ANON, PG_ACTIVE, PG_LRU } from '../mm/mm_types.ts';
+import { PG_LRU } from '../mm/mm_types.ts';
 import { contended } from '../mm/rmap_contended.ts';
 
 /** Folios that one thread looks at, and of one batch; time between two batches that it looks at. */
@@ -35,8 +36,7 @@ const listed: number[] = [];
 function rank(m: Mm, lruvec: number, pfn: number, stamps: F64): number {
   const flags = Atomics.load(m.page.flags, pfn);
   if ((flags & PG_LRU) === 0) return -1;
-  const lru = (flags & PG_ACTIVE) !== 0 ? LRU_ACTIVE_ANON : LRU_INACTIVE_ANON;
-  const head = lruHead(m, lruvec, lru);
+  const head = lruHead(m, lruvec, folioLruList(flags));
   listed.length = 0;
   let found = -1;
   const { next } = m.link;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The waits for the rmap lock, and where contended folios are put, as text. */
+import type { OriginFolios } from './origin_lab.ts';
 import type { OriginCell, OriginSide, Quartiles } from './reproduce_origin.ts';
 import type { Spread } from './shrinker_verdicts.ts';
 import { formatNumber, formatTable } from './text_table.ts';
@@ -40,8 +41,10 @@ function waitRow({ forkers, holdUs }: OriginCell, side: OriginSide): (string | n
 
 const PLACES = ['forking', 'hold us', 'contended', 'looked at', 'put at', 'age belongs at'];
 
+const LOCKS = { anon: 'anon_vma->rwsem', file: 'i_mmap_rwsem' } as const;
+
 /** All of it, one string with newlines; nothing without cells. */
-export function formatOrigin(cells: readonly OriginCell[]): string {
+export function formatOrigin(cells: readonly OriginCell[], folios: OriginFolios): string {
   if (cells.length === 0) return '';
   const waits = cells.flatMap((cell) => [waitRow(cell, cell.before), waitRow(cell, cell.after)]);
   const places = cells.map(({ forkers, holdUs, after }) => [
@@ -53,7 +56,7 @@ export function formatOrigin(cells: readonly OriginCell[]): string {
     quartiles(after.age),
   ]);
   return [
-    'Waits of reclaim for anon_vma->rwsem (published before: n=209, max 1632, avg 151.54, ' +
+    `Waits of reclaim for ${LOCKS[folios]} (published before: n=209, max 1632, avg 151.54, ` +
       'sum 31672; after: none):',
     ...formatTable(WAITS, waits, [2]),
     '',

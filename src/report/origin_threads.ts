@@ -10,6 +10,9 @@
  *   kswapd  the machine's own, that also looks at contended folios
  *
  * Every access stamps its page with the time, so that a contended folio's true age is known.
+ *
+ * Pages are anonymous and stored to, or those of a file of the host that each process maps for
+ * itself, and loaded: then fork and exit hold the file's i_mmap_rwsem.
  */
 
 import { kswapd } from '../../kthreads/kswapd.ts';
@@ -21,11 +24,14 @@ import type { F64, I32 } from '../../shared/types.ts';
 import { anonVmaHold } from '../mm/anon_vma.ts';
 import { exitMm } from '../mm/exit_mm.ts';
 import { dupMm } from '../mm/fork.ts';
+import { PAGE_SIZE } from '../mm/limits.ts';
 import type { Mm } from '../mm/mm.ts';
 import { allocMm } from '../mm/mm_rows.ts';
 import { PTE_PRESENT, PTE_SHIFT } from '../mm/mm_types.ts';
 import { PTE_NONE, pteOffset } from '../mm/pgtable.ts';
-import { KIND_WRITE, RUN_DONE, UserContext } from '../mm/user.ts';
+import { switchMm } from '../mm/tlb.ts';
+import { KIND_READ, KIND_WRITE, RUN_DONE, UserContext } from '../mm/user.ts';
+import { vmaFileHold } from '../mm/vma_file.ts';
 import { vmEvent } from '../mm/vmstat.ts';
 import { EV } from '../mm/vmstat_items.ts';
 import { observePlacement } from './origin_placement.ts';
@@ -57,8 +63,12 @@ export interface OriginArgs {
   readonly pages: number;
   readonly holdUs: number;
   readonly ms: number;
+  /** Folder of the host for files to map; null where pages are anonymous. */
+  readonly dir: string | null;
 }
 
+/** The first mount of a machine. */
+const MOUNT = 1;
 /** Pages that a forker uses between two forks, and that its child stores to. */
 const PAGES_USED = 64;
 const PAGES_COPIED = 4;
@@ -73,10 +83,28 @@ function stamp(m: Mm, mm: number, vpn: number, stamps: F64, now: number): void {
   if ((entry & PTE_PRESENT) !== 0) stamps[entry >>> PTE_SHIFT] = now;
 }
 
-/** Stores to every page once. @returns RUN_* */
+/** Maps a file of its own, when all have a mount. @returns RUN_* */
+function mapFile(process: Process, { dir, index, start, pages }: OriginArgs): number {
+  const { host } = process.files;
+  if (dir === null) return RUN_DONE;
+  const mount = index === 0 ? host.mount(dir) : MOUNT;
+  const result = process.barrier();
+  if (result !== RUN_DONE) return result;
+  const fd = host.open(mount, `f${index}`, true);
+  const done = mount === MOUNT && fd > 0 && host.truncate(fd, pages * PAGE_SIZE) === 0;
+  if (!done || !host.mmap(fd, start, pages)) throw new Error(`f${index} cannot be mapped`);
+  return RUN_DONE;
+}
+
+/** One access to a page: a store, but to a file's a load. @returns RUN_* */
+function use(process: Process, args: OriginArgs, vpn: number): number {
+  return args.dir === null ? process.store(vpn) : process.load(vpn);
+}
+
+/** Uses every page once. @returns RUN_* */
 function populate(m: Mm, process: Process, args: OriginArgs): number {
   for (let i = 0; i < args.pages; i++) {
-    const result = process.store(args.start + i);
+    const result = use(process, args, args.start + i);
     if (result !== RUN_DONE) return result;
     stamp(m, m.task.mm, args.start + i, args.stamps, ktimeSharedMs());
   }
@@ -94,7 +122,7 @@ function measure(process: Process, args: OriginArgs, turn: (m: Mm) => number): n
   const { control, figures, index } = args;
   const row = index * ORIGIN_FIGURES;
   observePlacement(args);
-  let result = populate(m, process, args) || process.barrier();
+  let result = mapFile(process, args) || populate(m, process, args) || process.barrier();
   const began = ktimeSharedMs();
   const before = index === 0 ? stolen(m) : 0;
   while (result === RUN_DONE && Atomics.load(control, ORIGIN_STOP) === 0) {
@@ -111,23 +139,21 @@ function measure(process: Process, args: OriginArgs, turn: (m: Mm) => number): n
   return result;
 }
 
-/** The CPU goes from one address space to another. @context outside a section */
-function enter(m: Mm, to: number): void {
-  const bit = 1 << m.task.cpu;
-  Atomics.and(m.mm.cpuMask, m.task.mm, ~bit);
-  m.task.mm = to;
-  Atomics.or(m.mm.cpuMask, to, bit);
+/** Holders of the rmap lock sleep from here on; 0 is never. */
+function hold(ms: number): void {
+  anonVmaHold.ms = ms;
+  vmaFileHold.ms = ms;
 }
 
-/** Forks, stores to `vpns` in the child, and ends it. @returns RUN_* */
+/** Forks, uses `vpns` in the child, and ends it. @returns RUN_* */
 function forkOnce(m: Mm, args: OriginArgs, vpns: readonly number[]): number {
   const parent = m.task.mm;
   const child = allocMm(m);
   if (child === 0) return RUN_DONE;
-  anonVmaHold.ms = args.holdUs / 1000;
+  hold(args.holdUs / 1000);
   const error = dupMm(m, parent, child);
-  anonVmaHold.ms = 0;
-  enter(m, child);
+  hold(0);
+  switchMm(m, child);
   let result = RUN_DONE;
   if (error === 0) {
     const base = args.start - (args.start % 512);
@@ -135,14 +161,15 @@ function forkOnce(m: Mm, args: OriginArgs, vpns: readonly number[]): number {
       return base + i * 512;
     });
     const user = new UserContext(m, child, regions);
-    const events = Uint32Array.from(vpns, (vpn) => (user.slotOf(vpn) << 2) | KIND_WRITE);
+    const kind = args.dir === null ? KIND_WRITE : KIND_READ;
+    const events = Uint32Array.from(vpns, (vpn) => (user.slotOf(vpn) << 2) | kind);
     result = user.run(events, 0, events.length, 1, () => undefined);
     for (const vpn of vpns) stamp(m, child, vpn, args.stamps, ktimeSharedMs());
   }
-  anonVmaHold.ms = args.holdUs / 1000;
+  hold(args.holdUs / 1000);
   exitMm(m, child);
-  anonVmaHold.ms = 0;
-  enter(m, parent);
+  hold(0);
+  switchMm(m, parent);
   return result;
 }
 
@@ -157,7 +184,7 @@ export function originForker(process: Process, args: OriginArgs): number {
   return measure(process, args, (m) => {
     for (let i = 0; i < PAGES_USED; i++) {
       const vpn = pick();
-      const result = process.store(vpn);
+      const result = use(process, args, vpn);
       if (result !== RUN_DONE) return result;
       stamp(m, m.task.mm, vpn, args.stamps, ktimeSharedMs());
     }
@@ -170,7 +197,7 @@ export function originEater(process: Process, args: OriginArgs): number {
   let next = 0;
   return measure(process, args, (m) => {
     for (let i = 0; i < PAGES_USED; i++) {
-      const result = process.store(args.start + next);
+      const result = use(process, args, args.start + next);
       if (result !== RUN_DONE) return result;
       stamp(m, m.task.mm, args.start + next, args.stamps, ktimeSharedMs());
       next = (next + 1) % args.pages;

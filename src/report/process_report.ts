@@ -6,6 +6,7 @@
 import { CPU_ENDED, CPU_RESULT, CPU_STATUS } from '../../kthreads/cpu_state.ts';
 import { LINE_WORDS } from '../../shared/types.ts';
 import type { ProcessConfig } from '../mm/config.ts';
+import { MEMCG_NAME_BYTES } from '../mm/limits.ts';
 import type { Mm } from '../mm/mm.ts';
 import { MMF_OOM_VICTIM } from '../mm/mm_types.ts';
 import {
@@ -89,6 +90,18 @@ function programComm(m: Mm, index: number): string {
   return programs[index]?.name ?? processes[index - programs.length]?.comm ?? '';
 }
 
+/** The group that a process begins in, where nobody knows better. */
+function configuredMemcg(m: Mm, pid: number): string {
+  return m.config.memcgs[m.config.processes[pid - 1]?.memcg ?? 0]?.name ?? '';
+}
+
+/** The group that a task was in at its end. */
+function recordedMemcg(m: Mm, index: number): string {
+  const at = index * MEMCG_NAME_BYTES;
+  const bytes = m.sched.recordMemcg.slice(at, at + MEMCG_NAME_BYTES);
+  return String.fromCharCode(...bytes.subarray(0, bytes.indexOf(0)));
+}
+
 /** A process whose program is a generator, of the configuration or made at run time. */
 function taskReport(m: Mm, index: number): ProcessReport {
   const { record } = m.sched;
@@ -104,7 +117,7 @@ function taskReport(m: Mm, index: number): ProcessReport {
     comm: programComm(m, Atomics.load(record.program, index)),
     cpu,
     cpus: configured?.cpus ?? [cpu],
-    memcg: m.config.memcgs[configured?.memcg ?? 0]?.name ?? '',
+    memcg: how === HOW_RUNNING ? configuredMemcg(m, pid) : recordedMemcg(m, index),
     status: HOW[how] ?? (started ? 'unknown' : 'not run'),
     result: code,
     exitCode: code,

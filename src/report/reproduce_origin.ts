@@ -9,7 +9,12 @@
  * times for which a holder loses its CPU.
  */
 import { MachineBootError, MachinePanicError } from '../machine_errors.ts';
-import { type OriginPlan, type OriginSample, takeOriginSample } from './origin_lab.ts';
+import {
+  type OriginFolios,
+  type OriginPlan,
+  type OriginSample,
+  takeOriginSample,
+} from './origin_lab.ts';
 import type { Placement } from './origin_placement.ts';
 import { type Spread, spreadOf, type Verdict } from './shrinker_verdicts.ts';
 
@@ -20,6 +25,7 @@ export interface OriginRunOptions {
   readonly threads: readonly number[];
   /** Times that a holder sleeps inside, in us. */
   readonly holdUs: readonly number[];
+  readonly folios: OriginFolios;
   /** Time of a sample. */
   readonly ms: number;
   readonly signal?: AbortSignal;
@@ -81,14 +87,14 @@ interface Taken {
   readonly sample: OriginSample;
 }
 
-function plansOf({ runs, threads, holdUs, ms }: OriginRunOptions) {
+function plansOf({ runs, threads, holdUs, folios, ms }: OriginRunOptions) {
   const plans: { run: number; plan: OriginPlan }[] = [];
   for (let run = 1; run <= runs; run++) {
     for (const forkers of threads) {
       for (const hold of holdUs) {
         for (const variant of VARIANTS) {
-          const plan = { variant, forkers, eaters: EATERS, holdUs: hold, ms, seed: run };
-          plans.push({ run, plan });
+          const cell = { folios, forkers, eaters: EATERS, holdUs: hold };
+          plans.push({ run, plan: { ...cell, variant, ms, seed: run } });
         }
       }
     }

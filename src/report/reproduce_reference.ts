@@ -28,7 +28,7 @@ export const KERNEL_PAGES = 2;
 export const REFAULTS_WITHIN = 0.05;
 export const REFAULTS_WITHIN_FAULTS = 50;
 /** A busy machine may keep one thread off its core for long, in s. */
-const HUNG_TASK_S = 30;
+export const HUNG_TASK_S = 30;
 /** And within this part of that kernel's pages scanned per page reclaimed. */
 export const SCAN_WITHIN = 0.15;
 

@@ -7,6 +7,7 @@
 import type { PanicRecord } from '../../kthreads/panic.ts';
 import type { FullConfig } from '../config_schema.ts';
 import type { ThreadInfo } from '../thread_info.ts';
+import type { DaemonReport } from './daemon_report.ts';
 import type { ProfileReport } from './profile_report.ts';
 
 export const RUN_SCHEMA = 'kreclaim.run/1';
@@ -103,7 +104,7 @@ export interface TraceReport {
 /** A built-in scenario: its options, and what its programs counted. */
 export interface ScenarioReport {
   readonly name: string;
-  readonly options: Readonly<Record<string, number | boolean>>;
+  readonly options: Readonly<Record<string, string | number | boolean>>;
   /** `xPerSec` is per second of the time that a CPU spent on it, summed over CPUs. */
   readonly figures: Readonly<Record<string, number>>;
 }
@@ -159,7 +160,7 @@ export interface SeriesReport {
   readonly values: readonly number[];
 }
 
-export interface RunReport {
+export interface RunReport extends DaemonReport {
   readonly schema: typeof RUN_SCHEMA;
   readonly version: string;
   readonly mode: FullConfig['mode'];

@@ -24,6 +24,7 @@ import { procFiles } from '../mm/proc_files.ts';
 import { listedMemcgs, MemcgStats, memcgEvents } from '../mm/proc_memcg.ts';
 import { ownItems, vmstatItems } from '../mm/proc_vmstat.ts';
 import { nodeLists, zoneName } from '../mm/proc_zoneinfo.ts';
+import { type DaemonReport, daemonReport } from './daemon_report.ts';
 import { processReports, taskTotals } from './process_report.ts';
 import type {
   LatencyReport,
@@ -51,7 +52,12 @@ export type Snapshot = Pick<
   | 'oomReports'
   | 'latencyNs'
   | 'faults'
-> & { readonly pagesVerified: number; readonly mismatches: number; readonly notes: string[] };
+> &
+  DaemonReport & {
+    readonly pagesVerified: number;
+    readonly mismatches: number;
+    readonly notes: string[];
+  };
 
 function nodeReports(m: Mm): NodeReport[] {
   const nodes = m.config.nodes.map((_, nid) => ({
@@ -182,6 +188,7 @@ export function takeSnapshot(m: Mm): Snapshot {
       allocStall: latency(m, HIST_ALLOC_STALL),
     },
     faults: faultCounts(m),
+    ...daemonReport(m),
     pagesVerified: sumCpus(m, CPU_PAGES_VERIFIED),
     mismatches: sumCpus(m, CPU_MISMATCHES),
     notes: mismatchNotes(m),

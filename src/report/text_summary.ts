@@ -5,6 +5,7 @@ import { oneLine } from '../errors.ts';
 import { panicText } from '../machine_errors.ts';
 import { PAGE_SIZE } from '../mm/limits.ts';
 import { formatBytes } from '../size.ts';
+import { daemonLines } from './daemon_text.ts';
 import type { RunReport } from './run_report.ts';
 import { formatNs, formatNumber, formatPairs, formatTable } from './text_table.ts';
 
@@ -68,7 +69,7 @@ function shrinkerLines(report: RunReport): string[] {
     const figures = Object.entries(scenario.figures)
       .filter(([, value]) => value !== 0)
       .map(([name, value]) => `${name.replace(/PerSec$/, '/s')} ${formatNumber(value)}`);
-    lines.push(`${scenario.name}: ${figures.join(', ')}`);
+    if (figures.length > 0) lines.push(`${scenario.name}: ${figures.join(', ')}`);
   }
   const walks = counters.kr_shrink_walk ?? 0;
   if (scenario === null && walks === 0) return [];
@@ -191,6 +192,7 @@ export function formatSummary(report: RunReport): string {
     shrinkerLines(report),
     processLines(report),
     threadLines(report),
+    daemonLines(report),
     lockLines(report),
     latencyLines(report),
     ...report.oomReports.map((text) => text.split('\n')),

@@ -153,7 +153,7 @@ const FAULTS: MachineType = {
   name: 'faults',
   busted: 'what zram has stored is overwritten',
   damage: (m) => {
-    for (let at = 0; at < (m.zram32?.length ?? 0); at += 64) (m.zram32 as Uint32Array)[at] = at;
+    for (const words of m.store32) for (let at = 0; at < words.length; at += 64) words[at] = at;
   },
   config: (prng) => ({ ...anyConfig(prng), memory: percent(prng, 20, 60), faults: 'all' }),
 };

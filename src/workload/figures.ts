@@ -4,6 +4,7 @@
  * shared memory of their own. A row has one writer; who watches may see a count a moment late.
  */
 import { LINE_BYTES } from '../../shared/types.ts';
+import { type Latencies, latencyFigures, makeLatencies } from './latencies.ts';
 
 /** Structured-clonable: goes to every program. */
 export interface Figures {
@@ -11,14 +12,37 @@ export interface Figures {
   /** Rows of `stride` cells. */
   readonly cells: Float64Array;
   readonly stride: number;
+  /** Times that they measure, by names of their own. */
+  readonly latencies: Latencies;
 }
 
-/** @param names of the figures @param cpus rows @returns all zero */
-export function makeFigures(names: readonly string[], cpus: number): Figures {
+/**
+ * @param names of the figures @param cpus rows @param times names of the latencies
+ * @returns all zero
+ */
+export function makeFigures(
+  names: readonly string[],
+  cpus: number,
+  times: readonly string[] = [],
+): Figures {
   const perLine = LINE_BYTES / Float64Array.BYTES_PER_ELEMENT;
   const stride = Math.ceil(names.length / perLine) * perLine;
   const bytes = cpus * stride * Float64Array.BYTES_PER_ELEMENT;
-  return { names, cells: new Float64Array(new SharedArrayBuffer(bytes)), stride };
+  const cells = new Float64Array(new SharedArrayBuffer(bytes));
+  return { names, cells, stride, latencies: makeLatencies(times, cpus) };
+}
+
+/** The figures whose names begin with a prefix, without it: the same cells. */
+export function figuresOf(figures: Figures, prefix: string): Figures {
+  // Others keep their places, under a name that nobody asks for.
+  const own = (name: string): string =>
+    name.startsWith(prefix) ? name.slice(prefix.length) : `-${name}`;
+  const { names, latencies } = figures;
+  return {
+    ...figures,
+    names: names.map(own),
+    latencies: { ...latencies, names: latencies.names.map(own) },
+  };
 }
 
 /** Adds to a figure of this CPU. @context the CPU whose row it is */
@@ -48,7 +72,7 @@ function ratePerSec({ names, cells, stride }: Figures, name: string): number {
 
 /**
  * Every figure, by name. Of `x`, counted in `xNs` nanoseconds: `x` and `xPerSec`, so many a second
- * while a CPU was at it, summed over CPUs.
+ * while a CPU was at it, summed over CPUs. Of latency `x`: `xP50Us`, `xP99Us` and `xMaxUs`.
  */
 export function sumFigures(figures: Figures): Record<string, number> {
   const sums: Record<string, number> = {};
@@ -57,5 +81,5 @@ export function sumFigures(figures: Figures): Record<string, number> {
     sums[name] = sumFigure(figures, name);
     if (figures.names.includes(`${name}Ns`)) sums[`${name}PerSec`] = ratePerSec(figures, name);
   }
-  return sums;
+  return { ...sums, ...latencyFigures(figures.latencies) };
 }

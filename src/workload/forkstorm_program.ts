@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The programs of scenario forkstorm. One process of the configuration grows a tree of processes,
- * waits until it has gone, and grows the next. Everybody reads what it has inherited, writes some
+ * The programs of workload forkstorm. One process grows a tree of processes, waits until it has
+ * gone, and grows the next. Everybody reads what it has inherited, writes some
  * of it (which copies it), and reads all of it again at the end: stamps tell whether it is right.
  */
 import type { Proc, ProcCall } from '../../kthreads/proc.ts';
+import { ktimeSharedMs } from '../../shared/ktime.ts';
 import { MADV_DONTNEED } from '../mm/madvise.ts';
 import { addFigure, type Figures } from './figures.ts';
 
 /** What every process of the storm knows. */
 export interface StormShape {
+  /** Begins the names of its programs. */
+  readonly prefix: string;
   /** First page of the memory that is inherited, and how many. */
   readonly first: number;
   readonly pages: number;
@@ -27,8 +30,10 @@ export interface RootArgs extends StormShape {
 }
 
 /** What one process is told by its parent: generations below it. */
-interface ChildArgs {
+export interface ChildArgs {
   readonly depth: number;
+  /** When no more children are made, in ms of the clock that all CPUs share; 0 for never. */
+  readonly untilMs: number;
 }
 
 /** Chances, one in so many. */
@@ -64,8 +69,8 @@ function* scribble(proc: Proc, shape: StormShape, part: number): ProcCall<void> 
   }
 }
 
-/** Reads all of the inherited memory. */
-function* readBack(proc: Proc, shape: StormShape): ProcCall<void> {
+/** Reads all of the inherited memory. @context a generator program */
+export function* readBack(proc: Proc, shape: StormShape): ProcCall<void> {
   for (let at = 0; at < shape.pages; at += STRETCH) {
     const pages = Math.min(STRETCH, shape.pages - at);
     proc.touch(shape.first + at, pages, false);
@@ -91,9 +96,11 @@ function* heap(proc: Proc, shape: StormShape): ProcCall<void> {
 }
 
 /** Makes one child. @returns its pid, 0 when it was refused */
-function makeChild(proc: Proc, shape: StormShape, depth: number): number {
+function makeChild(proc: Proc, shape: StormShape, args: ChildArgs): number {
   const thread = proc.random.below(THREAD_ONE_IN) === 0;
-  const pid = thread ? proc.thread('storm-thread') : proc.fork('storm', { depth });
+  const pid = thread
+    ? proc.thread(`${shape.prefix}thread`)
+    : proc.fork(`${shape.prefix}storm`, args);
   count(proc, shape, pid < 0 ? 'refused' : thread ? 'threads' : 'forks');
   if (pid < 0) return 0;
   if (!thread && proc.random.below(KILL_ONE_IN) === 0) {
@@ -116,11 +123,16 @@ function* reap(proc: Proc, shape: StormShape, children: Set<number>): ProcCall<v
   }
 }
 
-/** One tree below this process. */
-function* grow(proc: Proc, shape: StormShape, depth: number): ProcCall<void> {
+/** One tree below this process. @context a generator program */
+export function* grow(
+  proc: Proc,
+  shape: StormShape,
+  { depth, untilMs }: ChildArgs,
+): ProcCall<void> {
   const children = new Set<number>();
-  for (let i = 0; depth > 0 && i < shape.width; i++) {
-    const pid = makeChild(proc, shape, depth - 1);
+  const late = (): boolean => untilMs > 0 && ktimeSharedMs() >= untilMs;
+  for (let i = 0; depth > 0 && i < shape.width && !late(); i++) {
+    const pid = makeChild(proc, shape, { depth: depth - 1, untilMs });
     if (pid !== 0) children.add(pid);
     // The child copies what is written meanwhile.
     yield* scribble(proc, shape, 1 / 8);
@@ -130,13 +142,13 @@ function* grow(proc: Proc, shape: StormShape, depth: number): ProcCall<void> {
 }
 
 /** A process of the tree. @context a generator program */
-export function* storm(proc: Proc, { depth }: ChildArgs): ProcCall<number> {
+export function* storm(proc: Proc, args: ChildArgs): ProcCall<number> {
   const shape = proc.shared as StormShape;
   yield* readBack(proc, shape);
   if (proc.random.below(SLEEP_ONE_IN) === 0) yield* proc.sleep(proc.random.below(SLEEP_MS));
   yield* scribble(proc, shape, 1 / 4);
   yield* heap(proc, shape);
-  yield* grow(proc, shape, depth);
+  yield* grow(proc, shape, args);
   yield* readBack(proc, shape);
   return codeOf(proc.pid);
 }
@@ -150,11 +162,15 @@ export function* stormThread(proc: Proc): ProcCall<number> {
 }
 
 /** The first process. @context a generator program */
-export function* stormRoot(proc: Proc, args: RootArgs): ProcCall<number> {
-  const until = proc.now() + args.seconds * 1e9;
+export function* stormRoot(proc: Proc): ProcCall<number> {
+  const args = proc.shared as RootArgs;
+  const untilMs = args.rounds === 0 ? ktimeSharedMs() + args.seconds * 1e3 : 0;
+  if (proc.mmap(args.first, args.pages) < 0) throw new Error('forkstorm: its memory does not fit');
   proc.touch(args.first, args.pages, true);
-  for (let round = 0; args.rounds === 0 ? proc.now() < until : round < args.rounds; round++) {
-    yield* grow(proc, args, args.depth);
+  const more = (round: number): boolean =>
+    untilMs === 0 ? round < args.rounds : ktimeSharedMs() < untilMs;
+  for (let round = 0; more(round); round++) {
+    yield* grow(proc, args, { depth: args.depth, untilMs });
     yield* readBack(proc, args);
     count(proc, args, 'rounds');
   }

@@ -108,7 +108,7 @@ const fullSchema = v.object({ rows: v.array(v.unknown()), offline: v.array(v.unk
 const HINT = 'give traces/reference.json or a full file of kernel runs';
 
 /** Validates a value; the error names the place within the file. */
-function parse<Schema extends v.GenericSchema>(
+export function parse<Schema extends v.GenericSchema>(
   file: string,
   place: string,
   schema: Schema,
@@ -123,7 +123,7 @@ function parse<Schema extends v.GenericSchema>(
 }
 
 /** Puts values with the same key together, in order of first appearance. */
-function groupBy<Value>(
+export function groupBy<Value>(
   values: readonly Value[],
   keyOf: (value: Value) => string,
 ): Map<string, Value[]> {
@@ -138,7 +138,7 @@ function groupBy<Value>(
 }
 
 /** `host 6.18 classic`: where it ran, the kernel's version, the policy. */
-function kernelLabel(run: Run): string {
+export function kernelLabel(run: Pick<Run, 'machine' | 'kernel' | 'policy'>): string {
   const where = run.machine.startsWith('host') ? 'host' : 'guest';
   const version = /^\d+\.\d+/.exec(run.kernel)?.[0] ?? oneLine(run.kernel, 32);
   return `${where} ${version} ${run.policy}`;
@@ -206,12 +206,12 @@ function foldFull(file: string, data: unknown): ReferenceRow[] {
 }
 
 /**
- * Reads reference figures.
- * @param path a compact file (`kreclaim.reference/1`) or a full one (`{ rows, offline }`)
- * @returns at least one row, sorted by trace and limit; throws UsageError for anything else
- * @context main thread; suspends
+ * Reads a file of reference figures, of either kind.
+ * @throws UsageError for what cannot be read, or is no JSON @context main thread; suspends
  */
-export async function readReference(path: string): Promise<ReferenceRow[]> {
+export async function readReferenceJson(
+  path: string,
+): Promise<{ compact: boolean; data: unknown }> {
   let data: unknown;
   try {
     data = JSON.parse(await readFile(path, 'utf8'));
@@ -219,7 +219,17 @@ export async function readReference(path: string): Promise<ReferenceRow[]> {
     if (!(error instanceof SyntaxError)) throw fileError(path, error);
     throw inputError({ file: path, reason: `not JSON: ${error.message}`, hint: HINT });
   }
-  const compact = typeof data === 'object' && data !== null && 'schema' in data;
+  return { compact: typeof data === 'object' && data !== null && 'schema' in data, data };
+}
+
+/**
+ * Reads reference figures.
+ * @param path a compact file (`kreclaim.reference/1`) or a full one (`{ rows, offline }`)
+ * @returns at least one row, sorted by trace and limit; throws UsageError for anything else
+ * @context main thread; suspends
+ */
+export async function readReference(path: string): Promise<ReferenceRow[]> {
+  const { compact, data } = await readReferenceJson(path);
   const rows = compact ? parse(path, '', compactSchema, data).rows : foldFull(path, data);
   if (rows.length === 0) {
     const reason = 'holds no runs on anonymous memory with a limit';

@@ -80,6 +80,15 @@ export class OptionReader {
     throw this.#bad(name, `give an integer in ${low}..${high}`);
   }
 
+  /** A number, not necessarily whole. */
+  number(name: string, fallback: number, low: number, high: number): number {
+    const given = this.#options[name];
+    if (given === undefined) return fallback;
+    const number = typeof given === 'boolean' || given === '' ? Number.NaN : Number(given);
+    if (number >= low && number <= high) return number;
+    throw this.#bad(name, `give a number in ${low}..${high}`);
+  }
+
   /** A size in pages, at least one and at most `most`. */
   pages(name: string, fallback: number, most: number): number {
     const given = this.#options[name];
@@ -99,6 +108,14 @@ export class OptionReader {
       if (error instanceof UsageError) return null;
       throw error;
     }
+  }
+
+  /** Any text but an empty one, or null. */
+  text(name: string): string | null {
+    const given = this.#options[name];
+    if (given === undefined) return null;
+    if (typeof given === 'string' && given !== '') return given;
+    throw this.#bad(name, 'give a text');
   }
 
   flag(name: string): boolean {

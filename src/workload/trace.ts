@@ -13,6 +13,7 @@ import { decodeCsv, encodeCsv, isCsv } from './csv.ts';
 import { decodeFtrc, encodeFtrc, FTRC_MAGIC } from './ftrc.ts';
 import { decodeLackey, isLackey } from './lackey.ts';
 import { decodeOracleGeneral, isOracleGeneral } from './oracle_general.ts';
+import { readRanges } from './sidecar.ts';
 import type { Trace } from './trace_builder.ts';
 import { readFileBytes, writeFileAtomic } from './trace_bytes.ts';
 
@@ -22,6 +23,8 @@ export { eventVpn, KIND_IFETCH, KIND_READ, KIND_WRITE, REGION_PAGES } from './tr
 export interface ReadTraceOptions {
   /** Keep the first so many events, 1 or more. */
   readonly limit?: number;
+  /** Read the sidecar too: without one, the trace will not do. Default false. */
+  readonly ranges?: boolean;
 }
 
 const EXTENSION = /(?:\.(ftrc|csv|lackey(?:\.txt)?|oraclegeneral(?:\.bin)?|txt|bin))?(?:\.gz)?$/i;
@@ -74,7 +77,7 @@ export async function readTrace(path: string, options: ReadTraceOptions = {}): P
   if (trace.events.length === 0) {
     throw inputError({ file: path, reason: 'holds no events', hint: 'capture a longer run' });
   }
-  return trace;
+  return options.ranges === true ? { ...trace, ranges: await readRanges(path) } : trace;
 }
 
 /**

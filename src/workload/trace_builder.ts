@@ -15,6 +15,7 @@
  * Memory follows what was really added, never what a file's header claims.
  */
 import type { F64, U32 } from '../../shared/types.ts';
+import type { TraceRange } from './sidecar.ts';
 
 /** Pages that one page table maps. */
 export const REGION_PAGES = 512;
@@ -59,10 +60,12 @@ export interface Trace {
   readonly vmas: readonly TraceVma[];
   /** 512-entry tables of all four levels that map the pages. */
   readonly pageTables: number;
+  /** What its pages were, from its sidecar, if that was asked for. */
+  readonly ranges?: readonly TraceRange[];
 }
 
 /** Gaps of up to this many untouched pages belong to the VMA around them. */
-const VMA_GAP_PAGES = 512;
+export const VMA_GAP_PAGES = 512;
 
 /** @returns the vpn of an event word of `trace` @context any thread; does not block */
 export function eventVpn(trace: Trace, event: number): number {

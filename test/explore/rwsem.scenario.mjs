@@ -26,6 +26,18 @@ const plants = {
       ['if ((seen & OWNER_MASK) === 1 && (seen & WRITERS_WAIT_MASK) !== 0)', 'if (seen === -1)'],
     ],
   },
+  leaves_anyway: {
+    says: 'a reader whose time is up leaves, although it was let in meanwhile',
+    module: 'rwsem',
+    edits: [
+      ['if (Atomics.compareExchange(words, base + STATE, seen, left) === seen)', ''],
+      [
+        'const left = (seen - READER_WAITS) | 0;',
+        'Atomics.sub(words, base + STATE, READER_WAITS); const left = 0;',
+      ],
+    ],
+    variant: 'timeout',
+  },
 };
 
 const { begin, choose, load } = await openSubject(import.meta.url, plants);
@@ -102,6 +114,15 @@ function trier({ words, data }, context) {
 
 const PHASE = 1 << 31;
 
+/** Waits for no longer than its patience lasts. */
+function hasty({ words, data }, context) {
+  begin(context);
+  if (!rwsem.rwsemDownReadTimeout(words, 0, 0, 0)) return 0;
+  read(data);
+  rwsem.rwsemUpRead(words, 0, 0);
+  return 0;
+}
+
 function settled({ words, data }, results) {
   const writes = results.reduce((sum, count) => sum + count, 0);
   expect(data[A] === writes && data[B] === writes, 'a write was lost');
@@ -125,6 +146,12 @@ export const exploration = {
     writers: variant('two writers', [writer, writer]),
     downgrade: variant('a writer that downgrades, and a writer', [downgrader, writer]),
     try: variant('trylocks and a writer', [trier, writer]),
+    timeout: variant('a writer and a reader that does not wait for long', [writer, hasty]),
+    timeouts: variant(
+      'a writer, a reader, and one that does not wait for long',
+      [writer, reader, hasty],
+      { preemptions: 2 },
+    ),
     readers: variant('a writer and two readers', [writer, reader, reader], { preemptions: 2 }),
     three: variant('two writers and a reader', [writer, writer, reader], { preemptions: 2 }),
   },

@@ -14,13 +14,30 @@
  * first is the default; `more` has those that only campaigns run. Plain accesses are scheduling
  * points and must not race (`racy` says which may), unless the exploration says `plainData: false`.
  *
- * Modules have names: 'completion' is one of shared/, 'mm/shrinker' one of src/mm.
+ * Modules have names: 'completion' is one of shared/, 'mm/shrinker' one of src/mm,
+ * 'kthreads/kshrinkd' one of kthreads/.
  *
  * A plant is { says, module, edits, variant, options }: each of the edits [text, becomes] must fit
  * the built module exactly once. An edited module, and those that import it, are loaded as data:
  * URLs; all others are the ones that everybody uses. A plant with `twin` is made by the scenario.
+ * Where much imports much (`copied`), a plant is a copy of all modules in a folder of its own.
  */
-import { readFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { isMainThread } from 'node:worker_threads';
 import { ArenaBuilder } from '../../dist/shared/arena.js';
 
 const BUILT = new URL('../../dist/', import.meta.url);
@@ -32,7 +49,11 @@ const BASE = { strategy: 'dfs', maxSteps: 20_000, seconds: 120 };
 
 /** The URL of a module's file. @param name as a scenario says it */
 function fileOf(name) {
-  const path = name.startsWith('mm/') ? `src/${name}` : `shared/${name}`;
+  const path = name.startsWith('mm/')
+    ? `src/${name}`
+    : name.startsWith('kthreads/')
+      ? name
+      : `shared/${name}`;
   return new URL(`${path}.js`, BUILT).href;
 }
 
@@ -71,6 +92,57 @@ function urlFinder(plant) {
   return (name) => find(fileOf(name));
 }
 
+/** Folders have their process's number: it removes them at its end, or the next one does. */
+const FOLDERS = 'kreclaim-explore-';
+
+function gone(pid) {
+  try {
+    return pid !== process.pid && !process.kill(pid, 0);
+  } catch (error) {
+    return error.code === 'ESRCH';
+  }
+}
+
+/** Removes folders. @param which of their processes' numbers */
+function removeFolders(which) {
+  for (const entry of readdirSync(tmpdir())) {
+    if (!entry.startsWith(FOLDERS) || !which(Number.parseInt(entry.slice(FOLDERS.length), 10)))
+      continue;
+    rmSync(join(tmpdir(), entry), { recursive: true, force: true });
+  }
+}
+
+if (isMainThread) process.on('exit', () => removeFolders((pid) => pid === process.pid));
+
+/** Makes a folder on the host for this process's explorations. @returns its path */
+export function newFolder() {
+  removeFolders(gone);
+  return mkdtempSync(join(tmpdir(), `${FOLDERS}${process.pid}-`));
+}
+
+/** As urlFinder, by a copy of all modules. */
+function copyFinder(name, plant) {
+  const root = join(tmpdir(), `${FOLDERS}${process.pid}-${plant.module.replace('/', '-')}-${name}`);
+  const found = (module) => fileOf(module).replace(BUILT.href, `${pathToFileURL(root).href}/dist/`);
+  if (existsSync(root)) return found;
+  const making = newFolder();
+  writeFileSync(join(making, 'package.json'), '{"type":"module"}');
+  symlinkSync(fileURLToPath(new URL('../node_modules', BUILT)), join(making, 'node_modules'));
+  for (const part of ['shared', 'src/mm', 'kthreads']) {
+    const options = { recursive: true, filter: (path) => !/\.(map|d\.ts|tsbuildinfo)$/.test(path) };
+    cpSync(new URL(part, BUILT), join(making, 'dist', part), options);
+  }
+  const file = fileURLToPath(fileOf(plant.module)).replace(fileURLToPath(BUILT), `${making}/dist/`);
+  writeFileSync(file, edited(readFileSync(file, 'utf8'), plant));
+  try {
+    renameSync(making, root);
+  } catch {
+    // Another thread of the exploration was faster.
+    rmSync(making, { recursive: true });
+  }
+  return found;
+}
+
 /** Refuses a part of the scenario's URL. */
 function unknown(what, name, known) {
   throw new Error(`no ${what} '${name}'; known are ${known.join(', ')}`);
@@ -79,11 +151,12 @@ function unknown(what, name, known) {
 /**
  * @param url of the scenario: `?variant=` and `?plant=` choose
  * @param plants by name
+ * @param copied a plant is a copy of all modules
  * @returns `load`, which imports a module; `begin`, with which every thread function
  * begins: it forgets what module state of the substrate an earlier execution left behind;
  * `choose`, which finds the variant
  */
-export async function openSubject(url, plants = {}) {
+export async function openSubject(url, plants = {}, copied = false) {
   const query = new URL(url).searchParams;
   for (const key of query.keys()) {
     if (key !== 'plant' && key !== 'variant') unknown('key', key, ['variant', 'plant']);
@@ -91,7 +164,8 @@ export async function openSubject(url, plants = {}) {
   const name = query.get('plant');
   const plant = name === null ? null : plants[name];
   if (plant === undefined) unknown('plant', name, Object.keys(plants));
-  const find = plant === null || plant.twin ? fileOf : urlFinder(plant);
+  const finder = (edit) => (copied ? copyFinder(name, edit) : urlFinder(edit));
+  const find = plant === null || plant.twin ? fileOf : finder(plant);
   const load = (module) => import(find(module));
   const { resetSync } = await load('sync_domain');
   const { resetRcu } = await load('rcu');

@@ -89,3 +89,12 @@ export function expectEmpty(m: Mm): void {
   drainEverything(m);
   expect(checkEmpty(m).violations).toEqual([]);
 }
+
+/** mremap moved pages of one context: what was expected of them goes along. */
+export function moved(user: UserContext, from: number, to: number, pages: number): void {
+  const expected = range(from, from + pages).map((vpn) => user.expected(vpn) ?? 0);
+  user.forget(from, from + pages);
+  expected.forEach((seq, i) => {
+    user.expect(to + i, seq);
+  });
+}

@@ -17,11 +17,11 @@ export function bootNodes(options: FixtureOptions = {}): Mm {
 }
 
 /** Moves a page of node 0 to node 1. @returns how many could not be moved: 0 or 1 */
-export function migrate(m: Mm, pfn: number): number {
+export function migrate(m: Mm, pfn: number, wait = true): number {
   drainEverything(m);
   expect(folioNid(m, pfn)).toBe(0);
   expect(isolateForMigration(m, pfn)).toBe(true);
-  const failed = migratePages(m, [pfn], () => allocPages(m, 1, 0, true), true);
+  const failed = migratePages(m, [pfn], () => allocPages(m, 1, 0, true), wait);
   drainEverything(m);
   return failed;
 }

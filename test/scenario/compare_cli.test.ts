@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** `kreclaim compare` as a user meets it: runs in child processes, reports, bounds, bad usage. */
-import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   type CompareReport,
@@ -14,40 +12,14 @@ import {
   traceWorkload,
   writeTrace,
 } from '../../dist/src/index.js';
+import { type CliOptions, runCli } from '../helpers/cli.ts';
 
-const MAIN = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 const PLANT = new URL('../fixtures/plant_fault.mjs', import.meta.url).href;
 const dir = mkdtempSync(join(tmpdir(), 'kreclaim-compare-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-interface Options {
-  readonly env?: NodeJS.ProcessEnv;
-  /** SIGINT is sent once this is in the progress. */
-  readonly interruptAt?: string;
-}
-
-function compare(line: string, { env, interruptAt }: Options = {}) {
-  const child = spawn(process.execPath, [MAIN, 'compare', ...line.split(' ')], {
-    cwd: dir,
-    env: { ...process.env, ...env },
-  });
-  let stdout = '';
-  let stderr = '';
-  let sent = false;
-  child.stdout.on('data', (text) => {
-    stdout += text;
-  });
-  child.stderr.on('data', (text) => {
-    stderr += text;
-    if (sent || interruptAt === undefined || !stderr.includes(interruptAt)) return;
-    sent = true;
-    child.kill('SIGINT');
-  });
-  return new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
-  });
-}
-
+const compare = (line: string, options?: CliOptions) =>
+  runCli(dir, ['compare', ...line.split(' ')], options);
 const write = (name: string, value: unknown) =>
   writeFileSync(join(dir, name), typeof value === 'string' ? value : JSON.stringify(value));
 const json = (name: string) => JSON.parse(readFileSync(join(dir, name), 'utf8')) as CompareReport;
@@ -193,7 +165,7 @@ describe('bad usage and bad input: one line, exit 2, nothing written', () => {
     ['small.csv --toggle lockdep=1,0', /^--toggle: .*; give on and off/],
     ['small.csv --toggle swappiness=1,900', /^--swappiness: 900 will not do/],
     ['small.csv --toggle lru=classic,mglru', /'mglru' is not in this version yet/],
-    ['small.csv --toggle contended=off,on', /^--contended on is not in this version yet/],
+    ['small.csv --toggle klruscand=off,on', /^--klruscand on is not in this version yet/],
     ['small.csv --toggle memory=64M,65536K', /makes the same machine twice/],
     [`small.csv ${T} --toggle nodes=1,2`, /^--toggle: one at a time/],
     [`small.csv ${T} --set vm.swappiness=5`, /^--toggle: swappiness is given beside it/],
@@ -207,6 +179,8 @@ describe('bad usage and bad input: one line, exit 2, nothing written', () => {
     [`small.csv ${T} --against a1.json`, /^--against: goes with reports/],
     [`small.csv ${T} --json /nowhere/c.json`, /^\/nowhere\/c\.json: /],
     [`small.csv ${T} --keep-reports small.csv`, /^small\.csv: /],
+    [`none.json ${T}`, /^none\.json: no such file/],
+    [`empty.json ${T}`, /^empty\.json: 1:1: workloads: is missing/],
     [`none.csv ${T}`, /^none\.csv: no such file/],
     ['none.json a1.json', /^none\.json: no such file/],
     ['bad.json a1.json', /^bad\.json: not JSON/],

@@ -13,14 +13,19 @@ import {
 } from '../../dist/src/index.js';
 
 const LIMIT = { timeout: 120_000 };
-const SMALL = { depth: 2, width: 3 };
+const SMALL = { depth: 2, width: 2, rounds: 1, inherit: '50%' };
+/** 2 MiB, the smallest machine. */
+const SCALE = 1 / 32;
 
 async function storm(
-  options: Record<string, number>,
+  options: Record<string, number | string>,
   config: MachineConfig = {},
   how: RunWorkloadOptions = {},
 ): Promise<RunReport> {
-  const plan = planScenario('forkstorm', { options, config: { lockdep: true, ...config } });
+  const plan = planScenario('forkstorm', {
+    options: { scale: SCALE, ...options },
+    config: { lockdep: true, ...config },
+  });
   return runWorkload(plan.workload, plan.config, how);
 }
 
@@ -48,7 +53,7 @@ describe('forkstorm', () => {
     expect(reaped).toBeGreaterThan(forks / 2);
     expect(reaped).toBeLessThanOrEqual(forks);
     expect(rounds).toBe(8);
-    expect(report.processes.find(({ pid }) => pid === 2)).toMatchObject({ parent: 1 });
+    expect(report.processes.find(({ pid }) => pid === 3)).toMatchObject({ parent: 2 });
   });
 
   it('lives with the OOM killer, and with faults', LIMIT, async () => {
@@ -62,7 +67,7 @@ describe('forkstorm', () => {
 
   it.each([1, 2, 3])('in schedule %i, with faults', LIMIT, async (seed) => {
     const config = { mode: 'deterministic', seed, faults: 'all', cpus: 2 + (seed % 2) } as const;
-    expectClean(await storm({ depth: 2, width: 2 }, config));
+    expectClean(await storm(SMALL, config));
   });
 
   it('schedules of one seed agree', LIMIT, async () => {
@@ -87,7 +92,7 @@ describe('forkstorm', () => {
   it('refuses what will not do', () => {
     expect(() => planScenario('forkstorm', { options: { depth: 9 } })).toThrow(UsageError);
     expect(() => planScenario('forkstorm', { options: { touch: 1 } })).toThrow(
-      /which takes --depth/,
+      /which takes --scale, --depth/,
     );
   });
 });

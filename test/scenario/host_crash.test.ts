@@ -23,8 +23,8 @@ afterEach(() => {
 });
 
 /** Runs a machine until it has said `lines` lines, and kills it. @returns them, whole ones */
-function killAfter(seed: number, lines: number): Promise<string[]> {
-  const child = spawn(process.execPath, [MACHINE, dir, String(seed)], {
+function killAfter(seed: number, lines: number, what: string): Promise<string[]> {
+  const child = spawn(process.execPath, [MACHINE, dir, String(seed), what], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   return new Promise((resolve, reject) => {
@@ -51,7 +51,7 @@ describe('a machine that is killed', () => {
     'after %i syncs has what was synced, and no torn page',
     { timeout: 120_000 },
     async (lines) => {
-      const said = await killAfter(lines, lines);
+      const said = await killAfter(lines, lines, 'programs');
       const synced = [new Map<number, number>(), new Map<number, number>()];
       for (const line of said) {
         const [cpu, ...pages] = line.split(' ');
@@ -70,6 +70,33 @@ describe('a machine that is killed', () => {
         }
         for (const [page, seq] of pages) expect(seqOf(bytes, page)).toBeGreaterThanOrEqual(seq);
       });
+    },
+  );
+
+  it.each([5, 40, 90])(
+    'with processes that outnumber CPUs, after %i syncs, has what was synced',
+    { timeout: 120_000 },
+    async (lines) => {
+      const said = await killAfter(lines, lines, 'tasks');
+      const synced = new Map<number, Map<number, number>>();
+      for (const line of said) {
+        const [number, ...pages] = line.split(' ');
+        const file = synced.get(Number(number)) ?? new Map<number, number>();
+        for (const item of pages) file.set(Number(item.split(':')[0]), Number(item.split(':')[1]));
+        synced.set(Number(number), file);
+      }
+      expect(synced.size).toBeGreaterThan(0);
+      for (const [number, pages] of synced) {
+        const mapped = number % 2 === 1;
+        const bytes = new Uint8Array(
+          readFileSync(join(dir, `${mapped ? 'map' : 'crash'}${number}`)),
+        );
+        for (let page = 0; !mapped && page * PAGE < bytes.length; page++) {
+          const whole = bytes.subarray(page * PAGE, (page + 1) * PAGE);
+          expect(wrongPage(whole, number, page)).toBe(null);
+        }
+        for (const [page, seq] of pages) expect(seqOf(bytes, page)).toBeGreaterThanOrEqual(seq);
+      }
     },
   );
 });

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** `reproduce origin` as a user meets it, made small; and machines that wait for the rmap lock. */
-import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
 import { lockStatRows } from '../../dist/shared/lock_report.js';
 import { LINE_WORDS } from '../../dist/shared/types.js';
@@ -13,30 +11,13 @@ import { checkEmpty, checkQuiescent } from '../../dist/src/mm/check.js';
 import { LC_ANON_VMA } from '../../dist/src/mm/lock_order.js';
 import { vmEvents } from '../../dist/src/mm/vmstat.js';
 import { forkConfig } from '../fixtures/fork_programs.mjs';
+import { runCli } from '../helpers/cli.ts';
 
-const MAIN = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 const dir = mkdtempSync(join(tmpdir(), 'kreclaim-origin-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-/** @param interruptAt sends SIGINT once this is in the progress */
-function kreclaim(args: string, interruptAt?: string) {
-  const child = spawn(process.execPath, [MAIN, ...args.split(' ')], { cwd: dir });
-  let stdout = '';
-  let stderr = '';
-  let sent = false;
-  child.stdout.on('data', (text) => {
-    stdout += text;
-  });
-  child.stderr.on('data', (text) => {
-    stderr += text;
-    if (sent || interruptAt === undefined || !stderr.includes(interruptAt)) return;
-    sent = true;
-    child.kill('SIGINT');
-  });
-  return new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
-  });
-}
+const kreclaim = (args: string, interruptAt?: string) =>
+  runCli(dir, args.split(' '), { interruptAt });
 
 const json = (name: string) => JSON.parse(readFileSync(join(dir, name), 'utf8'));
 
@@ -51,7 +32,7 @@ it('shows waits that go away, and where folios go instead', { timeout: 120_000 }
   expect(report).toMatchObject({
     schema: 'kreclaim.reproduce/1',
     name: 'origin',
-    plan: { runs: 1, threads: [2], holdUs: [2000] },
+    plan: { runs: 1, threads: [2], holdUs: [2000], folios: 'anon' },
     interrupted: false,
     violations: [],
   });
@@ -63,6 +44,17 @@ it('shows waits that go away, and where folios go instead', { timeout: 120_000 }
   if (after.placed !== null) expect(after.placed[1]).toBeLessThan(0.5);
 });
 
+it('shows the same of pages of files', { timeout: 120_000 }, async () => {
+  const args = '--quick --folios file --threads 1 --hold-us 20000 --json f.json';
+  const { code, stdout } = await kreclaim(`reproduce origin ${args}`);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^Waits of reclaim for i_mmap_rwsem /);
+  const report = json('f.json');
+  expect(report).toMatchObject({ plan: { folios: 'file' }, violations: [] });
+  const [{ before, after }] = report.measured.cells;
+  expect([before.contended, after.waits]).toEqual([0, 0]);
+});
+
 it('reports what there is when interrupted', { timeout: 60_000 }, async () => {
   const { code, stdout } = await kreclaim('reproduce origin --quick --json b.json', '2 of 4');
   expect(code).toBe(130);
@@ -72,8 +64,9 @@ it('reports what there is when interrupted', { timeout: 60_000 }, async () => {
 
 it.each([
   ['reproduce origin --hold-us -1', /^kreclaim: --hold-us: '-1' will not do; give integers in 0/],
+  ['reproduce origin --folios x', /^kreclaim: --folios: 'x' will not do; give anon or file\n$/],
   ['reproduce origin --flame a.html', /^kreclaim: --flame: goes with reproduce shrinker\n$/],
-  ['reproduce shrinker --hold-us 1', /^kreclaim: --hold-us: goes with reproduce origin\n$/],
+  ['reproduce shrinker --hold-us 1', /^kreclaim: --hold-us: goes with reproduce origin or/],
   ['run --rmap-trylock maybe x', /^kreclaim: --rmap-trylock: 'maybe' will not do; give on or off/],
 ])('%s is refused', async (args, expected) => {
   const { code, stdout, stderr } = await kreclaim(args);

@@ -93,6 +93,12 @@ describe.each(modes)('proc, %s', (_mode, config) => {
     expect(report.integrity.pagesVerified).toBe(48);
   });
 
+  it('are reported with the groups that they were in', LIMIT, async () => {
+    const { report } = await run('joins', { programs: ['joiner'] }, { ...config, memcgsMax: 8 });
+    expectClean(report);
+    expect(report.processes.map(({ memcg }) => memcg)).toEqual(['one', 'two', 'one', 'one']);
+  });
+
   it('an OOM victim ends where it sleeps', LIMIT, async () => {
     const options = { args: { pages: 300 }, programs: ['hog'] };
     const small = { ...config, memory: '4M', swap: 'none' } as const;

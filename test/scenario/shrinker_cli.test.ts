@@ -1,41 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** `reproduce shrinker` and `bench shrinker --profile` as a user meets them, made small. */
-import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
+import { runCli } from '../helpers/cli.ts';
 
-const MAIN = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 const dir = mkdtempSync(join(tmpdir(), 'kreclaim-reproduce-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-interface Result {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** @param interruptAt sends SIGINT once this is in the progress */
-function kreclaim(args: string, interruptAt?: string): Promise<Result> {
-  const child = spawn(process.execPath, [MAIN, ...args.split(' ')], { cwd: dir });
-  let stdout = '';
-  let stderr = '';
-  let sent = false;
-  child.stdout.on('data', (text) => {
-    stdout += text;
-  });
-  child.stderr.on('data', (text) => {
-    stderr += text;
-    if (sent || interruptAt === undefined || !stderr.includes(interruptAt)) return;
-    sent = true;
-    child.kill('SIGINT');
-  });
-  return new Promise((resolve) => {
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
-  });
-}
+const kreclaim = (args: string, interruptAt?: string) =>
+  runCli(dir, args.split(' '), { interruptAt });
 
 const reproduce = (args: string, interruptAt?: string) =>
   kreclaim(`reproduce shrinker ${args}`, interruptAt);

@@ -41,7 +41,7 @@ interface Layer {
 const LAYERS: readonly Layer[] = [
   { folder: /^shared\//, folders: /^shared\//, packages: [] },
   { folder: /^src\/mm\/wasm\//, folders: /^src\/mm\/wasm\//, packages: [] },
-  { folder: /^src\/mm\//, folders: /^(shared|src\/mm)\//, packages: ['lz4-napi'] },
+  { folder: /^src\/mm\//, folders: /^(shared|src\/mm)\//, packages: [] },
   { folder: /^kthreads\//, folders: /^(shared|src\/mm|kthreads)\//, packages: [] },
   {
     folder: /^src\/harness\//,

@@ -6,7 +6,7 @@ import { type Bound, type BoundResult, checkBound } from './bound.ts';
 import { type CompareReport, type CompareRun, countVerdicts, rowReport } from './compare_report.ts';
 import { HEADLINE } from './counters.ts';
 import { nearNames } from './near_names.ts';
-import { compareRows, counterNames, type Row, type Samples } from './rows.ts';
+import { compareRows, counterNames, isTold, type Row, type Samples } from './rows.ts';
 
 export interface AnalysisOptions {
   readonly paired: boolean;
@@ -82,7 +82,7 @@ export function analyse(runs: readonly CompareRun[], options: AnalysisOptions): 
     checkBound(
       bound,
       fullRows.find(({ counter }) => counter === bound.counter),
-      enough,
+      enough && isTold(samples, bound.counter),
     ),
   );
   return {

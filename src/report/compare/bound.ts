@@ -22,7 +22,7 @@ export interface Bound {
 
 export interface BoundResult {
   readonly bound: string;
-  /** Null where there are too few complete runs to tell. */
+  /** Null where too few complete runs know the counter. */
   readonly broken: boolean | null;
   /** Near end of the interval, in the bound's unit; null where it is without limit. */
   readonly near: number | null;
@@ -45,7 +45,7 @@ export function parseBound(text: string): Bound {
 
 /**
  * @param row of its counter; undefined where that is zero everywhere, and no bound is broken
- * @param enough there are runs enough for an interval
+ * @param enough runs enough for an interval know it, or none does
  */
 export function checkBound(bound: Bound, row: Row | undefined, enough: boolean): BoundResult {
   if (!enough) return { bound: bound.text, broken: null, near: null };

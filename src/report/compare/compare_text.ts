@@ -118,7 +118,7 @@ function tableLines(report: CompareReport, all: boolean): string[] {
 
 /** What a bound came to, in a line. */
 export function boundText({ bound, broken, near }: BoundResult): string {
-  if (broken === null) return `${bound}: cannot be told from so few runs`;
+  if (broken === null) return `${bound}: cannot be told: too few runs of a side know it`;
   if (!broken) return `${bound}: holds`;
   const unit = bound.endsWith('%') ? ' %' : '';
   const by = near === null ? 'from 0' : `${formatNumber(near, unit === '' ? 0 : 1)}${unit}`;

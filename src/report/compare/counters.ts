@@ -8,6 +8,7 @@
  *   fault.p50Ns, majorFault.p99Ns, allocStall.p50Ns   latencies
  *   cpuMs, cpuMs.kswapd                     CPU time: of all threads, of a kind of thread
  *   lock.waitNs, lock.waitNs.ptl, lock.contentions.ptl   of all classes, of a class of locks
+ *   kcompressd.pages, kcompressd.depthMean, kshrinkd.stolen, ...   threads of a kind together
  *   scenario.NAME                           what the scenario's programs counted
  *   integrity.mismatches, integrity.violations, oomKilled
  */
@@ -30,7 +31,9 @@ export type Countable = Pick<
   | 'scenario'
   | 'integrity'
   | 'faults'
->;
+> &
+  // Reports of before they were there have none.
+  Partial<Pick<RunReport, 'kshrinkd' | 'kcompressd'>>;
 
 /** By name; null where there was nothing to measure. */
 export type Counters = Readonly<Record<string, number | null>>;
@@ -67,7 +70,15 @@ const FIXED = [
     ['p50Ns', 'p99Ns'].map((part) => `${kind}.${part}`),
   ),
 ];
-const OPEN = ['cpuMs.', 'lock.waitNs.', 'lock.contentions.', 'scenario.', 'injected.'];
+const OPEN = [
+  'kcompressd.',
+  'kshrinkd.',
+  'cpuMs.',
+  'lock.waitNs.',
+  'lock.contentions.',
+  'scenario.',
+  'injected.',
+];
 
 /** Whether a report may have a counter of that name. @param own names of the kernel's and ours */
 export function mayCount(name: string, own: readonly string[]): boolean {
@@ -81,7 +92,7 @@ export function isOfKind(name: string): boolean {
 
 /** Whether it needs real time. */
 export function needsRealTime(name: string): boolean {
-  return REAL.includes(name) || name.startsWith('cpuMs.');
+  return REAL.includes(name) || name.startsWith('cpuMs.') || isDaemonTime(name);
 }
 
 /** Names to choose from, without those of kinds. */
@@ -93,6 +104,10 @@ export function fixedNames(own: readonly string[]): string[] {
 class Sums {
   readonly values: Record<string, number | null> = {};
 
+  most(name: string, value: number): void {
+    this.values[name] = Math.max(this.values[name] ?? 0, value);
+  }
+
   add(name: string, value: number | null): void {
     const before = this.values[name];
     this.values[name] = before === undefined || value === null ? value : (before ?? 0) + value;
@@ -100,7 +115,7 @@ class Sums {
 }
 
 /** `kswapd` of `kswapd0`. */
-const kindOf = (comm: string): string => comm.replace(/\d+$/, '') || comm;
+const kindOf = (comm: string): string => comm.replace(/\d+(:\d+)?$/, '') || comm;
 
 function addLatency(sums: Sums, name: string, latency: LatencyReport): void {
   sums.add(`${name}.p50Ns`, latency.p50);
@@ -134,6 +149,43 @@ function addRealTime(sums: Sums, report: Countable): void {
   addThreads(sums, report);
 }
 
+/** Figures of a daemon that are times: known where time is real. */
+const DAEMON_TIMES = ['busyShare', 'pagesPerSec', 'pagesPerCpuSec'].map(
+  (name) => `kcompressd.${name}`,
+);
+
+function isDaemonTime(name: string): boolean {
+  return DAEMON_TIMES.includes(name);
+}
+
+/** Sums over the threads of kcompressd and of kshrinkd; of depths the mean, or the most. */
+function addDaemons(sums: Sums, { kshrinkd, kcompressd, mode }: Countable): void {
+  for (const { comm: _, nid: __, depth: ___, depthMax, ...pages } of kshrinkd ?? []) {
+    for (const [name, count] of Object.entries(pages)) sums.add(`kshrinkd.${name}`, count);
+    sums.most('kshrinkd.depthMax', depthMax);
+  }
+  const rows = kcompressd ?? [];
+  const sum = (value: (row: (typeof rows)[number]) => number): number =>
+    rows.reduce((total, row) => total + value(row), 0);
+  for (const { queued, stored, failed, pages, fallbackFull, fallbackOff, depthMax } of rows) {
+    const counts = { queued, stored, failed, pages, fallbackFull, fallbackOff };
+    for (const [name, count] of Object.entries(counts)) sums.add(`kcompressd.${name}`, count);
+    sums.most('kcompressd.depthMax', depthMax);
+  }
+  const taken = sum(({ stored, failed }) => stored + failed);
+  if (taken > 0) {
+    const depths = sum(({ depthMean, stored, failed }) => (depthMean ?? 0) * (stored + failed));
+    sums.add('kcompressd.depthMean', depths / taken);
+  }
+  const busyMs = sum((row) => row.busyMs);
+  if (mode !== 'parallel' || busyMs === 0) return;
+  sums.add('kcompressd.busyShare', sum(({ busyShare }) => busyShare ?? 0) / rows.length);
+  const pages = sum((row) => row.pages);
+  sums.add('kcompressd.pagesPerSec', (1000 * pages) / busyMs);
+  const cpuSec = sum((row) => (row.pagesPerCpuSec === null ? 0 : row.pages / row.pagesPerCpuSec));
+  if (cpuSec > 0) sums.add('kcompressd.pagesPerCpuSec', pages / cpuSec);
+}
+
 /** @returns everything that the report counts */
 export function countersOf(report: Countable): Counters {
   const sums = new Sums();
@@ -148,6 +200,7 @@ export function countersOf(report: Countable): Counters {
   else if (report.schedule !== null) sums.add('virtualMs', report.schedule.virtualMs);
   for (const [name, latency] of Object.entries(report.latencyNs)) addLatency(sums, name, latency);
   addLocks(sums, report);
+  addDaemons(sums, report);
   for (const [name, value] of Object.entries(report.scenario?.figures ?? {})) {
     sums.add(`scenario.${name}`, value);
   }

@@ -89,6 +89,16 @@ function knownValues(samples: Samples, name: string): readonly [number[], number
   return [a.filter((_, k) => both[k]) as number[], b.filter((_, k) => both[k]) as number[]];
 }
 
+/**
+ * Are there intervals for a counter, or nothing that one could be for? A counter that some runs
+ * know, but not two of each side, tells nothing.
+ */
+export function isTold(samples: Samples, name: string): boolean {
+  const [a, b] = knownValues(samples, name);
+  if (Math.min(a.length, b.length) >= 2) return true;
+  return [...valuesOf(samples.a, name), ...valuesOf(samples.b, name)].every((one) => !known(one));
+}
+
 /** @returns the counters that any run names, those too that are zero everywhere */
 export function counterNames({ a, b }: Samples): string[] {
   return [...new Set([...a, ...b].flatMap((counters) => Object.keys(counters)))];

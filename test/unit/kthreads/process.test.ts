@@ -2,6 +2,7 @@
 /** What a program may call: accesses and replays share one memory of what was stored. */
 import { describe, expect, it } from 'vitest';
 import { Process } from '../../../dist/kthreads/process.js';
+import { checkQuiescent } from '../../../dist/src/mm/check.js';
 import { EBUSY } from '../../../dist/src/mm/errno.js';
 import { RUN_DONE, RUN_SIGSEGV } from '../../../dist/src/mm/user.js';
 import { verifyPages } from '../../../dist/src/mm/verify.js';
@@ -34,6 +35,20 @@ describe('process', () => {
     const process = new Process(bootFixture(), 1, () => false);
     expect(process.store(FIRST_VPN + 700)).toBe(RUN_DONE);
     expect(() => process.replay(sweep(10), fixtureRegions())).toThrow('in use already');
+  });
+
+  it.each([8192, 8192 + 100])('expects of pages that moved by %i what was stored', (by) => {
+    const m = bootFixture({ pages: 2048, vmasMax: 64, pageTables: 256 });
+    const process = new Process(m, 1, () => false);
+    const pages = 700;
+    for (let page = 0; page < pages; page += 2) expect(process.store(FIRST_VPN + page)).toBe(0);
+    expect(process.memory.mremap(FIRST_VPN, pages, pages, FIRST_VPN + by)).toBe(0);
+    for (let page = 0; page < pages; page++) expect(process.load(FIRST_VPN + by + page)).toBe(0);
+    // What comes where they were is new.
+    expect(process.mmap(FIRST_VPN, 64)).toBe(true);
+    for (let page = 0; page < 64; page++) expect(process.load(FIRST_VPN + page)).toBe(0);
+    for (const { firstMismatch } of process.contexts) expect(firstMismatch).toBeNull();
+    expect(checkQuiescent(m).violations).toEqual([]);
   });
 
   it('uses pages of a mounted file only while it is open', () => {

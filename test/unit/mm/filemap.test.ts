@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Files of the host on one thread: the cache, readahead, writeback, truncation, names. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -184,6 +184,38 @@ describe('a file of the host', () => {
     same(onHost('big'), all);
   });
 
+  it('finds room where another has taken all', () => {
+    writeFileSync(join(dir, 'a'), pattern(40 * PAGE, 1));
+    writeFileSync(join(dir, 'b'), pattern(PAGE, 2));
+    const m = boot({ filePagesMax: 32 });
+    const sb = hostMount(m, dir, 'a');
+    const [a, b] = [open(m, sb, 'a'), open(m, sb, 'b')];
+    same(read(m, a, 40 * PAGE, 0), pattern(40 * PAGE, 1));
+    same(read(m, b, PAGE, 0), pattern(PAGE, 2));
+    expect(fileWrite(m, b, pattern(PAGE, 3), PAGE)).toBe(PAGE);
+    sound(m);
+    for (const file of [a, b]) closeFile(m, file);
+    nothingLeft(m);
+  });
+
+  it.each(['read', 'write'])('is held to memory.high at the end of a %s', (how) => {
+    writeFileSync(join(dir, 'a'), pattern(300 * PAGE, 1));
+    const m = boot();
+    Atomics.store(m.memcg.high, 1, 100);
+    const file = open(m, hostMount(m, dir, 'a'), 'a');
+    for (let at = 0; at < 300 * PAGE; at += 50 * PAGE) {
+      if (how === 'read') read(m, file, 50 * PAGE, at);
+      else fileWrite(m, file, pattern(50 * PAGE, 2), at);
+      if (how === 'write') fileFsync(m, file, 0);
+      expect(m.task.overHigh).toBe(0);
+    }
+    expect(Atomics.load(m.memcg.own, 1)).toBeLessThan(200);
+    expect(Atomics.load(m.memcg.eventsHigh, 1)).toBeGreaterThan(0);
+    sound(m);
+    closeFile(m, file);
+    nothingLeft(m);
+  });
+
   it('says once that a write failed, and writes again', () => {
     const m = boot({ faults: { fail_write: { oneIn: 1, interval: 1, times: 1 } } });
     const sb = hostMount(m, dir, 'a');
@@ -226,6 +258,24 @@ describe('names of the host', () => {
     nothingLeft(m);
     same(onHost('there'), pattern(10, 2));
     expect(EISDIR).toBeLessThan(0);
+  });
+
+  it('are of one mount only: each has a cache of its own', () => {
+    const inner = join(dir, 'inner');
+    mkdirSync(inner);
+    symlinkSync(inner, join(dir, 'link'));
+    mkdirSync(join(dir, 'inner2'));
+    const m = boot();
+    const sb = hostMount(m, inner, 'a');
+    expect(sb).toBe(1);
+    for (const again of [inner, dir, join(dir, 'link'), `${inner}/.`]) {
+      expect(hostMount(m, again, 'b')).toBe(EBUSY);
+    }
+    const apart = hostMount(m, join(dir, 'inner2'), 'c');
+    expect(apart).toBeGreaterThan(0);
+    expect([umount(m, sb), umount(m, apart)]).toEqual([0, 0]);
+    expect(hostMount(m, dir, 'd')).toBeGreaterThan(0);
+    nothingLeft(m);
   });
 
   it('need a machine that has them', () => {

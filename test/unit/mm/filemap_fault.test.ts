@@ -3,13 +3,15 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { leaveFaults } from '../../../dist/shared/fault.js';
 import { rcuBarrier } from '../../../dist/shared/rcu_callback.js';
 import { checkEmpty, checkQuiescent } from '../../../dist/src/mm/check.js';
 import { pageWords } from '../../../dist/src/mm/content.js';
 import { drainEverything } from '../../../dist/src/mm/drain.js';
 import { exitMm } from '../../../dist/src/mm/exit_mm.js';
 import { fileFsync, fileTruncate } from '../../../dist/src/mm/filemap_io.js';
+import { folioLock, folioUnlock } from '../../../dist/src/mm/folio.js';
 import { hostMount, hostOpenFile } from '../../../dist/src/mm/hostfs.js';
 import { memcgLeave, memcgRefresh } from '../../../dist/src/mm/memcg_task.js';
 import {
@@ -22,6 +24,9 @@ import {
 } from '../../../dist/src/mm/memory.js';
 import type { Mm } from '../../../dist/src/mm/mm.js';
 import {
+  MMF_OOM_SKIP,
+  MMF_OOM_VICTIM,
+  MMF_UNSTABLE,
   PTE_DIRTY,
   PTE_PRESENT,
   PTE_SHIFT,
@@ -33,10 +38,13 @@ import {
 import { mmapFile } from '../../../dist/src/mm/mmap_file.js';
 import { munmap } from '../../../dist/src/mm/munmap.js';
 import { closeFile } from '../../../dist/src/mm/namei.js';
+import { oomReapTask } from '../../../dist/src/mm/oom_reap.js';
 import { pteOffset } from '../../../dist/src/mm/pgtable.js';
+import { fileTryToUnmap } from '../../../dist/src/mm/rmap_file.js';
 import { umountAll } from '../../../dist/src/mm/super.js';
 import { vmEvents, vmGauges } from '../../../dist/src/mm/vmstat.js';
 import { bootFixture, type FixtureOptions } from '../../helpers/mm_fixture.js';
+import { arm } from '../../helpers/swap_fixture.js';
 
 const PAGE = 4096;
 const AT = 65536;
@@ -132,6 +140,31 @@ describe('a mapped file of the host', () => {
     expect(end.readInt32LE(PAGE + 20)).toBe(79);
   });
 
+  it('does not show its own page where the OOM reaper took a private one', () => {
+    const { m, file } = boot({ lockdep: false });
+    mmapFile(m, 1, AT, AT + 64, file, 0, PRIVATE);
+    expect(handleMmFault(m, 1, AT + 3, FAULT_FLAG_WRITE)).toBe(FAULT_MAJOR);
+    const pte = pteOffset(m, 1, AT + 3);
+    const { load } = Atomics;
+    let looks = 0;
+    for (const flags of [0, FAULT_FLAG_WRITE]) {
+      vi.spyOn(Atomics, 'load').mockImplementation(((words: Int32Array, at: number) => {
+        // The fault has looked at the flags, and is about to look at the entry.
+        if (words === m.pte && at === pte && looks++ === 0) {
+          Atomics.or(m.mm.flags, 1, MMF_OOM_VICTIM);
+          expect(oomReapTask(m, 1, 0)).toBe(true);
+        }
+        return load(words, at);
+      }) as typeof load);
+      handleMmFault(m, 1, AT + 3, flags);
+      vi.restoreAllMocks();
+      expect([looks > 0, entry(m, AT + 3)]).toEqual([true, 0]);
+      looks = 0;
+      Atomics.and(m.mm.flags, 1, ~(MMF_UNSTABLE | MMF_OOM_SKIP));
+    }
+    nothingLeft(m, file);
+  });
+
   it('keeps private stores from the host', () => {
     const { m, file } = boot();
     mmapFile(m, 1, AT, AT + 64, file, 8, PRIVATE);
@@ -147,6 +180,23 @@ describe('a mapped file of the host', () => {
     sound(m);
     nothingLeft(m, file);
     expect(readFileSync(join(dir, 'f'))[8 * PAGE]).toBe(9);
+  });
+
+  it.each([true, false])('is unmapped by reclaim as rmapTryLock says: %s', (rmapTryLock) => {
+    const { m, file } = boot({ rmapTryLock });
+    mmapFile(m, 1, AT, AT + 64, file, 0, SHARED);
+    handleMmFault(m, 1, AT, 0);
+    const pfn = entry(m, AT) >>> PTE_SHIFT;
+    folioLock(m, pfn);
+    arm(m, 'fail_trylock');
+    expect(fileTryToUnmap(m, pfn, true)).toBe(!rmapTryLock);
+    expect(vmEvents(m).kr_rmap_contended).toBe(rmapTryLock ? 1 : 0);
+    // Truncation waits, whatever the option.
+    expect(fileTryToUnmap(m, pfn, false)).toBe(true);
+    leaveFaults();
+    folioUnlock(m, pfn);
+    sound(m);
+    nothingLeft(m, file);
   });
 
   it('ends where the file does, and where it is cut', () => {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Fork and copy on write on one thread: sharing, breaking it, swap, rmap, rows. */
 import { describe, expect, it } from 'vitest';
-import { folioLock, folioUnlock } from '../../../dist/src/mm/folio.js';
+import { folioLock, folioTryGet, folioUnlock } from '../../../dist/src/mm/folio.js';
 import { dupMm } from '../../../dist/src/mm/fork.js';
 import { allocMm } from '../../../dist/src/mm/mm_rows.js';
 import { PTE_WRITE } from '../../../dist/src/mm/mm_types.js';
 import { folioMapcount, folioReferenced } from '../../../dist/src/mm/rmap.js';
-import { lruAddDrain } from '../../../dist/src/mm/swap.js';
+import { folioPut, lruAddDrain } from '../../../dist/src/mm/swap.js';
+import { addToSwap } from '../../../dist/src/mm/swap_state.js';
 import { tryToFreeMemcgPages } from '../../../dist/src/mm/vmscan_direct.js';
 import { vmEvents } from '../../../dist/src/mm/vmstat.js';
 import {
@@ -143,6 +144,28 @@ describe('fork', () => {
       expect(verify(m, user)).toEqual({ pages: 250, mismatches: 0, first: null });
     }
     exit(m, child.mm);
+    exit(m, 1);
+    expectEmpty(m);
+  });
+
+  it('a page that is copied away from its last owner leaves the swap cache', () => {
+    const m = bootForks();
+    const parent = context(m, 1);
+    touch(m, parent, [3]);
+    const child = fork(m, parent);
+    exit(m, child.mm);
+    lruAddDrain(m);
+    const old = pfnOf(m, 1, 3);
+    folioLock(m, old);
+    expect(addToSwap(m, old)).toBeGreaterThan(0);
+    folioUnlock(m, old);
+    // As one that reclaim has isolated: a store must not take it for its own.
+    expect(folioTryGet(m, old)).toBe(true);
+    expect(touch(m, parent, [3])).toBe(0);
+    expect(pfnOf(m, 1, 3)).not.toBe(old);
+    folioPut(m, old);
+    expect(Atomics.load(m.page.refcount, old)).toBe(0);
+    expectSound(m);
     exit(m, 1);
     expectEmpty(m);
   });

@@ -18,10 +18,12 @@ import type { Mm } from '../../../dist/src/mm/mm.js';
 import {
   LRU_INACTIVE_FILE,
   LRU_UNEVICTABLE,
+  MMF_OOM_VICTIM,
   PG_ACTIVE,
   PG_MLOCKED,
   PG_SWAPBACKED,
 } from '../../../dist/src/mm/mm_types.js';
+import { munmap } from '../../../dist/src/mm/munmap.js';
 import { lruAddDrain } from '../../../dist/src/mm/swap.js';
 import { tryToFreeMemcgPages } from '../../../dist/src/mm/vmscan_direct.js';
 import { vmEvents } from '../../../dist/src/mm/vmstat.js';
@@ -50,6 +52,18 @@ function reclaim(m: Mm, pages: number): number {
 }
 
 describe('madvise', () => {
+  it('behind a hole leaves locked memory alone as well', () => {
+    const m = bootForks();
+    const user = context(m, 1);
+    munmap(m, 1, at(0), at(10));
+    touch(m, user, range(10, 20));
+    expect(mlock(m, 1, at(10), at(20))).toBe(0);
+    expect(madvise(m, 1, at(5), at(20), MADV_DONTNEED)).toBe(-22);
+    expect(Atomics.load(m.mm.rssAnon, 1)).toBe(10);
+    exit(m, 1);
+    expectEmpty(m);
+  });
+
   it('DONTNEED frees at once; the next touch finds a new page', () => {
     const m = bootForks();
     const user = context(m, 1);
@@ -188,6 +202,17 @@ describe('mlock', () => {
     expect(Atomics.load(m.node.mlocked, 0)).toBe(0);
     expect(verify(m, child)).toEqual({ pages: 420, mismatches: 0, first: null });
     exit(m, child.mm);
+    expectEmpty(m);
+  });
+
+  it('of a process that is killed ends where it is', () => {
+    const m = bootForks();
+    switchMm(m, 1);
+    expect(mlock(m, 1, at(0), at(50))).toBe(0);
+    Atomics.or(m.mm.flags, 1, MMF_OOM_VICTIM);
+    expect(mlock(m, 1, at(50), at(200))).toBe(-4);
+    expect(Atomics.load(m.mm.rssAnon, 1)).toBe(50);
+    exit(m, 1);
     expectEmpty(m);
   });
 });

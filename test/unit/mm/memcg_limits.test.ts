@@ -10,7 +10,7 @@ import { exitMm } from '../../../dist/src/mm/exit_mm.js';
 import { highDelayMs } from '../../../dist/src/mm/memcg_high.js';
 import { effectiveProtection } from '../../../dist/src/mm/memcg_protection.js';
 import { memcgSwapPages } from '../../../dist/src/mm/memcg_swap.js';
-import { drainOwnStock } from '../../../dist/src/mm/memcontrol.js';
+import { drainOwnStock, pageCounterTryCharge } from '../../../dist/src/mm/memcontrol.js';
 import type { Mm } from '../../../dist/src/mm/mm.js';
 import { outOfMemory } from '../../../dist/src/mm/oom_kill.js';
 import { readMachineFile, writeMachineFile } from '../../../dist/src/mm/proc_access.js';
@@ -106,6 +106,16 @@ describe('memory.min and memory.low', () => {
     expect(violations(m)).toEqual([]);
   });
 
+  it('are told nothing of a charge that was refused above', () => {
+    const { m, a, b, write } = boot();
+    write('a/memory.max', '40K');
+    write('a/b/memory.low', '1M');
+    expect(pageCounterTryCharge(m, b, 20)).toBe(a);
+    expect(Atomics.load(m.memcg.usage, b)).toBe(0);
+    expect(Atomics.load(m.memcg.childrenLow, a)).toBe(0);
+    expect(violations(m)).toEqual([]);
+  });
+
   it('go with their group', () => {
     const { m, cgroups, a, b, touch, write } = boot();
     write('a/memory.min', 'max');
@@ -196,7 +206,8 @@ describe('memory.reclaim', () => {
 
 describe('memory.oom.group', () => {
   it('kills all of the group that holds the victim', () => {
-    const process = { comm: 'p', memcg: 1, cpus: [0], args: null, vmas: [], generator: false };
+    const common = { comm: 'p', memcg: 1, cpus: [0], args: null, vmas: [] };
+    const process = { ...common, generator: false, file: null };
     const program = { module: '', export: '' };
     const processes = [1, 2, 3].map(() => ({ ...process, program }));
     const { m, cgroups, b, c, write, read } = boot({ processes });

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** A node that goes offline and comes back: what moves, what is counted, what keeps it. */
 import { describe, expect, it } from 'vitest';
+import { enterFaults, faultsInjected, leaveFaults } from '../../../dist/shared/fault.js';
 import { rcuBarrier } from '../../../dist/shared/rcu_callback.js';
 import { drainEverything } from '../../../dist/src/mm/drain.js';
-import { EBUSY, EINVAL, ENOENT } from '../../../dist/src/mm/errno.js';
+import { EBUSY, EINVAL, ENOENT, ENOMEM } from '../../../dist/src/mm/errno.js';
+import { FAULT_PAGE_ALLOC, faultAttrs } from '../../../dist/src/mm/faults.js';
 import { folioNid } from '../../../dist/src/mm/folio.js';
 import { offlineNode, offlineNote, onlineNode } from '../../../dist/src/mm/memory_hotplug.js';
 import { mlock } from '../../../dist/src/mm/mlock.js';
@@ -111,6 +113,28 @@ describe('offline and online', () => {
     expect(memTotalKb(m)).toBe(2 * NODE_PAGES * 4);
     expect(folioNid(m, allocPages(m, 0, 3))).toBe(0);
     slabFree(m, CACHE_DENTRY, object);
+    expect(verify(m, user).mismatches).toBe(0);
+  });
+
+  it('one allocation that fails does not keep it; no memory at all does', () => {
+    const m = bootNodes();
+    const user = context(m, 1);
+    touch(m, user, range(0, 300));
+    const failing = (oneIn: number) => {
+      const faults = { fail_page_alloc: { oneIn, interval: 1, times: null } };
+      enterFaults(m.faults, faultAttrs(faults), 1, 1);
+      try {
+        return offlineNode(m, 0);
+      } finally {
+        leaveFaults();
+      }
+    };
+    expect(failing(1)).toBe(ENOMEM);
+    expect(offlineNote.text).toMatch(/^node 0: pfn \d+: no memory to move it to$/);
+    expect(failing(50)).toBe(0);
+    expect(faultsInjected(m.faults)[FAULT_PAGE_ALLOC]).toBeGreaterThan(4);
+    for (const page of [0, 5, 299]) expect(folioNid(m, pfnOf(m, 1, page))).toBe(1);
+    expectSound(m);
     expect(verify(m, user).mismatches).toBe(0);
   });
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Migration of a page in each state that it can be in, and what happens to it on its way. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { leaveFaults } from '../../../dist/shared/fault.js';
 import { rcuBarrier } from '../../../dist/shared/rcu_callback.js';
 import { putAnonVma } from '../../../dist/src/mm/anon_vma.js';
 import { drainEverything } from '../../../dist/src/mm/drain.js';
@@ -27,6 +28,7 @@ import {
   PG_REFERENCED,
   PG_SWAPBACKED,
   PG_SWAPCACHE,
+  PG_UNEVICTABLE,
   PG_WORKINGSET,
   PTE_DIRTY,
   PTE_MIGRATION,
@@ -51,6 +53,7 @@ import {
   expectEmpty,
   expectSound,
   fork,
+  moved,
   pfnOf,
   READ,
   range,
@@ -59,6 +62,7 @@ import {
 } from '../../helpers/fork_fixture.js';
 import { bootNodes, migrate } from '../../helpers/migrate_fixture.js';
 import { FIRST_VPN } from '../../helpers/mm_fixture.js';
+import { arm } from '../../helpers/swap_fixture.js';
 
 type Machine = ReturnType<typeof bootNodes>;
 
@@ -248,6 +252,41 @@ describe('on its way', () => {
     expectEmpty(m);
   });
 
+  it('munlock lets it go, also when it comes back to where it was', () => {
+    const { m, user } = booted(8, false);
+    expect(mlock(m, 1, FIRST_VPN, FIRST_VPN + 8)).toBe(0);
+    const pfn = pfnOf(m, 1, 3);
+    const end = onItsWay(m, pfn);
+    expect(munlock(m, 1, FIRST_VPN, FIRST_VPN + 4)).toBe(0);
+    end();
+    expect(folioTest(m, pfn, PG_MLOCKED | PG_UNEVICTABLE)).toBe(false);
+    const locked = pfnOf(m, 1, 5);
+    onItsWay(m, locked)();
+    expect(folioTest(m, locked, PG_MLOCKED)).toBe(true);
+    finish(m, [user], 8);
+  });
+
+  it('a page that loses its last entry meanwhile leaves the swap cache', () => {
+    const { m, user } = booted(8, false);
+    const pfn = pfnOf(m, 1, 3);
+    folioLock(m, pfn);
+    const slot = addToSwap(m, pfn);
+    folioUnlock(m, pfn);
+    arm(m, 'delay', {});
+    const sleep = vi.spyOn(Atomics, 'wait').mockImplementation(() => {
+      // Each place where a migration can be held up: at the first, its entry waits.
+      const waits = (entryOf(m, 1, 3) & PTE_MIGRATION) !== 0;
+      if (waits) munmap(m, 1, FIRST_VPN + 3, FIRST_VPN + 4);
+      return 'timed-out';
+    });
+    expect(migrate(m, pfn)).toBe(0);
+    sleep.mockRestore();
+    leaveFaults();
+    expect([entryOf(m, 1, 3), m.slot.cache[slot], m.slot.count[slot]]).toEqual([0, 0, 0]);
+    user.forget(FIRST_VPN + 3, FIRST_VPN + 4);
+    finish(m, [user], 7);
+  });
+
   it('mprotect forbids stores in it, mremap moves it, madvise leaves it', () => {
     const { m, user } = booted(8, false);
     const pfn = pfnOf(m, 1, 3);
@@ -259,7 +298,7 @@ describe('on its way', () => {
     expect(entryOf(m, 1, 9000) & (PTE_WRITE | PTE_PRESENT)).toBe(PTE_PRESENT);
     expect(pfnOf(m, 1, 9000)).toBe(pfn);
     expectSound(m);
-    user.moved(FIRST_VPN + 3, FIRST_VPN + 9000, 1);
+    moved(user, FIRST_VPN + 3, FIRST_VPN + 9000, 1);
     exit(m, 1);
     expectEmpty(m);
   });

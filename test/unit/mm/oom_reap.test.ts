@@ -3,6 +3,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { exitMm } from '../../../dist/src/mm/exit_mm.js';
 import { dupMm } from '../../../dist/src/mm/fork.js';
+import { handleMmFault } from '../../../dist/src/mm/memory.js';
 import type { Mm } from '../../../dist/src/mm/mm.js';
 import { allocMm } from '../../../dist/src/mm/mm_rows.js';
 import {
@@ -14,6 +15,7 @@ import {
 } from '../../../dist/src/mm/mm_types.js';
 import { mmapWriteLock, mmapWriteUnlock } from '../../../dist/src/mm/mmap.js';
 import { OomReaper, oomReapTask } from '../../../dist/src/mm/oom_reap.js';
+import { pteOffset } from '../../../dist/src/mm/pgtable.js';
 import { RUN_KILLED } from '../../../dist/src/mm/user.js';
 import { vmEvents } from '../../../dist/src/mm/vmstat.js';
 import {
@@ -28,6 +30,7 @@ import {
   touch,
   verify,
 } from '../../helpers/fork_fixture.js';
+import { FIRST_VPN } from '../../helpers/mm_fixture.js';
 
 const PAGES = 300;
 const flagsOf = (m: Mm, mm: number): number => Atomics.load(m.mm.flags, mm);
@@ -54,6 +57,27 @@ describe('oom_reap', () => {
     expect(touch(m, user, [5])).toBe(RUN_KILLED);
     expect(Atomics.load(m.mm.rssAnon, 1)).toBe(0);
     expect(user.mismatches).toBe(0);
+    exit(m, 1);
+    expectEmpty(m);
+  });
+
+  it('is not made good for by a fault that was under way: no page of zeroes is read', () => {
+    const m = bootForks({ lockdep: false });
+    touch(m, context(m, 1), range(0, PAGES));
+    const entry = pteOffset(m, 1, FIRST_VPN + 5);
+    const { load } = Atomics;
+    let looks = 0;
+    vi.spyOn(Atomics, 'load').mockImplementation(((words: Int32Array, at: number) => {
+      // The fault has looked at the flags, and is about to look at the entry.
+      if (words === m.pte && at === entry && looks++ === 0) {
+        Atomics.or(m.mm.flags, 1, MMF_OOM_VICTIM);
+        expect(oomReapTask(m, 1, 0)).toBe(true);
+      }
+      return load(words, at);
+    }) as typeof load);
+    handleMmFault(m, 1, FIRST_VPN + 5, 0);
+    vi.restoreAllMocks();
+    expect([looks > 0, Atomics.load(m.pte, entry)]).toEqual([true, 0]);
     exit(m, 1);
     expectEmpty(m);
   });

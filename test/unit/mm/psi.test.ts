@@ -95,6 +95,19 @@ describe('pressure', () => {
     expect(lines(m).some?.total).toBe(30_000_000);
   });
 
+  it('has a long stall in all the periods that it spans', () => {
+    const { m } = boot();
+    lines(m);
+    psiMemstallEnter(m);
+    nowMs += 20_000;
+    expect(lines(m).some?.avg10).toBeCloseTo(100 * (1 - Math.exp(-2)), 0);
+    nowMs += 20_000;
+    psiMemstallLeave(m);
+    nowMs += 10_000;
+    expect(lines(m).full?.avg10).toBeCloseTo(100 * (1 - Math.exp(-4)) * Math.exp(-1), 0);
+    expect(totals(m)).toEqual([40_000_000, 40_000_000]);
+  });
+
   it('has direct reclaim in it', () => {
     const { m } = boot();
     const user = new UserContext(m, 1, fixtureRegions());

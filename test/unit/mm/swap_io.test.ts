@@ -79,7 +79,9 @@ describe('a swap file', () => {
     const { m, user } = swap;
     const first = reclaim(m);
     expect(touch(user, READ)).toBe(0);
-    expect(vmEvents(m)).toMatchObject({ pswpin: first, pswpout: first });
+    expect(vmEvents(m).pswpin).toBe(first);
+    // The last turn's pages were still in the cache.
+    expect(vmEvents(m).pswpout).toBeGreaterThan(first);
     expect(reclaim(m)).toBeGreaterThan(0);
     // Only pages that were in memory the first time are written now.
     expect(vmEvents(m).pswpout).toBeLessThanOrEqual(PAGES);
@@ -136,10 +138,9 @@ describe('a swap file', () => {
     expect(touch(user, READ)).toBe(RUN_SIGBUS);
     expect(vmEvents(m).kr_swap_read_error).toBe(1);
     expectSound(m);
-    const broken = slotsOf(m).filter((slot) => slot !== 0 && m.slot.cache[slot] !== 0);
+    const cached = slotsOf(m).map((slot) => (slot === 0 ? 0 : (m.slot.cache[slot] as number)));
+    const broken = cached.filter((pfn) => pfn !== 0 && !folioTest(m, pfn, PG_UPTODATE));
     expect(broken).toHaveLength(1);
-    const pfn = m.slot.cache[broken[0] as number] as number;
-    expect(folioTest(m, pfn, PG_UPTODATE)).toBe(false);
     // The medium itself is well: all of it can be read back around the folio.
     expect(verifyPages(m, user, true)).toEqual({ pages: PAGES, mismatches: 0, first: null });
     expectGone(m);

@@ -59,6 +59,21 @@ describe('swapoff', () => {
     expectWhole(fixture);
   });
 
+  it('knows files in rows that whole slabs have beyond inodesMax', () => {
+    const fixture = bootedSwap({ swap: 'file', inodesMax: 2 });
+    const { m } = fixture;
+    const row = m.sizes.fs.nrInodes - 1;
+    expect(row).toBeGreaterThan(2);
+    for (let i = 0; i < 20; i++) expect(shmemWrite(m, row, i, 7 + i)).toBe(0);
+    reclaim(m, 200);
+    expect(m.mapping.nrSwapped[row]).toBeGreaterThan(0);
+    let asked = 0;
+    expect(swapoff(m, '/swapfile', () => ++asked > 10_000)).toBe(0);
+    shmemEvict(m, row);
+    rcuBarrier();
+    expectWhole(fixture);
+  });
+
   it('moves pages to another device where memory is full', () => {
     const swapDevices = [
       { kind: 'zram' as const, pages: 96, priority: 2, path: null },
@@ -72,6 +87,29 @@ describe('swapoff', () => {
     expect(slotsOf(m).every((slot) => slot === 0 || deviceOf(m, slot) === 1)).toBe(true);
     expect(slotsOf(m).some((slot) => slot !== 0)).toBe(true);
     expect(vmEvents(m).oom_kill).toBe(0);
+    expectSound(m);
+    expect(touch(user)).toBe(0);
+  });
+
+  it('keeps to the limit of swap of a group that is full', () => {
+    const swapDevices = [
+      { kind: 'zram' as const, pages: 96, priority: 2, path: null },
+      { kind: 'file' as const, pages: 512, priority: 1, path: null },
+    ];
+    const fixture = bootedSwap({ swapDevices, memcgMax: 100 });
+    const { m, user } = fixture;
+    for (let pass = 0; pass < 8; pass++) reclaim(m);
+    expect(touch(user, 1, 96, 140)).toBe(0);
+    // Nothing of the group may go out, and nothing fits in.
+    Atomics.store(m.memcg.max, 1, Atomics.load(m.memcg.usage, 1));
+    Atomics.store(m.memcg.swapMax, 1, Atomics.load(m.memcg.swapUsage, 1));
+    expect(nrSwapPages(m)).toBeGreaterThan(0);
+    expect(swapoff(m, ZRAM, never)).toBe(ENOMEM);
+    expect(procSwaps(m)).toContain(ZRAM);
+    expect(vmEvents(m).oom_kill).toBe(0);
+    expectSound(m);
+    Atomics.store(m.memcg.swapMax, 1, -1);
+    expect(swapoff(m, ZRAM, never)).toBe(0);
     expectSound(m);
     expect(touch(user)).toBe(0);
   });

@@ -9,6 +9,7 @@ import { mmapAnon } from '../../../dist/src/mm/mmap.js';
 import { mprotect } from '../../../dist/src/mm/mprotect.js';
 import { mremap } from '../../../dist/src/mm/mremap.js';
 import { munmap } from '../../../dist/src/mm/munmap.js';
+import { allocTable, freeTable } from '../../../dist/src/mm/pgtable.js';
 import { POOL_ANON_VMAS, poolInUse } from '../../../dist/src/mm/row_pool.js';
 import { RUN_SIGSEGV } from '../../../dist/src/mm/user.js';
 import { vmEvents } from '../../../dist/src/mm/vmstat.js';
@@ -19,6 +20,7 @@ import {
   expectEmpty,
   expectSound,
   fork,
+  moved,
   pfnOf,
   READ,
   range,
@@ -160,7 +162,7 @@ describe('mremap', () => {
     const user = context(m, 1);
     touch(m, user, range(0, 400));
     expect(mremap(m, 1, at(100), 300, 300, at(1000))).toBe(0);
-    user.moved(at(100), at(1000), 300);
+    moved(user, at(100), at(1000), 300);
     expect(vmas(m)).toEqual([
       [0, 100],
       [400, 700],
@@ -173,7 +175,7 @@ describe('mremap', () => {
     expectSound(m);
     expect(verify(m, user)).toEqual({ pages: 400, mismatches: 0, first: null });
     expect(mremap(m, 1, at(1000), 300, 300, at(100))).toBe(0);
-    user.moved(at(1000), at(100), 300);
+    moved(user, at(1000), at(100), 300);
     expect(vmas(m)).toEqual([[0, 700]]);
     expect(touch(m, user, range(0, 400), READ)).toBe(0);
     expect(user.firstMismatch).toBeNull();
@@ -202,6 +204,29 @@ describe('mremap', () => {
     expectEmpty(m);
   });
 
+  it.each([0, 1, 2, 3])('without page tables, %i left, everything stays', (left) => {
+    const m = bootForks({ pageTables: 32 });
+    munmap(m, 1, at(2048), at(8192));
+    const user = context(m, 1);
+    const pages = [...range(0, 512), ...range(1024, 1536)];
+    touch(m, user, pages);
+    const taken: number[] = [];
+    for (let table = allocTable(m, 1, 0); table !== 0; table = allocTable(m, 1, 0)) {
+      taken.push(table);
+    }
+    for (const table of taken.splice(0, left)) freeTable(m, 1, table);
+    // Half a table further on: four tables there, of which the third lies behind a hole.
+    expect(mremap(m, 1, at(0), 1536, 1536, at(4096 + 256))).toBe(-12);
+    expect(mremap(m, 1, at(0), 1536, 1500, at(4096 + 256))).toBe(-12);
+    for (const table of taken) freeTable(m, 1, table);
+    expect(vmas(m)).toEqual([[0, 2048]]);
+    expectSound(m);
+    expect(touch(m, user, pages, READ)).toBe(0);
+    expect(verify(m, user)).toEqual({ pages: 1024, mismatches: 0, first: null });
+    exit(m, 1);
+    expectEmpty(m);
+  });
+
   it('in a forked process leaves the other where it was', () => {
     const m = bootForks({ memcgMax: 300 });
     munmap(m, 1, at(700), at(8192));
@@ -209,7 +234,7 @@ describe('mremap', () => {
     touch(m, user, range(0, 200));
     const child = fork(m, user);
     expect(mremap(m, child.mm, at(0), 200, 200, at(1000))).toBe(0);
-    child.moved(at(0), at(1000), 200);
+    moved(child, at(0), at(1000), 200);
     expectSound(m);
     touch(m, child, range(1000, 1100));
     touch(m, user, range(50, 250));

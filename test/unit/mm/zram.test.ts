@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Prng } from '../../../dist/shared/prng.js';
 import { fillPage, pageWords } from '../../../dist/src/mm/content.js';
+import { PAGE_SIZE } from '../../../dist/src/mm/limits.js';
 import type { Mm } from '../../../dist/src/mm/mm.js';
 import { clusterLock, clusterUnlock } from '../../../dist/src/mm/swap_cluster.js';
 import { allocSlot } from '../../../dist/src/mm/swapfile.js';
@@ -15,7 +16,8 @@ import {
   zramReadInto,
   zramWrite,
 } from '../../../dist/src/mm/zram.js';
-import { zsFree, zsMalloc, zsOffset, zsUsage } from '../../../dist/src/mm/zsmalloc.js';
+import { zsFree, zsMalloc, zsUsage, zsView, zsWrite } from '../../../dist/src/mm/zsmalloc.js';
+import { ZS_BUFFER_BLOCKS, ZS_PAGES_PER_BLOCK } from '../../../dist/src/mm/zsmalloc_sizes.js';
 import { bootFixture } from '../../helpers/mm_fixture.js';
 
 const PFN = 5;
@@ -30,6 +32,9 @@ function noise(words: Int32Array, seed: number): void {
   const prng = new Prng(seed);
   for (let i = 0; i < words.length; i++) words[i] = prng.nextU32();
 }
+
+/** Word of the pool: the last block that was ever in use. */
+const POOL_FRESH = 1;
 
 describe('zram', () => {
   it.each([
@@ -93,7 +98,6 @@ describe('zram', () => {
         ),
         (steps) => {
           const m = bootFixture({ swapPages: 512 });
-          const store = m.zram8 as Uint8Array;
           const live: { handle: number; size: number; tag: number }[] = [];
           let tag = 0;
           for (const step of steps) {
@@ -106,17 +110,34 @@ describe('zram', () => {
             const handle = zsMalloc(m, size);
             if (handle === 0) continue;
             tag = (tag % 255) + 1;
-            store.fill(tag, zsOffset(m, handle), zsOffset(m, handle) + size);
+            zsWrite(m, handle, new Uint8Array(size).fill(tag));
             live.push({ handle, size, tag });
           }
           for (const { handle, size, tag: expected } of live) {
-            const at = zsOffset(m, handle);
-            expect(store.subarray(at, at + size).every((byte) => byte === expected)).toBe(true);
+            expect(zsView(m, handle, size).every((byte) => byte === expected)).toBe(true);
           }
           expect(zsUsage(m).objects).toBe(live.length);
         },
       ),
       { numRuns: 60 },
     );
+  });
+
+  it('may be larger than one buffer', () => {
+    const pages = ZS_BUFFER_BLOCKS * ZS_PAGES_PER_BLOCK + 64;
+    const m = bootFixture({ swapPages: pages });
+    expect(m.store8.length).toBe(2);
+    const page = (tag: number): Uint8Array => new Uint8Array(PAGE_SIZE).fill(tag);
+    // As if all blocks but the last of the first buffer were in use.
+    m.zsPool[POOL_FRESH] = ZS_BUFFER_BLOCKS - 2;
+    const ends = Array.from({ length: 2 * ZS_PAGES_PER_BLOCK }, () => zsMalloc(m, PAGE_SIZE));
+    for (const [tag, handle] of ends.entries()) zsWrite(m, handle, page(tag + 1));
+    const found = ends.map((handle) => zsView(m, handle, PAGE_SIZE));
+    for (const [tag, bytes] of found.entries()) expect(bytes).toEqual(page(tag + 1));
+    expect(found.map(({ buffer }) => m.store8.findIndex((b) => b.buffer === buffer))).toEqual([
+      0, 0, 0, 0, 1, 1, 1, 1,
+    ]);
+    for (const handle of ends) zsFree(m, handle);
+    expect(zsUsage(m).objects).toBe(0);
   });
 });

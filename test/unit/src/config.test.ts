@@ -215,6 +215,55 @@ describe('shrinkers', () => {
   });
 });
 
+describe('page cache and zswap', () => {
+  it('take every option, by name, as a sysctl and as a parameter', () => {
+    const config = {
+      hostFiles: ['.'],
+      'read-ahead-kb': 64,
+      'vm.dirty_ratio': 30,
+      dirtyBackgroundRatio: 5,
+      'vm.dirty_writeback_centisecs': 100,
+      'zswap.max_pool_percent': 33,
+      'zswap.accept_threshold_percent': 70,
+      'zswap.shrinker_enabled': 'Y',
+    };
+    expect(resolved(config).mm).toMatchObject({
+      hostFiles: true,
+      hostDirs: ['.'],
+      readAheadKb: 64,
+      dirtyRatio: 30,
+      dirtyBackgroundRatio: 5,
+      dirtyWritebackCentisecs: 100,
+      zswap: { maxPoolPercent: 33, acceptThresholdPercent: 70, shrinkerEnabled: true },
+    });
+    expect(resolved({ hostFiles: true }).mm).toMatchObject({ hostFiles: true, hostDirs: [] });
+    expect(resolved({}).mm).toMatchObject({
+      hostFiles: false,
+      hostDirs: [],
+      zswap: { maxPoolPercent: 20, acceptThresholdPercent: 90, shrinkerEnabled: false },
+    });
+  });
+
+  it.each([
+    [{ hostFiles: ['/nowhere'] }, /^hostFiles: '\/nowhere' is no directory/],
+    [{ hostFiles: '.' }, /^hostFiles: '\.' will not do; give true, false, or a list/],
+    [{ hostFiles: ['src', 'test'], mountsMax: 1 }, /^mountsMax: 1 is too little for 2 direct/],
+    [
+      { hostFiles: ['src', './src'] },
+      /^hostFiles: 'src' is in '\.\/src'; mount each directory once/,
+    ],
+    [{ hostFiles: ['.', 'src'] }, /^hostFiles: 'src' is in '\.'; mount each directory once/],
+    [{ hostFiles: ['src', '.'] }, /^hostFiles: 'src' is in '\.'; mount each directory once/],
+    [{ hostFiles: ['.'], contents: false }, /^hostFiles: needs page contents/],
+    [{ 'zswap.max_pool_percent': 101 }, /^zswapMaxPoolPercent: 101 will not do/],
+    [{ 'zswap.shrinker_enabled': 'on' }, /^zswapShrinkerEnabled: 'on' will not do; give Y or N/],
+  ])('%j is refused in one line', (config, expected) => {
+    const message = messageOf(() => resolved(config));
+    expect(message).toMatch(expected);
+    expect(message).not.toContain('\n');
+  });
+});
+
 describe('wrong values are one line that names them', () => {
   it.each([
     [{ memory: 0 }, /^memory: 0 is too little; give at least 2048K/],

@@ -133,6 +133,17 @@ describe('analysis', () => {
     expect([rows, failOn[0]?.broken, verdict]).toEqual([[], null, 'nothing to compare']);
   });
 
+  it.each([
+    ['on one side only', 5, null],
+    ['nowhere', null, false],
+  ])('tells a bound of what is known %s', (_, inB, broken) => {
+    const of = (side: 'a' | 'b', x: number | null) =>
+      [1, 2, 3].map((pair) => ({ ...run(side, pair, 1), counters: { x } }));
+    const bounds = [parseBound('x>5%')];
+    const { failOn } = analyse([...of('a', null), ...of('b', inB)], { ...options, bounds });
+    expect(failOn[0]?.broken).toBe(broken);
+  });
+
   it('names counters near one that there is not', () => {
     const bounds = [parseBound('pgscam>5%')];
     expect(() => analyse(pairs(2), { ...options, bounds })).toThrow(/near are pgscan$/);
