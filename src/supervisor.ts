@@ -282,7 +282,8 @@ export class Supervisor {
   /** A worker went away without its thread having ended. */
   #raiseGone(member: Member, code: number): void {
     const { engine } = this.#parts;
-    const reason = threadNew(engine, member.id) ? 'boot' : 'terminated';
+    const up = Atomics.load(engine.tasks.machine.startLevel, 0) >= START_KTHREADS;
+    const reason = up ? 'terminated' : 'boot';
     if (member.error === undefined) {
       this.#raise(member.id, reason, `its worker ended with exit code ${code}`);
       return;

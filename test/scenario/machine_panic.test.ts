@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** A machine that breaks says who, what and which locks, and leaves no worker behind. */
 import { expect, test } from 'vitest';
+import { THREAD_NEW } from '../../dist/shared/thread.js';
 import { Machine } from '../../dist/src/machine.js';
 import { MachineBootError, MachinePanicError } from '../../dist/src/machine_errors.js';
 import { noThreadLeft, rcuGp, toyProgram, toyThread, until, watchdog } from '../fixtures/toy.mjs';
@@ -125,6 +126,21 @@ test(
     );
     expect(record).toMatchObject({ who: 1, comm: 'holder', reason: 'terminated' });
     expect(record.heldLocks).toEqual(['toy_lock [2]']);
+  },
+  LIMIT_MS,
+);
+
+test(
+  'panic: a program that is terminated before it has run is not one that did not boot',
+  async () => {
+    const { parts, engine } = toyParts([toyProgram('sleeper', 'sleeper', [10]), watchdog]);
+    const machine = await Machine.start(parts);
+    // As it is between the barrier's count and its sleep there.
+    Atomics.store(engine.sync.threads.state, 1, THREAD_NEW);
+    expect(machine.terminateThread('sleeper')).toBe(true);
+    const { panic } = await machine.shutdown();
+    await noThreadLeft(engine);
+    expect(panic).toMatchObject({ comm: 'sleeper', reason: 'terminated' });
   },
   LIMIT_MS,
 );
