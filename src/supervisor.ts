@@ -51,6 +51,8 @@ import { freshWorkers, type ThreadWorker, type ThreadWorkers } from './thread_wo
 const POLL_MS = 25;
 /** After a panic, workers may unwind by themselves for so long. */
 const PANIC_GRACE_MS = 300;
+/** The same where they have profiles to write. */
+const PROFILE_GRACE_MS = 3000;
 /** A machine that is not up after so long does not come up. */
 const BOOT_MS_MAX = 60_000;
 /** The main thread's own watch is so much more patient than khungtaskd. */
@@ -335,7 +337,8 @@ export class Supervisor {
   }
 
   async #runCollapse(): Promise<void> {
-    const deadline = nowMs() + PANIC_GRACE_MS;
+    const graceMs = this.#options.profile === undefined ? PANIC_GRACE_MS : PROFILE_GRACE_MS;
+    const deadline = nowMs() + graceMs;
     await this.#poll(() => this.gone || nowMs() > deadline);
     await this.#terminateAll();
     this.close();
