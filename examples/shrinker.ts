@@ -28,7 +28,7 @@ export function fillAndChurn(process: Process, words: Int32Array): number {
   while (Atomics.load(words, ENDED) === 0 && process.ended === 0) {
     const shrinker = process.shrinkers.alloc('cache', { batch: 64 });
     process.shrinkers.register(shrinker);
-    for (let n = 0; process.isFirstCpu && n < 8 * PAGES && process.ended === 0; n++) {
+    for (let n = 0; process.isFirstCpu && n < 4 * PAGES && process.ended === 0; n++) {
       Atomics.add(words, CACHED, 4);
       process.store(FIRST + (n % PAGES));
     }

@@ -8,6 +8,7 @@
 import { readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterAll, describe, expect, test } from 'vitest';
+import { pinThread } from '../../dist/src/deterministic/pin.js';
 import { exploreReport } from '../../dist/src/harness/index.js';
 import {
   chosen,
@@ -24,6 +25,8 @@ const SECONDS = 120;
 const HANG_MS = 60_000;
 /** Of a campaign's variant, in the suite. */
 const BRIEF = { strategy: 'pct', iterations: 500, race: false } as const;
+// Threads take turns: beside other tests, on one CPU, each turn is a switch and no wake-up.
+pinThread(1);
 const files = await scenarioFiles();
 const rows: Row[] = [];
 const found = new Map<string, number>();

@@ -5,7 +5,7 @@ import { runWorkload } from '../../dist/src/index.js';
 
 const module = new URL('../fixtures/barrier_programs.mjs', import.meta.url).href;
 const program = { module, export: 'firstLeaves' };
-const LIMIT_MS = 20_000;
+const LIMIT_MS = 120_000;
 
 it.each([
   ['parallel', 0],

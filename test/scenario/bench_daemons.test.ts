@@ -14,10 +14,10 @@ test('bench kcompressd: each store and content, beside the codec', async () => {
   );
   expect(rows.map(({ name }) => name)).toEqual(groups.flatMap(() => ['codec', 'kcompressd']));
   for (const { group, opsPerSec } of rows) expect(opsPerSec, group).toBeGreaterThan(0);
-}, 60_000);
+});
 
 test('bench kshrinkd: its queue beside a list and a lock', async () => {
   const rows = await kshrinkdBench({ quick: true });
   expect(rows.map(({ name }) => name)).toEqual(['list and lock', 'kshrinkd']);
   expect(rows[1]?.ratioToPeer).toBeGreaterThan(0);
-}, 60_000);
+});

@@ -157,7 +157,7 @@ describe('run --mode deterministic', () => {
     expect(readReport('a.json').faults.fail_trylock).toBeGreaterThan(0);
   });
 
-  it('prints the line that replays a failure, and the line does', { timeout: 30_000 }, async () => {
+  it('prints the line that replays a failure, and the line does', async () => {
     const env = { PLANT: 'panic' };
     const execArgv = ['--import', PLANT];
     const first = await kreclaim([...base, '--seeds', '3..6', '--faults', '--json', 's.json'], {
@@ -178,7 +178,7 @@ describe('run --mode deterministic', () => {
     expect(readReport('r.json').schedule?.scheduleHash).toMatch(/^[0-9a-f]{8}$/);
   });
 
-  it('takes flags of Node that are none of a worker', { timeout: 30_000 }, async () => {
+  it('takes flags of Node that are none of a worker', async () => {
     const execArgv = ['--max-old-space-size=2048', '--no-warnings', '--stack-size=900'];
     for (const seeds of [
       ['--mode', 'deterministic'],
@@ -189,7 +189,7 @@ describe('run --mode deterministic', () => {
     }
   });
 
-  it('runs a range of seeds, and says what was injected', { timeout: 30_000 }, async () => {
+  it('runs a range of seeds, and says what was injected', async () => {
     const args = ['run', 'quick', '--events', '500', '--seeds', '1..3', '--fault', 'delay=1/50'];
     const { code, stdout } = await kreclaim(args);
     expect(code).toBe(0);

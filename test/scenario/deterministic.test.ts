@@ -34,7 +34,7 @@ function expectClean(report: RunReport): void {
 }
 
 describe('a deterministic run', () => {
-  it('is a function of its seed', { timeout: 60_000 }, async () => {
+  it('is a function of its seed', async () => {
     const config: MachineConfig = { seed: 11, faults: 'all' };
     const reports = [await run(config), await run(config), await run(config)];
     const [first] = reports as [RunReport];
@@ -149,7 +149,7 @@ describe('a deterministic machine that breaks', () => {
     await expect(Machine.boot({ processes, mode: 'deterministic' })).rejects.toThrow(/runWorkload/);
   });
 
-  it('is reported as hung when a thread never comes back', { timeout: 30_000 }, async () => {
+  it('is reported as hung when a thread never comes back', async () => {
     const config: MachineConfig = { mode: 'deterministic', hungTask: 1 };
     const report = await runWorkload(program('spinsForEver'), config);
     expect(report.panic).toMatchObject({ comm: 'cpu0', reason: 'hung' });
@@ -175,7 +175,7 @@ describe('faults in a whole machine', () => {
     ['compress_grow', '1/1'],
     ['fail_write', '1/2'],
   ];
-  it.each(KINDS)('%s at %s is survived', { timeout: 30_000 }, async (name, rate) => {
+  it.each(KINDS)('%s at %s is survived', async (name, rate) => {
     const faults = { [name]: rate } as unknown as NonNullable<MachineConfig['faults']>;
     const report = await run({ seed: 3, faults, lockdep: true });
     expectClean(report);

@@ -15,7 +15,8 @@ it('the example of the library runs', () => {
   expect(stdout).toMatch(/\nkswapd0 /);
 });
 
-it('the example of a shrinker runs, as built', () => {
+// Four machines of real threads, one after the other.
+it('the example of a shrinker runs, as built', { timeout: 180_000 }, () => {
   const file = fileURLToPath(new URL('../../dist/examples/shrinker.js', import.meta.url));
   const { status, stdout, stderr } = spawnSync(process.execPath, [file], { encoding: 'utf8' });
   expect(stderr).toBe('');

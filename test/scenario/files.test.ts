@@ -24,7 +24,7 @@ const run = (args: object, config: MachineConfig, count = 2): Promise<RunReport>
   runWorkload({ processes: fileProcesses(count, { ...ARGS, ...args }) }, { ...MACHINE, ...config });
 
 describe('programs that share files larger than memory', () => {
-  it('read what was written, through swap', { timeout: 60_000 }, async () => {
+  it('read what was written, through swap', async () => {
     const report = await run({}, { lockdep: true });
     expectClean(report);
     expect(report.vmstat.pswpout).toBeGreaterThan(400);
@@ -33,7 +33,7 @@ describe('programs that share files larger than memory', () => {
     expect(report.integrity.pagesVerified).toBe(900);
   });
 
-  it('lose nothing to faults, nor to truncation', { timeout: 60_000 }, async () => {
+  it('lose nothing to faults, nor to truncation', async () => {
     const report = await run({ truncateOneIn: 2000 }, { lockdep: true, faults: 'all' });
     expectClean(report);
     expect(report.integrity.pagesVerified).toBeGreaterThan(400);

@@ -7,7 +7,7 @@ import { MachinePanicError } from '../../dist/src/machine_errors.js';
 import { sweepConfig } from '../fixtures/mm_programs.mjs';
 import { noThreadLeft, until } from '../fixtures/toy.mjs';
 
-const LIMIT_MS = 20_000;
+const LIMIT_MS = 120_000;
 
 test(
   'machine: two processes twice the size of memory run to their end',

@@ -37,7 +37,7 @@ async function profiled(specs: unknown[], threads?: readonly string[]) {
   return { dir, state };
 }
 
-test('names the function that burns, and leaves sleepers out', { timeout: 20_000 }, async () => {
+test('names the function that burns, and leaves sleepers out', async () => {
   const specs = [thread('burner', 'burner'), thread('sleeper', 'sleeper')];
   const { dir, state } = await withoutInlining(() => profiled(specs));
   expect(state.panic).toBeNull();
@@ -57,12 +57,12 @@ test('names the function that burns, and leaves sleepers out', { timeout: 20_000
   expect(samplesOf(sleeper as never)).toBeLessThan(asleepSamplesOf(sleeper as never) / 4);
 });
 
-test('profiles the threads that were named, no others', { timeout: 20_000 }, async () => {
+test('profiles the threads that were named, no others', async () => {
   const { dir } = await profiled([thread('burner', 'burner')], ['burn']);
   expect(readdirSync(dir)).toEqual(['burner.cpuprofile']);
 });
 
-test('a panic neither waits for profiles nor loses them', { timeout: 20_000 }, async () => {
+test('a panic neither waits for profiles nor loses them', async () => {
   const dir = newDir();
   const specs = [
     thread('thrower', 'thrower', [20_000]),

@@ -9,7 +9,7 @@ import {
 } from '../../dist/src/index.js';
 import { procWorkload } from '../fixtures/proc_programs.mjs';
 
-const LIMIT = { timeout: 60_000 };
+const LIMIT = { timeout: 120_000 };
 const MACHINE: MachineConfig = { memory: '4M', swapSize: '16M', lockdep: true };
 
 function expectClean(report: RunReport): void {

@@ -97,7 +97,7 @@ it('sets every figure beside the kernel’s', { timeout: 120_000 }, async () => 
   ]);
 });
 
-it('runs the rows that are asked for', { timeout: 60_000 }, async () => {
+it('runs the rows that are asked for', async () => {
   const none = await kreclaim(`${COMMAND} --mapping anon`);
   expect(none).toMatchObject({ code: 2, stdout: '' });
   expect(none.stderr).toMatch(/holds no runs on anonymous memory with a limit; /);

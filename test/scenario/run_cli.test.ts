@@ -38,7 +38,7 @@ function kreclaim(args: string, at = '\0', signal: NodeJS.Signals = 'SIGINT'): P
 const json = (name: string) => JSON.parse(readFileSync(join(dir, name), 'utf8'));
 
 describe('run --profile', () => {
-  it('shows where the time of each kind of threads goes', { timeout: 60_000 }, async () => {
+  it('shows where the time of each kind of threads goes', async () => {
     const args = 'run quick --events 60000 -q --flame a.html --json a.json';
     const { code, stdout } = await kreclaim(args);
     expect(code).toBe(0);
@@ -56,7 +56,7 @@ describe('run --profile', () => {
     expect(readFileSync(join(dir, 'a.folded'), 'utf8')).toMatch(/^kswapd0;/m);
   });
 
-  it('reports when interrupted: SIGTERM, exit code 143', { timeout: 60_000 }, async () => {
+  it('reports when interrupted: SIGTERM, exit code 143', async () => {
     const run = 'run quick --events 20000000 --profile --json b.json';
     const { code, stdout } = await kreclaim(run, ' s ', 'SIGTERM');
     expect(code).toBe(143);
@@ -66,7 +66,7 @@ describe('run --profile', () => {
   });
 });
 
-it('bench reports whole rounds when interrupted', { timeout: 60_000 }, async () => {
+it('bench reports whole rounds when interrupted', async () => {
   const args = 'bench shrinker --no-native --threads 1 --memcgs 50 --register-us off --rounds 50';
   const variant = '--variant rwsem --json c.json';
   const { code, stdout } = await kreclaim(`${args} ${variant}`, ': round 2/50');
@@ -80,7 +80,7 @@ it('bench reports whole rounds when interrupted', { timeout: 60_000 }, async () 
   expect(rows[0].rounds).toBeLessThan(50);
 });
 
-it("a report has the shrinkers' files", { timeout: 60_000 }, async () => {
+it("a report has the shrinkers' files", async () => {
   const run = 'run memcg-tmpfs --memcgs 2 --file-size 64K --leave -q --json d.json';
   expect((await kreclaim(run)).code).toBe(0);
   const files = Object.keys(json('d.json').proc);

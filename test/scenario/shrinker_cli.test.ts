@@ -48,7 +48,7 @@ it('shows the tables, the sweeps and the verdicts', { timeout: 120_000 }, async 
   expect(readFileSync(join(dir, 'a.folded'), 'utf8')).toMatch(/^(rwsem|lockless-fixed);/m);
 });
 
-it('reports what there is when interrupted', { timeout: 60_000 }, async () => {
+it('reports what there is when interrupted', async () => {
   const { code, stdout } = await reproduce('--quick --threads 1 --json b.json', '3 of 16');
   expect(code).toBe(130);
   expect(stdout).toMatch(/\nchurn: not measured\nfailed trylocks: not measured\n$/);
@@ -58,7 +58,7 @@ it('reports what there is when interrupted', { timeout: 60_000 }, async () => {
   expect(report.measured.churn).toEqual([]);
 });
 
-it('profiles the variants of the bench', { timeout: 60_000 }, async () => {
+it('profiles the variants of the bench', async () => {
   const shape = '--quick --no-native --threads 1 --register-us off --variant rwsem,lockless-fixed';
   const { code, stdout } = await kreclaim(
     `bench shrinker ${shape} --profile --flame c.html --json c.json`,

@@ -41,13 +41,13 @@ const BOTH = [
 ];
 
 describe('a machine with a swap file', () => {
-  it('reads every page back, from all CPUs', { timeout: 60_000 }, async () => {
+  it('reads every page back, from all CPUs', async () => {
     const report = await run({ swap: 'file', lockdep: true }, 30_000);
     expectClean(report);
     expect(report.vmstat.pswpin).toBeGreaterThan(100);
   });
 
-  it('fills zram first, then the file', { timeout: 60_000 }, async () => {
+  it('fills zram first, then the file', async () => {
     const report = await run({ swapDevices: BOTH, lockdep: true });
     expectClean(report);
     expect(report.counters.kr_zram_store).toBeGreaterThan(100);
@@ -67,7 +67,7 @@ describe('a machine with a swap file', () => {
     },
   );
 
-  it('kills a program whose page cannot be read', { timeout: 60_000 }, async () => {
+  it('kills a program whose page cannot be read', async () => {
     const report = await run({
       swap: 'file',
       faults: { fail_read: { oneIn: 50, interval: 1, times: 1 } },
@@ -76,7 +76,7 @@ describe('a machine with a swap file', () => {
     expect(report.processes[0]?.status).toBe('bus error');
   });
 
-  it('says EIO for a page of a file that cannot be read', { timeout: 60_000 }, async () => {
+  it('says EIO for a page of a file that cannot be read', async () => {
     const args = { files: 2, pages: 450, accesses: 4000 };
     const report = await runWorkload(
       { processes: fileProcesses(2, args) },
@@ -96,7 +96,7 @@ describe('a machine with a swap file', () => {
 const CHURN = { pages: 400, accesses: 3000, devices: ['/dev/zram0', '/swapfile1'], every: 500 };
 
 describe('swapoff and zswap under load', () => {
-  it('lose nothing on three CPUs', { timeout: 60_000 }, async () => {
+  it('lose nothing on three CPUs', async () => {
     const swapDevices = [
       { kind: 'zram' as const, sizePages: 700, priority: 5 },
       { kind: 'file' as const, sizePages: 1500 },
@@ -109,7 +109,7 @@ describe('swapoff and zswap under load', () => {
     expect(report.vmstat.pswpin).toBeGreaterThan(100);
   });
 
-  it('write back from several threads at once', { timeout: 60_000 }, async () => {
+  it('write back from several threads at once', async () => {
     const args = { ...CHURN, devices: ['/swapfile'], accesses: 6000, seed: 2 };
     const config: MachineConfig = { memory: '50%', swap: 'zswap', lockdep: true };
     // Without swapoff first: while the device is off, nothing is written back.

@@ -93,7 +93,7 @@ describe.each(['mixed', 'file'] as const)('--vmas %s', (vmas) => {
     expect(one.vmstat).toEqual(two.vmstat);
   });
 
-  it('notices a page that is not the one it should be', { timeout: 60_000 }, async () => {
+  it('notices a page that is not the one it should be', async () => {
     const files = makeTraceFiles(replayProcesses([trace], 1, false, vmas));
     const file = files.processes[0]?.file as { dir: string; name: string };
     // One word behind the CPUs' slots of the eighth page.
@@ -114,14 +114,14 @@ describe('the command line', () => {
     copyFileSync(join(ROOT, 'traces/sort.ftrc.gz'), join(dir, 'bare/own.ftrc.gz'));
   });
 
-  it("takes a user's own trace with its sidecar", { timeout: 60_000 }, async () => {
+  it("takes a user's own trace with its sidecar", async () => {
     const args = 'run own.ftrc.gz --vmas mixed --events 100000 --memcg-max 40% -q';
     const { code, stdout, stderr } = await kreclaim(args);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/ pages read back, 0 mismatches; .* 0 violations\n/);
   });
 
-  it('leaves no file behind when interrupted', { timeout: 60_000 }, async () => {
+  it('leaves no file behind when interrupted', async () => {
     const args = 'run own.ftrc.gz --vmas file --memcg-max 20%';
     const { code, made } = await kreclaim(args, ' s ');
     expect(code).toBe(130);

@@ -13,7 +13,7 @@ import {
 } from '../../fixtures/toy.mjs';
 import { toyParts } from '../../fixtures/toy_engine.mjs';
 
-const LIMIT_MS = 20_000;
+const LIMIT_MS = 120_000;
 
 /** Boots specs on a toy, runs `body`, shuts down, checks that nothing is left and nothing broke. */
 async function withToy(

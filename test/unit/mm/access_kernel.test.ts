@@ -134,5 +134,5 @@ describe('access kernel', () => {
     await new Promise((resolve) => worker.once('exit', resolve));
     expect(wrong).toEqual([]);
     expect(control[CORRUPT]).toBe(0);
-  }, 60_000);
+  });
 });

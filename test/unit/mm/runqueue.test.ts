@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Run queues: turns in order, and no wake-up lost, on one thread and on several. */
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createMm, type Mm } from '../../../dist/src/mm/mm.js';
 import { mmInit } from '../../../dist/src/mm/mm_init.js';
 import {
@@ -27,8 +27,6 @@ import {
 } from '../../../dist/src/mm/task_rows.js';
 import { spawnWorker } from '../../fixtures/spawn_worker.mjs';
 import { bootFixture, fixtureConfig } from '../../helpers/mm_fixture.js';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 const EAGAIN = -11;
 const ECHILD = -10;

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Rings beside arrays as their model, and their sides on threads. */
 import fc from 'fast-check';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { KfifoMpsc, KfifoSpsc } from '../../../dist/shared/kfifo.js';
 import { spawnWorker, until } from '../../fixtures/spawn_worker.mjs';
-
-vi.setConfig({ testTimeout: 30_000 });
 
 const BASE = 32;
 

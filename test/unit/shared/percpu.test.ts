@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Per-thread counters: sums over threads, and how far a cheap read may be off. */
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createArena } from '../../../dist/shared/arena.js';
 import {
   PercpuEvents,
@@ -22,8 +22,6 @@ interface Tables {
   readonly state: PercpuStateTable;
   readonly words: Int32Array;
 }
-
-vi.setConfig({ testTimeout: 30_000 });
 
 describe('percpu: events', () => {
   test('rows of two threads add up, each counter by itself, past 2^32', () => {

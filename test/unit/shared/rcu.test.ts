@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** RCU: grace periods wait for readers that began before, and for nobody else. */
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import {
   condSynchronizeRcu,
   enterRcu,
@@ -29,8 +29,6 @@ import {
 } from '../../../dist/shared/thread.js';
 import { createTables } from '../../fixtures/rcu_tables.mjs';
 import { spawnWorker, until } from '../../fixtures/spawn_worker.mjs';
-
-vi.setConfig({ testTimeout: 30_000 });
 
 const ARRIVED = 9;
 const GO = 8;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** RCU callbacks: order, overflow, barrier, and when a pass may run them. */
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   enterRcu,
   leaveRcu,
@@ -20,8 +20,6 @@ import { self, THREAD_RUNNING } from '../../../dist/shared/thread.js';
 import { LINE_WORDS } from '../../../dist/shared/types.js';
 import { createTables } from '../../fixtures/rcu_tables.mjs';
 import { spawnWorker, until } from '../../fixtures/spawn_worker.mjs';
-
-vi.setConfig({ testTimeout: 30_000 });
 
 const ran: number[] = [];
 registerRcuCallback(1, (arg) => ran.push(arg));

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** SRCU: domains do not wait for each other; sections may sleep. */
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { SrcuDomain } from '../../../dist/shared/srcu.js';
 import { self, THREAD_DEAD, WAIT_LOCK } from '../../../dist/shared/thread.js';
 import { LINE_WORDS } from '../../../dist/shared/types.js';
 import { createTables } from '../../fixtures/rcu_tables.mjs';
 import { spawnWorker, until } from '../../fixtures/spawn_worker.mjs';
-
-vi.setConfig({ testTimeout: 30_000 });
 
 const GO = 8;
 const ARRIVED = 9;

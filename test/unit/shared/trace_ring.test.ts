@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The trace ring: what a drain sees while the writer goes on and comes round. */
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { createArena } from '../../../dist/shared/arena.js';
 import {
   declareTrace,
@@ -12,8 +12,6 @@ import {
 } from '../../../dist/shared/trace_ring.js';
 import { LINE_WORDS } from '../../../dist/shared/types.js';
 import { spawnWorker } from '../../fixtures/spawn_worker.mjs';
-
-vi.setConfig({ testTimeout: 30_000 });
 
 const ENTRIES = 8;
 const make = () => createArena((builder) => declareTrace(builder, ENTRIES));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Sparse tables beside a map as their model, and lookups while a writer works. */
 import fc from 'fast-check';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createArena } from '../../../dist/shared/arena.js';
 import {
   declareXaPool,
@@ -15,8 +15,6 @@ import {
 } from '../../../dist/shared/xarray.js';
 import { spawnWorker } from '../../fixtures/spawn_worker.mjs';
 import { declareXarrayTest } from '../../fixtures/xarray_tables.mjs';
-
-vi.setConfig({ testTimeout: 30_000 });
 
 function make(nodes: number, free?: (node: number) => void) {
   const { tables } = createArena((builder) => ({
