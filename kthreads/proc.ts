@@ -275,11 +275,11 @@ export class Proc extends ProcMemory {
     const group = how === 'same' ? this.group : 0;
     const spec = { parent: this.row, mm: 0, group, cpu, affinity, program: index, args: bytes };
     const row = makeTask(m, spec);
-    if (row < 0) return row;
+    if (row < 0) return this.leave(row);
     const mm = how === 'same' ? this.#shareMm(row) : this.#newMm(how, row);
     if (mm < 0) {
       abortTask(m, row);
-      return mm;
+      return this.leave(mm);
     }
     Atomics.store(task.mm, row, mm);
     const pid = Atomics.load(task.pid, row);

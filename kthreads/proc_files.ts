@@ -13,7 +13,8 @@
  *
  * No call yields: who reads or writes the host waits with its CPU, as in a fault, and so does who
  * is throttled for having dirtied too much. So a call is over when another process of the CPU runs,
- * and a process that is killed meanwhile ends when it returns.
+ * and a process that is killed meanwhile ends in its next call, or in the one that its end makes
+ * fail: what a call fails with because its process is killed is no result that a program sees.
  */
 
 import { RWSEM_WORDS, rwsemDownWrite, rwsemUpWrite } from '../shared/rwsem.ts';
@@ -58,6 +59,8 @@ export const SEEK_END = 2;
 export interface Caller {
   /** The top of a system call. @throws TaskEnd when the task is to end */
   enter(): void;
+  /** The end of one. @returns its result @throws TaskEnd when it failed, and the task is to end */
+  leave<T>(result: T): T;
   /** No page could be had: others of this CPU go first. @throws TaskEnd as `enter` */
   giveWay(): void;
 }
@@ -87,19 +90,19 @@ export class ProcFiles {
    */
   mount(dir: string, name = 'host'): number {
     this.#caller.enter();
-    return hostMount(this.#m, dir, name);
+    return this.#caller.leave(hostMount(this.#m, dir, name));
   }
 
   /** Mounts a tmpfs, whose names are numbers. @returns the mount, ENOSPC, ENOMEM, EBUSY */
   mountTmpfs(name: string): number {
     this.#caller.enter();
-    return mount(this.#m, TMPFS, name);
+    return this.#caller.leave(mount(this.#m, TMPFS, name));
   }
 
   /** Takes a mount away; what is dirty is written first. @returns 0, EBUSY, ENODEV */
   umount(sb: number): number {
     this.#caller.enter();
-    return umount(this.#m, sb);
+    return this.#caller.leave(umount(this.#m, sb));
   }
 
   /**
@@ -112,6 +115,10 @@ export class ProcFiles {
   open(sb: number, path: string | number, flags = F.O_RDONLY): number {
     this.#caller.enter();
     if ((flags & F.O_ACCMODE) === F.O_ACCMODE) return EINVAL;
+    return this.#caller.leave(this.#open(sb, path, flags));
+  }
+
+  #open(sb: number, path: string | number, flags: number): number {
     const fd = fdReserve(this.#m, this.#mm);
     if (fd < 0) return fd;
     const inode = this.#openInode(sb, path, flags);
@@ -146,8 +153,9 @@ export class ProcFiles {
   /** Removes a name. @returns 0, ENOENT, EACCES, EINVAL, ENODEV, ENOMEM, EIO */
   unlink(sb: number, path: string | number): number {
     this.#caller.enter();
-    if (typeof path === 'number') return unlink(this.#m, sb, path);
-    return hostUnlinkFile(this.#m, sb, path);
+    const tmpfs = typeof path === 'number';
+    const result = tmpfs ? unlink(this.#m, sb, path) : hostUnlinkFile(this.#m, sb, path);
+    return this.#caller.leave(result);
   }
 
   /**
@@ -157,7 +165,7 @@ export class ProcFiles {
    */
   readdir(sb: number, path = ''): string[] | number {
     this.#caller.enter();
-    return hostReadDir(this.#m, sb, path);
+    return this.#caller.leave(hostReadDir(this.#m, sb, path));
   }
 
   /**
@@ -235,7 +243,7 @@ export class ProcFiles {
     if (row < 0) return row;
     try {
       const inode = this.#m.openFile.inode[row] as number;
-      return hostInode(this.#m, inode) ? call(row, inode) : EINVAL;
+      return hostInode(this.#m, inode) ? this.#caller.leave(call(row, inode)) : EINVAL;
     } finally {
       fdPut(this.#m, row);
     }
@@ -262,7 +270,7 @@ export class ProcFiles {
           this.#caller.giveWay();
           continue;
         }
-        if (got < 0) return done > 0 ? done : got;
+        if (this.#caller.leave(got) < 0) return done > 0 ? done : got;
         done += got;
         // Short for want of memory: on it goes; at the end of the file the next one says 0.
         if (got === 0 || done === buffer.length) return done;

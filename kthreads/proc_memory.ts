@@ -39,6 +39,7 @@ export class ProcMemory {
   readonly #writes: PageWrites;
   readonly #caller: Caller = {
     enter: () => this.enter(),
+    leave: (result) => this.leave(result),
     giveWay: () => this.#giveWay(),
   };
 
@@ -69,7 +70,7 @@ export class ProcMemory {
         : mapFd(m, mm, start, pages, { ...options, fd });
     // Also when it failed: what is not known is not compared.
     if (fixed) forgetStamps(m, this.row, start, pages);
-    return error;
+    return this.leave(error);
   }
 
   /**
@@ -79,7 +80,7 @@ export class ProcMemory {
    */
   msync(start: number, pages: number, flags = MS_SYNC): number {
     this.enter();
-    return msync(this.m, this.mm, start, start + pages, flags);
+    return this.leave(msync(this.m, this.mm, start, start + pages, flags));
   }
 
   /** Files: of the host, and of tmpfs. */
@@ -99,13 +100,13 @@ export class ProcMemory {
     this.enter();
     const error = munmap(this.m, this.mm, start, start + pages);
     if (error === 0) forgetStamps(this.m, this.row, start, pages);
-    return error;
+    return this.leave(error);
   }
 
   /** Allows or forbids stores. @param prot VM_READ (1), or both with VM_WRITE (2) */
   mprotect(start: number, pages: number, prot: number): number {
     this.enter();
-    return mprotect(this.m, this.mm, start, start + pages, prot);
+    return this.leave(mprotect(this.m, this.mm, start, start + pages, prot));
   }
 
   /** @param advice MADV_* of src/mm/madvise.ts @returns 0, EINVAL, ENOMEM */
@@ -114,7 +115,7 @@ export class ProcMemory {
     const drops = advice === MADV_DONTNEED || advice === MADV_FREE;
     // Also when it fails half way: what is not known is not compared.
     if (drops && rangeOk(start, start + pages)) forgetStamps(this.m, this.row, start, pages);
-    return madvise(this.m, this.mm, start, start + pages, advice);
+    return this.leave(madvise(this.m, this.mm, start, start + pages, advice));
   }
 
   /**
@@ -124,7 +125,7 @@ export class ProcMemory {
   mremap(start: number, pages: number, newPages: number, newStart: number | null = null): number {
     this.enter();
     const error = mremap(this.m, this.mm, start, pages, newPages, newStart);
-    if (error < 0) return error;
+    if (error < 0) return this.leave(error);
     if (newPages < pages) forgetStamps(this.m, this.row, start + newPages, pages - newPages);
     const to = newStart ?? start;
     if (to !== start) moveStamps(this.m, this.row, start, to, Math.min(pages, newPages));
@@ -134,13 +135,13 @@ export class ProcMemory {
   /** Keeps a range in memory. @returns 0, EINVAL, ENOMEM */
   mlock(start: number, pages: number): number {
     this.enter();
-    return mlock(this.m, this.mm, start, start + pages);
+    return this.leave(mlock(this.m, this.mm, start, start + pages));
   }
 
   /** Lets a range go again. @returns 0, EINVAL, ENOMEM */
   munlock(start: number, pages: number): number {
     this.enter();
-    return munlock(this.m, this.mm, start, start + pages);
+    return this.leave(munlock(this.m, this.mm, start, start + pages));
   }
 
   /**
@@ -205,6 +206,12 @@ export class ProcMemory {
   protected enter(): void {
     this.calls++;
     this.check(this.access.fatal());
+  }
+
+  /** The end of a system call. @returns its result @throws TaskEnd if it failed, and it is to end */
+  protected leave<T>(result: T): T {
+    if (typeof result === 'number' && result < 0) this.check(this.access.fatal());
+    return result;
   }
 
   /** @param result RUN_* @throws TaskEnd unless it is RUN_DONE */

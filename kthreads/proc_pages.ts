@@ -69,7 +69,7 @@ export class ProcPages {
       if (m.fs.super.type[m.fs.inode.sb[inode] as number] !== TMPFS) return EINVAL;
       for (;;) {
         const result = access(inode);
-        if (result !== ENOMEM) return result;
+        if (result !== ENOMEM) return this.#caller.leave(result);
         this.#caller.giveWay();
       }
     } finally {

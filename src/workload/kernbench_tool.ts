@@ -2,7 +2,7 @@
 /** What a process of workload kernbench does: maps the compiler, reads, computes, writes. */
 import type { Proc, ProcCall } from '../../kthreads/proc.ts';
 import type { Prng } from '../../shared/prng.ts';
-import { EIO } from '../mm/errno.ts';
+import { EIO, ENOMEM } from '../mm/errno.ts';
 import { O_CREAT, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../mm/fdtable_types.ts';
 import { PAGE_SIZE } from '../mm/limits.ts';
 import { VM_EXEC, VM_READ } from '../mm/mm_types.ts';
@@ -38,7 +38,7 @@ export const OUT_VPN = 4 << 16;
 const TEXT_ONE_IN = 4;
 /** Pages of one read or write. */
 const IO_PAGES = 4;
-/** Tries to open a file that is cut to nothing: that writes. */
+/** Tries to open a file, a millisecond apart: one that is cut to nothing writes. */
 const OPEN_TRIES = 100;
 /** Pages stored to at a stretch. */
 const STRETCH = 16;
@@ -68,10 +68,15 @@ export class Tool {
     addFigure(this.shape.figures, this.proc.cpu, name, amount);
   }
 
-  /** @throws Error when the host goes on to refuse it: one write that fails is not the end */
-  open(file: BuildFile, flags: number): number {
-    let fd: number = EIO;
-    for (let tries = 0; fd === EIO && tries < OPEN_TRIES; tries++) {
+  /**
+   * Opens a file. One write that fails is not the end, nor is one allocation: who was chosen to give
+   * its memory back does so when it gets a CPU.
+   * @throws Error when the host goes on to refuse it, or there goes on to be no memory
+   */
+  *open(file: BuildFile, flags: number): ProcCall<number> {
+    let fd = this.proc.files.open(this.#sb, file.name, flags);
+    for (let tries = 1; (fd === EIO || fd === ENOMEM) && tries < OPEN_TRIES; tries++) {
+      yield* this.proc.sleep(1);
       fd = this.proc.files.open(this.#sb, file.name, flags);
     }
     if (fd < 0) throw new Error(`kernbench: open of ${file.name}: ${fd}`);
@@ -81,7 +86,7 @@ export class Tool {
   /** Reads a file from its start to its end. @param seq that each page is to hold */
   *read(file: BuildFile, seq: number): ProcCall<void> {
     const { files } = this.proc;
-    const fd = this.open(file, O_RDONLY);
+    const fd = yield* this.open(file, O_RDONLY);
     for (let page = 0; page < file.blocks; ) {
       const pages = Math.min(IO_PAGES, file.blocks - page);
       const got = files.read(fd, buffer.subarray(0, pages * PAGE_SIZE));
@@ -104,7 +109,7 @@ export class Tool {
    */
   *write(file: BuildFile, seq: number, old = 0, before = seq): ProcCall<void> {
     const { files } = this.proc;
-    const fd = this.open(file, O_WRONLY | O_CREAT | O_TRUNC);
+    const fd = yield* this.open(file, O_WRONLY | O_CREAT | O_TRUNC);
     for (let page = 0; page < file.blocks; ) {
       const pages = Math.min(IO_PAGES, file.blocks - page);
       for (let i = 0; i < pages; i++) {
@@ -124,7 +129,7 @@ export class Tool {
     const { proc } = this;
     const pages = Math.min(MAPPED_PAGES, file.blocks);
     yield* this.write(file, seq, pages, seq - 1);
-    const fd = this.open(file, O_RDWR);
+    const fd = yield* this.open(file, O_RDWR);
     const error = proc.mmap(OUT_VPN, pages, { fd, shared: true });
     proc.files.close(fd);
     if (error < 0) throw new Error(`kernbench: mmap of ${file.name}: ${error}`);
@@ -144,7 +149,7 @@ export class Tool {
     const { proc, shape } = this;
     const file = compilerFile(shape);
     const { compilerPages, dataPages } = shape;
-    const fd = this.open(file, O_RDONLY);
+    const fd = yield* this.open(file, O_RDONLY);
     const prot = VM_READ | VM_EXEC;
     const text = proc.mmap(TEXT_VPN, compilerPages, { fd, prot });
     const data = proc.mmap(DATA_VPN, dataPages, { fd, pgoff: compilerPages });
