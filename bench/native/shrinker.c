@@ -271,7 +271,8 @@ static void *walker(void *arg)
 	/* One thread alone: another program's turn is not the walk's, as in bench_worker.ts. */
 	int alone = threads == 1 && register_us == 0;
 	double start = now_ns(), delay = run_delay_ns();
-	while (!atomic_load(&stop)) {
+	/* One chunk at least, as our jobs do: the thread may have had no core for the whole time. */
+	do {
 		switch (kind) {
 		case RWSEM: chunk(st, &memcg, RWSEM); break;
 		case RWSEM_REF: chunk(st, &memcg, RWSEM_REF); break;
@@ -279,7 +280,7 @@ static void *walker(void *arg)
 		case SRCU: chunk(st, &memcg, SRCU); break;
 		default: chunk(st, &memcg, LOCKLESS);
 		}
-	}
+	} while (!atomic_load(&stop));
 	delay = run_delay_ns() - delay;
 	st->ns = now_ns() - start - (alone ? delay : 0);
 	st->delay = alone ? 0 : delay;

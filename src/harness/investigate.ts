@@ -37,7 +37,7 @@ export type Investigated = Omit<ExploreFailure, 'replayFile' | 'replayLine' | 't
 };
 
 /** Time that shrinking may take, in ms, and executions. */
-const SHRINK_MS = 2000;
+const SHRINK_MS = 5000;
 const SHRINK_EXECUTIONS = 50_000;
 /** Of an execution without end so many steps are shrunk, shown and kept. */
 const ENDLESS_STEPS = 2000;

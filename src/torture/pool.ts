@@ -48,7 +48,7 @@ const START_MS = 30_000;
 /** Threads that make no turn for so long hang. */
 export const HANG_MS = 5000;
 /** The same in a job whose checks have failed: its threads may wait for each other for good. */
-const HANG_FAILED_MS = 300;
+const HANG_FAILED_MS = 2000;
 /** And so long after it was told to stop, whatever they do. */
 const STOP_FAILED_MS = 1000;
 

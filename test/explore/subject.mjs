@@ -93,7 +93,8 @@ function urlFinder(plant) {
 }
 
 /** Folders have their process's number: it removes them at its end, or the next one does. */
-const FOLDERS = 'kreclaim-explore-';
+const FOLDERS = /^kreclaim-subject-(\d+)-/;
+const folderName = (rest) => `kreclaim-subject-${process.pid}-${rest}`;
 
 function gone(pid) {
   try {
@@ -106,8 +107,8 @@ function gone(pid) {
 /** Removes folders. @param which of their processes' numbers */
 function removeFolders(which) {
   for (const entry of readdirSync(tmpdir())) {
-    if (!entry.startsWith(FOLDERS) || !which(Number.parseInt(entry.slice(FOLDERS.length), 10)))
-      continue;
+    const pid = FOLDERS.exec(entry)?.[1];
+    if (pid === undefined || !which(Number(pid))) continue;
     rmSync(join(tmpdir(), entry), { recursive: true, force: true });
   }
 }
@@ -117,12 +118,12 @@ if (isMainThread) process.on('exit', () => removeFolders((pid) => pid === proces
 /** Makes a folder on the host for this process's explorations. @returns its path */
 export function newFolder() {
   removeFolders(gone);
-  return mkdtempSync(join(tmpdir(), `${FOLDERS}${process.pid}-`));
+  return mkdtempSync(join(tmpdir(), folderName('')));
 }
 
 /** As urlFinder, by a copy of all modules. */
 function copyFinder(name, plant) {
-  const root = join(tmpdir(), `${FOLDERS}${process.pid}-${plant.module.replace('/', '-')}-${name}`);
+  const root = join(tmpdir(), folderName(`${plant.module.replace('/', '-')}-${name}`));
   const found = (module) => fileOf(module).replace(BUILT.href, `${pathToFileURL(root).href}/dist/`);
   if (existsSync(root)) return found;
   const making = newFolder();

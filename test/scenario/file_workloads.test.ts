@@ -92,7 +92,9 @@ describe('kernbench', () => {
     expect(figures.throughput).toBeGreaterThan(0);
     expect(figures.unitP50Us).toBeGreaterThan(0);
     expect(report.vmstat.pgsteal_file).toBeGreaterThan(0);
-    expect(report.tasks).toMatchObject({ forks: 1 + 12 + 1, peak: 2 + 4 });
+    expect(report.tasks?.forks).toBe(1 + 12 + 1);
+    expect(report.tasks?.peak).toBeGreaterThan(2);
+    expect(report.tasks?.peak).toBeLessThanOrEqual(2 + 4);
   });
 
   it('builds again and again, over what is there', LIMIT, async () => {

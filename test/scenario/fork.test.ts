@@ -31,7 +31,9 @@ test(
     const machine = await Machine.boot(forkConfig({ ...replayers, run: 'replayer' }));
     const m = machine.mm;
     await machine.run();
+    expect(await machine.freeze()).toBe(true);
     expect(checkQuiescent(m).violations).toEqual([]);
+    machine.thaw();
     for (let cpu = 0; cpu < replayers.cpus; cpu++) {
       expect(m.cpuState[cpu * LINE_WORDS + CPU_MISMATCHES]).toBe(0);
     }

@@ -8,7 +8,7 @@ import { HostKeeper } from '../../dist/src/deterministic/host_keeper.js';
 import { type MachineConfig, type RunReport, runWorkload } from '../../dist/src/index.js';
 import { planScenario } from '../../dist/src/workload/scenario.js';
 
-const LIMIT = { timeout: 300_000 };
+const LIMIT = { timeout: 600_000 };
 
 type Options = Readonly<Record<string, string | number | boolean>>;
 type Case = readonly [scenario: string, options: Options, config: MachineConfig];

@@ -9,7 +9,7 @@ import { Machine } from '../../dist/src/machine.js';
 import { noThreadLeft, rcuGp, toyProgram, toyThread, until, watchdog } from '../fixtures/toy.mjs';
 import { toyParts } from '../fixtures/toy_engine.mjs';
 
-const LIMIT_MS = 120_000;
+const LIMIT_MS = 300_000;
 const SEED = 0x5eed;
 const INSTANTS = 50;
 /** The first boot is aborted within this; later ones within the time that a boot took. */

@@ -73,7 +73,7 @@ describe('torture: a broken scenario', () => {
   });
 
   test('a thread that computes without end is reported with its place', async () => {
-    const { failure } = await tortureReport(fixture('endless'), { rounds: 1, hangMs: 300 });
+    const { failure } = await tortureReport(fixture('endless'), { rounds: 1, hangMs: 3000 });
     expect(failure?.kind).toBe('hang');
     expect(failure?.threads.find(({ name }) => name === 'worker')?.stack).toMatch(
       /at worker \(.*endless\.mjs:4/,

@@ -34,7 +34,7 @@ import {
 const TAKEN_MIN = 2_000_000;
 const ROUNDS_MIN = 500;
 /** Looks for the last reference to go: walkers hold one for less than a microsecond. */
-const PAUSES_MAX = 100_000;
+const PAUSES_MAX = 1e7;
 
 /** Gives a group an info for `units` units, its bits chosen by `bit`. */
 function fillInfo(m: Mm, group: number, units: number, bit: (id: number) => boolean): void {

@@ -5,12 +5,16 @@ import { engineOf } from '../../../dist/kthreads/mm_engine.js';
 import { ProcessShrinkers } from '../../../dist/kthreads/process_shrinkers.js';
 import { scanLockRegions } from '../../../dist/shared/lock_region.js';
 import { rcuBarrier } from '../../../dist/shared/rcu_callback.js';
-import { rwsemLocked } from '../../../dist/shared/rwsem.js';
+import { rwsemDownWrite, rwsemLocked, rwsemUpWrite } from '../../../dist/shared/rwsem.js';
 import { spinLock, spinUnlock } from '../../../dist/shared/spinlock.js';
 import { SRCU_MUTEX } from '../../../dist/shared/srcu.js';
 import { cgroupMkdir } from '../../../dist/src/mm/cgroup.js';
 import { EINVAL, ENOENT, ENOSPC } from '../../../dist/src/mm/errno.js';
-import { LC_SHRINKER_POOL, LC_SHRINKER_SRCU } from '../../../dist/src/mm/lock_order.js';
+import {
+  LC_SHRINKER,
+  LC_SHRINKER_POOL,
+  LC_SHRINKER_SRCU,
+} from '../../../dist/src/mm/lock_order.js';
 import { memcgRefs } from '../../../dist/src/mm/memcg_css.js';
 import type { Mm } from '../../../dist/src/mm/mm.js';
 import { readMachineFile, writeMachineFile } from '../../../dist/src/mm/proc_access.js';
@@ -111,6 +115,21 @@ describe.each(POLICIES)('%s', (shrinker) => {
     expect([cache.objects.get(a), cache.objects.get(b)]).toEqual([0, 1000]);
     expect(shrinkSlab(m, GFP_KERNEL, 0, 0, 0)).toBe(1000);
     expect(cache.objects.get(b)).toBe(0);
+  });
+
+  test('a walk gives up while a writer is in, where walks are readers', () => {
+    const cache = boot({ shrinker });
+    const { m } = cache;
+    setBit(m, 1, make(cache, 1000));
+    const skips = shrinker === 'rwsem';
+    rwsemDownWrite(m.shrinker.rwsem, 0, LC_SHRINKER);
+    for (const memcg of [1, 0]) {
+      const freed = memcg === 1 ? 1000 : 0;
+      expect(shrinkSlab(m, GFP_KERNEL, 0, memcg, 0)).toBe(skips ? 0 : freed);
+    }
+    rwsemUpWrite(m.shrinker.rwsem, 0, LC_SHRINKER);
+    expect(m.task.events[EV.kr_shrink_skipped]).toBe(skips ? 2 : 0);
+    expect(shrinkSlab(m, GFP_KERNEL, 0, 1, 0)).toBe(skips ? 1000 : 0);
   });
 
   test('an empty shrinker loses its bit, one with objects keeps it', () => {

@@ -156,14 +156,19 @@ describe('rcu: grace periods', () => {
     [-2, -1, 1],
     [0x7ffffffe, 0x7fffffff, -0x80000000],
     [0x7fffffff, -0x80000000, -0x7fffffff],
-  ])('callers that wait for grace period %i + 1 share the next', async (start, _next, after) => {
+  ])('callers that wait for grace period %i + 1 share the next', async (start, next, after) => {
     const tables = setUp(start);
     const { memory, words, threads, rcu } = tables;
     const holder = spawnWorker('rcu_thread.mjs', { memory, id: 1, role: 'holder' });
     await until(() => Atomics.load(words as Int32Array, ARRIVED) === 1, 'holder in its reader');
-    const callers = [2, 3, 4].map((id) =>
-      spawnWorker('rcu_thread.mjs', { memory, id, role: 'synchronizer' }),
+    const call = (id: number) =>
+      spawnWorker('rcu_thread.mjs', { memory, id, role: 'synchronizer' });
+    const first = call(2);
+    await until(
+      () => Atomics.load(rcu.words as Int32Array, RCU_GP) === next,
+      'the first grace period has begun',
     );
+    const callers = [first, call(3), call(4)];
     const parked = (id: number) => Atomics.load(threads.waitKind as Int32Array, id) === WAIT_RCU;
     await until(() => [2, 3, 4].every(parked), 'all callers parked');
     expect(rcu.words[RCU_COMPLETED]).toBe(start);

@@ -102,7 +102,9 @@ describe('torture', () => {
 
 describe('explore --mode', () => {
   test('torture: a failure exits 1, a file that is no scenario 2', async () => {
-    const lost = await kreclaim(['explore', fixture('counter'), '--mode', 'torture']);
+    const lost = await kreclaim([
+      ...['explore', fixture('counter'), '--mode', 'torture', '--seconds', '60'],
+    ]);
     expect(lost.code).toBe(1);
     expect(lost.stdout).toMatch(/^FAILED \(check\) in round \d+: 40 increments made/);
     const sound = ['explore', fixture('sound'), '--mode', 'torture', '--seconds', '0.1'];
