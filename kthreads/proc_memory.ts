@@ -208,7 +208,7 @@ export class ProcMemory {
     this.check(this.access.fatal());
   }
 
-  /** The end of a system call. @returns its result @throws TaskEnd if it failed, and it is to end */
+  /** The end of a system call. @returns its result @throws TaskEnd if it failed and is to end */
   protected leave<T>(result: T): T {
     if (typeof result === 'number' && result < 0) this.check(this.access.fatal());
     return result;

@@ -69,8 +69,8 @@ export class Tool {
   }
 
   /**
-   * Opens a file. One write that fails is not the end, nor is one allocation: who was chosen to give
-   * its memory back does so when it gets a CPU.
+   * Opens a file. One write that fails is not the end, nor is one allocation: a victim gives its
+   * memory back when it gets a CPU.
    * @throws Error when the host goes on to refuse it, or there goes on to be no memory
    */
   *open(file: BuildFile, flags: number): ProcCall<number> {
